@@ -1,0 +1,47 @@
+"""Version of the package, and of what it runs with."""
+
+import platform
+import sys
+from importlib import metadata
+
+__version__ = "0.1.0.dev0"
+
+_PACKAGES = ("skgca", "scikit-learn", "torch", "skorch", "numpy", "scipy", "joblib", "pandas", "polars", "matplotlib")
+
+
+def show_versions() -> None:
+    """Print the versions of Python, of skgca and of its dependencies, for a bug report.
+
+    Examples
+    --------
+    >>> import skgca
+    >>> skgca.show_versions()  # doctest: +ELLIPSIS
+    <BLANKLINE>
+    System:
+    ...
+    """
+    import torch
+
+    lines = ["", "System:"]
+    lines += [f"{name:>14}: {value}" for name, value in _system().items()]
+    lines += ["", "Python packages:"]
+    lines += [f"{name:>14}: {_installed(name)}" for name in _PACKAGES]
+    lines += ["", "torch:", f"{'CUDA':>14}: {torch.version.cuda if torch.cuda.is_available() else 'not available'}"]
+    lines += [f"{'MPS':>14}: {'available' if torch.backends.mps.is_available() else 'not available'}"]
+    lines += [f"{'threads':>14}: {torch.get_num_threads()}"]
+    print("\n".join(lines))
+
+
+def _system() -> dict[str, str]:
+    return {
+        "python": sys.version.replace("\n", " "),
+        "executable": sys.executable,
+        "machine": platform.platform(),
+    }
+
+
+def _installed(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"

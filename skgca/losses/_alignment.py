@@ -1,0 +1,152 @@
+"""The one formula behind every loss: a divergence between a transport plan and its target plan."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..ot import COSTS, Marginals, TransportPlan
+from ..ot._marginals import MarginalsLike
+from ..ot._sinkhorn import check_settings, solve
+from ._divergences import Divergence
+from ._targets import TARGETS
+
+__all__ = ["LAYOUTS", "AlignmentLoss"]
+
+LAYOUTS = ("joint", "cross")
+
+
+class AlignmentLoss(nn.Module):
+    r"""Divergence of the transport plan of a batch from its target plan.
+
+    .. math:: d(T \,\|\, P), \qquad P = \arg\min_{P \in B} \mathrm{KL}(P \,\|\, e^{-C / \epsilon})
+
+    where C is the cost between embeddings and the marginals decide the set B [1]_. The named losses of
+    :data:`skgca.losses.PRESETS` are choices of these parts.
+
+    Parameters
+    ----------
+    epsilon : float
+        Entropic regularisation in units of the cost, the temperature of a softmax. For the cosine cost, which lies
+        in [0, 2], 0.1 to 0.5 are usual.
+    marginals : Marginals, "row", "balanced", float, or pair of float
+        What binds, and how hard; see :class:`skgca.ot.Marginals`.
+    divergence : Divergence
+        Callable ``(plan, target_plan) -> scalar``.
+    target : {"pairs"}, default="pairs"
+        Target plan. "pairs" sends the mass of each row to the other view of the same row.
+    cost : {"cosine", "sqeuclidean"}, default="cosine"
+        Ground cost.
+    layout : {"joint", "cross"}, default="joint"
+        "joint" stacks both views into one plan of 2n x 2n with self pairs masked out, as NT-Xent; "cross" is the
+        n x n plan from view A to view B, as InfoNCE.
+    n_iter : int, default=10
+        Sinkhorn iterations.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range; the message lists what is valid.
+
+    References
+    ----------
+    .. [1] Z. Chen, C.-H. Lin, R. Liu, J. Xiao, E. L. Dyer, "Your contrastive learning problem is secretly a
+       distribution alignment problem", NeurIPS 2024.
+    """
+
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        marginals: MarginalsLike,
+        divergence: Divergence,
+        target: str = "pairs",
+        cost: str = "cosine",
+        layout: str = "joint",
+        n_iter: int = 10,
+    ) -> None:
+        super().__init__()
+        check_settings(epsilon, n_iter)
+        for name, value, valid in (("layout", layout, LAYOUTS), ("target", target, TARGETS), ("cost", cost, COSTS)):
+            if value not in valid:
+                raise ValueError(f"{name}={value!r} is not known; valid are {sorted(valid)}.")
+        self.epsilon = float(epsilon)
+        self.marginals = Marginals.parse(marginals)
+        self.divergence = divergence
+        self.target = target
+        self.cost = cost
+        self.layout = layout
+        self.n_iter = n_iter
+
+    def forward(
+        self, z_a: Tensor, z_b: Tensor, *, target: Tensor | None = None, weight: Tensor | None = None
+    ) -> Tensor:
+        """Compute the loss of a batch.
+
+        Parameters
+        ----------
+        z_a, z_b : Tensor of shape (n, d)
+            Embeddings of two views; row i of one is paired with row i of the other.
+        target : Tensor, default=None
+            What the target plan reads; "pairs" reads nothing.
+        weight : Tensor of shape (n,), default=None
+            Mass of the rows, non-negative, in any scale. None weighs all alike.
+
+        Returns
+        -------
+        Tensor
+            Scalar.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not agree or there is a target where none is read.
+        """
+        plan = self.plan(z_a, z_b, weight=weight)
+        return self.divergence(plan, TARGETS[self.target](self._partner(z_a), plan.a, target))
+
+    def plan(self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None) -> TransportPlan:
+        """Transport plan of a batch, of shape (2n, 2n) in the joint layout and (n, n) in the cross layout.
+
+        Parameters
+        ----------
+        z_a, z_b, weight
+            As for calling the loss.
+
+        Returns
+        -------
+        TransportPlan
+        """
+        _check_views(z_a, z_b, weight)
+        mass = z_a.new_ones(len(z_a)) if weight is None else weight.to(z_a)
+        if self.layout == "joint":
+            z_a = z_b = torch.cat([z_a, z_b])
+            mass = torch.cat([mass, mass])
+        mass = mass / mass.sum()
+        scores = COSTS[self.cost](z_a, z_b) / -self.epsilon
+        if self.layout == "joint":
+            itself = torch.eye(len(z_a), dtype=torch.bool, device=z_a.device)
+            scores = scores.masked_fill(itself, -torch.inf)
+        return solve(
+            scores, marginals=self.marginals, epsilon=self.epsilon, n_iter=self.n_iter, tol=None, a=mass, b=mass
+        )
+
+    def _partner(self, z_a: Tensor) -> Tensor:
+        """Column of the plan that holds the other view of each plan row."""
+        rows = torch.arange(len(z_a), device=z_a.device)
+        return torch.cat([rows + len(z_a), rows]) if self.layout == "joint" else rows
+
+    def extra_repr(self) -> str:
+        return (
+            f"epsilon={self.epsilon}, marginals={self.marginals}, divergence={self.divergence}, "
+            f"target={self.target!r}, cost={self.cost!r}, layout={self.layout!r}, n_iter={self.n_iter}"
+        )
+
+
+def _check_views(z_a: Tensor, z_b: Tensor, weight: Tensor | None) -> None:
+    if z_a.ndim != 2 or z_a.shape != z_b.shape or len(z_a) == 0:
+        raise ValueError(
+            f"z_a and z_b must share one shape (n, d) with n >= 1; got {tuple(z_a.shape)} and {tuple(z_b.shape)}."
+        )
+    if weight is not None and weight.shape != (len(z_a),):
+        raise ValueError(f"weight has shape {tuple(weight.shape)}; {len(z_a)} pairs need ({len(z_a)},).")

@@ -1,0 +1,8 @@
+"""Entropic optimal transport, balanced and unbalanced, for use inside a torch loss."""
+
+from ._costs import COSTS, cosine_cost, squared_euclidean_cost
+from ._marginals import Marginals
+from ._plan import TransportPlan
+from ._sinkhorn import sinkhorn
+
+__all__ = ["COSTS", "Marginals", "TransportPlan", "cosine_cost", "sinkhorn", "squared_euclidean_cost"]

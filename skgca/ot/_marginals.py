@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Union
@@ -55,7 +54,7 @@ class Marginals:
         for name in ("rho_row", "rho_col"):
             rho = getattr(self, name)
             if isinstance(rho, bool) or not isinstance(rho, Real) or not float(rho) >= 0:
-                raise ValueError(f"{name}={rho!r} is not a marginal strength; use {_VALID}.")
+                raise ValueError(f"marginals hold {name}={rho!r}, which is not a strength; use {_VALID}.")
             object.__setattr__(self, name, float(rho))
 
     @classmethod
@@ -82,11 +81,11 @@ class Marginals:
             if spec not in _NAMED:
                 raise ValueError(f"marginals={spec!r} is not known; use {_VALID}.")
             return cls(*_NAMED[spec])
-        if isinstance(spec, Real):
-            return cls(spec, spec)
-        if isinstance(spec, Sequence) and len(spec) == 2:
+        if isinstance(spec, (tuple, list)):
+            if len(spec) != 2:
+                raise ValueError(f"marginals={spec!r} has {len(spec)} entries; use {_VALID}.")
             return cls(spec[0], spec[1])
-        raise ValueError(f"marginals={spec!r} is not understood; use {_VALID}.")
+        return cls(spec, spec)
 
     def powers(self, epsilon: float) -> tuple[float, float]:
         """Exponents ``phi = rho / (rho + epsilon)`` of the two Sinkhorn half steps, each in [0, 1]."""
@@ -94,8 +93,7 @@ class Marginals:
 
 
 _NAMED = {"row": (math.inf, 0.0), "balanced": (math.inf, math.inf)}
-# Union, not |: the alias is evaluated, and Python 3.10 cannot join a class with a generic alias of strings.
-MarginalsLike = Union[Marginals, str, float, Sequence[float]]
+MarginalsLike = Union[Marginals, str, float, tuple[float, float], list[float]]
 
 
 def _power(rho: float, epsilon: float) -> float:

@@ -89,10 +89,9 @@ class TransportPlan:
         At the solution the row mass is ``a * exp(-f * epsilon / rho_row)``: ``a`` itself for a hard marginal; a free
         marginal asks for nothing. Likewise for columns. Zero means that the potentials solve the problem.
         """
-        with torch.no_grad():
-            row = _residual(self.row_mass, self.a, self.f, self.marginals.rho_row, self.epsilon)
-            col = _residual(self.col_mass, self.b, self.g, self.marginals.rho_col, self.epsilon)
-            return float(row + col)
+        row = _residual(self.row_mass.detach(), self.a, self.f.detach(), self.marginals.rho_row, self.epsilon)
+        col = _residual(self.col_mass.detach(), self.b, self.g.detach(), self.marginals.rho_col, self.epsilon)
+        return float(row + col)
 
     @cached_property
     def converged(self) -> bool:

@@ -33,6 +33,7 @@ _SEED_END = np.iinfo(np.int32).max - 1
 # Standardised inputs beyond this are far outside of any training data (n rows hold none beyond sqrt(n)), and are
 # brought back to it, so that float32 products in the encoder cannot overflow.
 _INPUT_LIMIT = 1e4
+_AUTO_STEPS = 2000  # of max_epochs="auto"
 _CHUNK = 1024  # rows that transform encodes at a time
 _CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
 
@@ -73,15 +74,16 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         How a view of a batch is made. "corruption", which "auto" stands for, is
         :class:`skgca.views.ColumnCorruption`. A callable ``(batch, generator) -> batch`` gets and returns a tensor of
         shape (n, n_features), standardised if ``standardize``.
-    corruption_rate : float, default=0.3
+    corruption_rate : float, default=0.2
         Share of cells that "corruption" replaces, in [0, 1].
     standardize : bool, default=True
         Whether to bring each feature to zero mean and unit variance first.
-    max_epochs : int, default=100
-        Passes over the training data. With 0 the encoder keeps its random initial weights.
-    batch_size : int, default=256
+    max_epochs : int or "auto", default="auto"
+        Passes over the training data. "auto" is as many as make about 2,000 steps, at least 20 and at most 300. With 0
+        the encoder keeps its random initial weights.
+    batch_size : int, default=128
         Most rows in a batch; the plan of the joint layout has twice as many. Batches are of near-equal size.
-    lr : float, default=1e-3
+    lr : float, default=2e-3
         Peak learning rate of AdamW, reached after a linear warm-up and followed by a cosine decay to zero.
     weight_decay : float, default=1e-4
         Decoupled weight decay of AdamW.
@@ -152,7 +154,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "views": [StrOptions({"auto", "corruption"}), callable],
         "corruption_rate": [Interval(Real, 0, 1, closed="both")],
         "standardize": ["boolean"],
-        "max_epochs": [Interval(Integral, 0, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -178,11 +180,11 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         hidden_layer_sizes: Sequence[int] = (256, 256),
         projection_sizes: Sequence[int] = (128, 128),
         views: str | Callable = "auto",
-        corruption_rate: float = 0.3,
+        corruption_rate: float = 0.2,
         standardize: bool = True,
-        max_epochs: int = 100,
-        batch_size: int = 256,
-        lr: float = 1e-3,
+        max_epochs: int | str = "auto",
+        batch_size: int = 128,
+        lr: float = 2e-3,
         weight_decay: float = 1e-4,
         warmup_fraction: float = 0.1,
         device: str | torch.device = "auto",
@@ -256,12 +258,13 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if continues:
                 scaler, module = self.scaler_, self._last_module()
             else:
-                scaler = StandardScaler().fit(X) if self.standardize else None
+                scaler = StandardScaler().fit(_float64(X)) if self.standardize else None
                 module = self._make_module(X.shape[1], seed=rng.randint(_SEED_END))
             inputs = _standardized(X, scaler)
             dataset = RowDataset(inputs, torch.as_tensor(weight, dtype=inputs.dtype))
             net = self._make_net(module, criterion, len(X), seed=rng.randint(_SEED_END), device=device)
             net.fit(dataset, y=None)
+            net.module_.eval()
         self.scaler_ = scaler
         self.net_ = net
         self.history_ = _epochs(net)
@@ -357,6 +360,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ) -> ContrastiveNet:
         view = self.views if callable(self.views) else ColumnCorruption(self.corruption_rate)
         n_batches = len(EvenBatches(n_rows, self.batch_size, generator=torch.Generator()))
+        max_epochs = _auto_epochs(n_batches) if self.max_epochs == "auto" else self.max_epochs
         return ContrastiveNet(
             module,
             criterion,
@@ -365,11 +369,11 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=self.weight_decay,
             lr=self.lr,
-            max_epochs=self.max_epochs,
+            max_epochs=max_epochs,
             batch_size=self.batch_size,
             train_split=None,
             callbacks=[
-                ("schedule", warmup_cosine(self.max_epochs * n_batches, self.warmup_fraction)),
+                ("schedule", warmup_cosine(max_epochs * n_batches, self.warmup_fraction)),
                 ("non_finite", StopOnNonFiniteLoss()),
             ],
             verbose=int(self.verbose),
@@ -384,10 +388,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         inputs = _standardized(X, self.scaler_)
         padding = inputs.new_zeros((-len(inputs) % _CHUNK_STEP, *inputs.shape[1:]))
-        encoder = self.encoder_.eval()
         with torch.inference_mode():
             batch = torch.cat([inputs, padding]).to(self.net_.device)
-            return encoder(batch)[: len(inputs)].cpu().numpy()
+            return self.encoder_(batch)[: len(inputs)].cpu().numpy()
 
 
 def _with_weight(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -401,7 +404,18 @@ def _with_weight(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _standardized(X: np.ndarray, scaler: StandardScaler | None) -> torch.Tensor:
-    return to_float32(X if scaler is None else np.clip(scaler.transform(X), -_INPUT_LIMIT, _INPUT_LIMIT))
+    if scaler is None:
+        return to_float32(X)
+    return to_float32(np.clip(scaler.transform(_float64(X)), -_INPUT_LIMIT, _INPUT_LIMIT))
+
+
+def _float64(X: np.ndarray) -> np.ndarray:
+    """Return X in double precision, in which float32 rows are standardised too: both types then train alike."""
+    return X.astype(np.float64, copy=False)
+
+
+def _auto_epochs(n_batches: int) -> int:
+    return min(max(round(_AUTO_STEPS / n_batches), 20), 300)
 
 
 def _epochs(net: ContrastiveNet) -> list[dict[str, Any]]:
@@ -409,7 +423,7 @@ def _epochs(net: ContrastiveNet) -> list[dict[str, Any]]:
     return [
         {
             "epoch": record["epoch"],
-            "loss": record["train_loss"],
+            "loss": float(record["train_loss"]),
             "lr": record["batches"][-1]["lr"],
             "seconds": record["dur"],
         }

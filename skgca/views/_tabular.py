@@ -15,7 +15,7 @@ class ColumnCorruption:
 
     Parameters
     ----------
-    rate : float, default=0.3
+    rate : float, default=0.2
         Share of cells to corrupt, in [0, 1].
 
     References
@@ -34,9 +34,9 @@ class ColumnCorruption:
             [0., 0.]])
     """
 
-    def __init__(self, rate: float = 0.3) -> None:
+    def __init__(self, rate: float = 0.2) -> None:
         if not 0 <= rate <= 1:
-            raise ValueError(f"rate={rate!r} must lie in [0, 1], such as 0.3.")
+            raise ValueError(f"rate={rate!r} must lie in [0, 1], such as 0.2.")
         self.rate = rate
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:

@@ -51,7 +51,7 @@ def test_randomness_comes_from_the_generator_alone():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.5, float("nan")])
 def test_a_rate_outside_its_range_is_refused(rate):
-    with pytest.raises(ValueError, match=r"rate=.* must lie in \[0, 1\], such as 0.3"):
+    with pytest.raises(ValueError, match=r"rate=.* must lie in \[0, 1\], such as 0.2"):
         ColumnCorruption(rate)
 
 

@@ -104,8 +104,8 @@ class AlignmentLoss(nn.Module):
         check_gradient(gradient, self.marginals, tol)
         if gradient == "envelope" and not getattr(divergence, "envelope_exact", False):
             raise ValueError(
-                f"gradient='envelope' is not exact for {divergence!r}: only a Kullback-Leibler divergence with its mass "
-                f"term is stationary in the potentials. Use gradient='unrolled'."
+                f"gradient='envelope' is not exact for {divergence!r}: only a Kullback-Leibler divergence with its "
+                f"mass term is stationary in the potentials. Use gradient='unrolled'."
             )
 
     def forward(
@@ -154,7 +154,7 @@ class AlignmentLoss(nn.Module):
         mass = mass.to(torch.promote_types(mass.dtype, torch.float32))
         mass = mass / mass.sum()
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
-        plan = solve(
+        plan: TransportPlan = solve(
             SOURCES[self.cost](rows, cols, epsilon=self.epsilon),
             marginals=self.marginals,
             epsilon=self.epsilon,

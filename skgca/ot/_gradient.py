@@ -75,7 +75,7 @@ class Solver:
         return solved
 
     def plan_kernel(self, source: Scores, f: Tensor, g: Tensor) -> PlanKernel:
-        """The plan of two potentials, as what multiplies vectors."""
+        """Return the plan of two potentials, as what multiplies vectors."""
         return _plan_kernel(self.scaling, source, f, g, keep=self.keep)
 
 
@@ -152,7 +152,7 @@ class _Mass(torch.autograd.Function):
 
 
 def _again(ctx: Any, inputs: tuple[Tensor, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient by plain operations, which can be differentiated again, at the cost of matrices per iteration."""
+    """Compute the gradient by plain operations, which can be differentiated again."""
     if ctx.gradient == "implicit":
         raise RuntimeError(
             "gradient='implicit' has no second derivative; use gradient='unrolled' where create_graph=True."
@@ -172,9 +172,7 @@ def _mass_again(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> tuple[Ten
         return _differentiate([log_plan.exp().sum(1 - ctx.axis)], inputs, [grad])
 
 
-def _differentiate(
-    outputs: list[Tensor], inputs: tuple[Tensor, ...], grads: list[Tensor]
-) -> tuple[Tensor | None, ...]:
+def _differentiate(outputs: list[Tensor], inputs: tuple[Tensor, ...], grads: list[Tensor]) -> tuple[Tensor | None, ...]:
     asked = [t for t in inputs if t.requires_grad]
     found = iter(torch.autograd.grad(outputs, asked, grads, create_graph=True, allow_unused=True))
     return tuple(next(found) if t.requires_grad else None for t in inputs)
@@ -193,4 +191,4 @@ def _require_finite(source: Scores) -> None:
     """Raise ValueError if it is the embeddings that are at fault; scores were looked at before."""
     for t in source.tensors:
         if bool(torch.isnan(t).any()) or bool(torch.isposinf(t).any()):
-            raise ValueError("The embeddings hold NaN or inf; every entry must be finite, and no larger than its square.")
+            raise ValueError("The embeddings hold NaN or inf; every entry must be finite, its square as well.")

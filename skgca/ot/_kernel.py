@@ -171,7 +171,7 @@ class PlanKernel:
 
 
 def spans(source: Scores, *, half: bool) -> list[Span]:
-    """The tiles that cover a source, or its upper triangle."""
+    """List the tiles that cover a source, or its upper triangle."""
     n = source.shape[0]
     height = _height(source)
     return [(start, min(start + height, n), start if half else 0) for start in range(0, n, height)]

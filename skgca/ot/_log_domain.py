@@ -90,7 +90,7 @@ class LogSinkhorn:
         return f, g, trace
 
     def _sweep(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Row sums and the new row potential, then column sums with it, in one pass; ``f`` stays where rows are free."""
+        """Row sums and the new row potential, then column sums with it, in one pass."""
         p = self.problem
         row, col, f_new = torch.empty_like(f), torch.full_like(g, -torch.inf), f.clone()
         for (start, stop, _), tile in self.tiles():
@@ -163,7 +163,7 @@ def unrolled(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Ten
 
 
 def _finite(log_sums: Tensor) -> Tensor:
-    """Sums over nothing (log 0) give no gradient; as they stand they would give NaN."""
+    """Replace sums over nothing (log 0): they give no gradient, and as they stand they would give NaN."""
     return log_sums.masked_fill(torch.isneginf(log_sums), 0.0)
 
 

@@ -126,7 +126,7 @@ class TransportPlan:
 
 
 def _mass_at_solution(prescribed: Tensor, potential: Tensor, rho: float, epsilon: float) -> Tensor:
-    """``a * exp(-f * epsilon / rho)``, and 0 where there is no mass, whose potential is -inf."""
+    """Return ``a * exp(-f * epsilon / rho)``, and 0 where there is no mass, whose potential is -inf."""
     if math.isinf(rho):
         return prescribed
     held = prescribed > 0

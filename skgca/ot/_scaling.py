@@ -1,8 +1,7 @@
 """Sinkhorn on the kernel itself, and its exact gradient at low rank.
 
-One iteration is ``u = base_u * (K v)^-phi_row``, ``v = base_v * (K^T u)^-phi_col``. Each half step adds one outer product
-of two vectors to dL/dS (entry by entry over K), so the reverse pass keeps vectors only; see PAPER.md, "A cheap exact
-unrolled gradient".
+One iteration is ``u = base_u * (K v)^-phi_row``, ``v = base_v * (K^T u)^-phi_col``. Each half step adds to dL/dS the
+outer product of two vectors, times K entry by entry, so the reverse pass keeps vectors only.
 """
 
 from __future__ import annotations
@@ -241,7 +240,7 @@ def _settled(change: float, before: float, left: int, dtype: torch.dtype) -> boo
     most ``left`` times the last one, and about a geometric series.
     """
     rounding = torch.finfo(dtype).eps
-    rate = change / before if change < before < math.inf else 1.0
+    rate = change / before if change < before < 0.01 else 1.0  # far from the solution, the two say nothing
     rest = change * (left if rate >= 1.0 else min(left, rate / (1.0 - rate)))
     return rest <= _ROUNDINGS * rounding or change <= 2 * rounding
 

@@ -19,8 +19,8 @@ Cotangents = Iterator[tuple[Span, Tensor]]
 class Scores(ABC):
     """The matrix S = -cost / epsilon of shape (n, m), -inf where no mass may go, that need not exist as a whole.
 
-    Whoever works on tiles sees rows ``start:stop`` and columns ``first:``. A symmetric source may be asked for its upper
-    triangle only, by panels whose ``first`` is their ``start``.
+    Whoever works on tiles sees rows ``start:stop`` and columns ``first:``. A symmetric source may be asked for its
+    upper triangle only, by panels whose ``first`` is their ``start``.
     """
 
     symmetric = False
@@ -57,7 +57,7 @@ class Scores(ABC):
 
     @abstractmethod
     def dense(self) -> Tensor:
-        """The scores as one matrix; differentiable."""
+        """Make the scores as one matrix; differentiable."""
 
     @abstractmethod
     def scaled(self, factor: float) -> Scores:

@@ -99,7 +99,7 @@ def sinkhorn(
         scores = scores.float()
     a = _check_mass(a, scores, axis=0)
     b = _check_mass(b, scores, axis=1)
-    return solve(
+    plan: TransportPlan = solve(
         DenseScores(scores),
         marginals=marginals,
         epsilon=epsilon,
@@ -110,6 +110,7 @@ def sinkhorn(
         gradient=gradient,
         anneal_from=anneal_from,
     )
+    return plan
 
 
 def sinkhorn_embeddings(
@@ -178,7 +179,7 @@ def sinkhorn_embeddings(
     _check_embeddings(z_a, z_b)
     source = SOURCES[cost](z_a, z_b, epsilon=epsilon)
     like = source.x.new_empty(()).expand(*source.shape)  # a matrix in shape only
-    return solve(
+    plan: TransportPlan = solve(
         source,
         marginals=marginals,
         epsilon=epsilon,
@@ -191,9 +192,10 @@ def sinkhorn_embeddings(
         memory_limit=memory_limit,
         tiled=tiled,
     )
+    return plan
 
 
-@torch.compiler.disable
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def solve(
     source: Scores,
     *,
@@ -272,7 +274,9 @@ def check_gradient(gradient: str, marginals: Marginals, tol: float | None) -> No
 
 def _check_annealing(anneal_from: float | None, epsilon: float) -> None:
     if anneal_from is not None and not epsilon <= anneal_from < math.inf:
-        raise ValueError(f"anneal_from={anneal_from!r} must be a finite number of at least epsilon={epsilon}, such as 1.0.")
+        raise ValueError(
+            f"anneal_from={anneal_from!r} must be a finite number of at least epsilon={epsilon}, such as 1.0."
+        )
 
 
 def _check_embeddings(z_a: Tensor, z_b: Tensor | None) -> None:

@@ -189,3 +189,7 @@ def _check_views(z_a: Tensor, z_b: Tensor, weight: Tensor | None) -> None:
         )
     if weight is not None and weight.shape != (len(z_a),):
         raise ValueError(f"weight has shape {tuple(weight.shape)}; {len(z_a)} pairs need ({len(z_a)},).")
+    if weight is not None and not bool(torch.isfinite(weight).all() & (weight >= 0).all() & (weight.sum() > 0)):
+        raise ValueError(
+            f"weight must hold finite masses of at least 0, not all 0; it sums to {float(weight.detach().sum())}."
+        )

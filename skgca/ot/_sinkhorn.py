@@ -99,6 +99,7 @@ def sinkhorn(
         scores = scores.float()
     a = _check_mass(a, scores, axis=0)
     b = _check_mass(b, scores, axis=1)
+    _check_reach(torch.isfinite(scores.detach()), marginals, a, b)
     plan: TransportPlan = solve(
         DenseScores(scores),
         marginals=marginals,
@@ -179,14 +180,17 @@ def sinkhorn_embeddings(
     _check_embeddings(z_a, z_b)
     source = SOURCES[cost](z_a, z_b, epsilon=epsilon)
     like = source.x.new_empty(()).expand(*source.shape)  # a matrix in shape only
+    a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
+    if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
+        raise ValueError("b gives mass to one row only, which has no pair but itself; give mass to at least 2 rows.")
     plan: TransportPlan = solve(
         source,
         marginals=marginals,
         epsilon=epsilon,
         n_iter=n_iter,
         tol=tol,
-        a=_check_mass(a, like, axis=0),
-        b=_check_mass(b, like, axis=1),
+        a=a,
+        b=b,
         gradient=gradient,
         anneal_from=anneal_from,
         memory_limit=memory_limit,
@@ -325,3 +329,16 @@ def _check_mass(mass: Tensor | None, scores: Tensor, axis: int) -> Tensor:
     if not bool(mass.sum() > 0):
         raise ValueError(f"{name} sums to zero; give at least one row some mass.")
     return mass
+
+
+def _check_reach(allowed: Tensor, marginals: Marginals, a: Tensor, b: Tensor) -> None:
+    """Raise ValueError if mass has nowhere to go, since masks and zero masses leave it no entry."""
+    if not marginals.rho_row > 0 < marginals.rho_col or bool((a > 0).all() & (b > 0).all()):
+        return
+    for name, mass, others, reach in (("a", a, "b", allowed[:, b > 0]), ("b", b, "a", allowed[a > 0].t())):
+        stuck = (mass > 0) & ~reach.any(1)
+        if bool(stuck.any()):
+            raise ValueError(
+                f"{name}[{int(stuck.nonzero()[0])}] is above 0, but all that the mask lets it pair with is 0 in {others}; "
+                f"allow another entry, or make it 0 as well."
+            )

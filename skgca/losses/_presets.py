@@ -13,7 +13,12 @@ __all__ = ["PRESETS", "gca_ince", "gca_uot", "ince", "make_loss"]
 
 
 def ince(
-    *, epsilon: float = 0.2, marginals: MarginalsLike | None = None, layout: str = "joint", n_iter: int = 10
+    *,
+    epsilon: float = 0.2,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int = 10,
+    **solver: Any,
 ) -> AlignmentLoss:
     r"""InfoNCE, the softmax contrastive loss: one half step of Sinkhorn.
 
@@ -34,6 +39,8 @@ def ince(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations; with "row" marginals the first is the solution.
+    **solver
+        How the plan is solved: ``tol``, ``gradient`` and ``memory_limit`` of :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -53,12 +60,22 @@ def ince(
     0.7437
     """
     return AlignmentLoss(
-        epsilon=epsilon, marginals=_or("row", marginals), divergence=KLDivergence(), layout=layout, n_iter=n_iter
+        epsilon=epsilon,
+        marginals=_or("row", marginals),
+        divergence=KLDivergence(),
+        layout=layout,
+        n_iter=n_iter,
+        **solver,
     )
 
 
 def gca_ince(
-    *, epsilon: float = 0.2, marginals: MarginalsLike | None = None, layout: str = "joint", n_iter: int = 10
+    *,
+    epsilon: float = 0.2,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int = 10,
+    **solver: Any,
 ) -> AlignmentLoss:
     r"""GCA-INCE: InfoNCE with both marginals held, so that no row is everybody's match [1]_.
 
@@ -74,6 +91,8 @@ def gca_ince(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations; 10 is the paper's choice.
+    **solver
+        How the plan is solved: ``tol``, ``gradient`` and ``memory_limit`` of :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -91,12 +110,22 @@ def gca_ince(
        NeurIPS 2024.
     """
     return AlignmentLoss(
-        epsilon=epsilon, marginals=_or("balanced", marginals), divergence=KLDivergence(), layout=layout, n_iter=n_iter
+        epsilon=epsilon,
+        marginals=_or("balanced", marginals),
+        divergence=KLDivergence(),
+        layout=layout,
+        n_iter=n_iter,
+        **solver,
     )
 
 
 def gca_uot(
-    *, epsilon: float = 0.2, marginals: MarginalsLike | None = None, layout: str = "joint", n_iter: int = 10
+    *,
+    epsilon: float = 0.2,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int = 10,
+    **solver: Any,
 ) -> AlignmentLoss:
     r"""GCA-UOT: both marginals relaxed, so that rows without a good match may keep their mass [1]_.
 
@@ -113,6 +142,8 @@ def gca_uot(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations.
+    **solver
+        How the plan is solved: ``tol``, ``gradient`` and ``memory_limit`` of :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -124,7 +155,12 @@ def gca_uot(
        NeurIPS 2024.
     """
     return AlignmentLoss(
-        epsilon=epsilon, marginals=_or(1.0, marginals), divergence=KLDivergence(), layout=layout, n_iter=n_iter
+        epsilon=epsilon,
+        marginals=_or(1.0, marginals),
+        divergence=KLDivergence(),
+        layout=layout,
+        n_iter=n_iter,
+        **solver,
     )
 
 
@@ -155,7 +191,8 @@ def make_loss(
     n_iter : int, default=10
         Sinkhorn iterations.
     **options
-        Further options of the named loss.
+        Further options of the named loss; all take ``tol``, ``gradient`` and ``memory_limit`` of
+        :class:`AlignmentLoss`.
 
     Returns
     -------

@@ -64,11 +64,10 @@ class Solver:
     def run(self, source: Scores, problem: Problem) -> tuple[Tensor, Tensor, Trace | LogTrace]:
         """Solve in the kernel domain if it holds the potentials, else in the log domain."""
         bound = _SAFE_BOUND[problem.log_a.dtype]
-        scaling = Scaling(Kernel.of(source, keep=self.keep, safe_bound=bound), problem)
-        solved: tuple[Tensor, Tensor, Trace | LogTrace] | None = scaling.run()
-        self.scaling = scaling
+        self.scaling = Scaling(Kernel.of(source, keep=self.keep, safe_bound=bound), problem)
+        solved: tuple[Tensor, Tensor, Trace | LogTrace] | None = self.scaling.run()
         if solved is None:
-            self.scaling = None
+            self.scaling = None  # frees its kernel as well
             _require_finite(source)
             solved = LogSinkhorn(source, problem, keep=self.keep).run()
         self.n_iter, self.error = solved[2].n_iter, solved[2].error

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -124,17 +125,26 @@ def peak(n, name, epsilon):
 
 
 def measure_peak(n, name, epsilon):
-    import resource
-
     run = {"NT-Xent": nt_xent, "naive": lambda z: naive(z, epsilon)}.get(name)
     if run is None:
         loss = make_loss(name, epsilon=epsilon, n_iter=N_ITER)
-        run = lambda z: loss(*z.unbind())  # noqa: E731
+
+        def run(z):
+            return loss(*z.unbind())
+
     masks_of(n), masks_of(256)  # cached, so not part of a step
     time_of(run, views(256, "random"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    time_of(run, views(n, "random"))
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / (4 * n * n)
+    z = views(n, "random")
+    # ru_maxrss would start at the peak of the process that started this one, so Linux is asked, after a reset.
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = high_water()
+    time_of(run, z)
+    return (high_water() - before) / (4 * n * n)
+
+
+def high_water():
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 
 
 def main():

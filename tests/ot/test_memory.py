@@ -14,7 +14,8 @@ from skgca.ot._scores import cosine_scores
 from .problems import embeddings, relative
 
 _STEP = """
-import resource, sys
+import sys
+from pathlib import Path
 import torch
 from skgca.losses import AlignmentLoss, KLDivergence
 
@@ -26,28 +27,34 @@ def step(n, epsilon, limit):
     loss(*z).backward()
 
 n, epsilon, limit = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+def high_water():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+
 step(256, epsilon, limit)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# ru_maxrss would start at the peak of the process that started this one.
+Path("/proc/self/clear_refs").write_text("5")
+before = high_water()
 step(n, epsilon, limit)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print(high_water() - before)
 """
 
 
 def _peak(n, epsilon, limit):
     """Bytes that a training step adds to the peak of a process."""
-    pytest.importorskip("resource", reason="peak memory is asked of a POSIX system")
     arguments = [sys.executable, "-c", _STEP, str(n), str(epsilon), str(limit)]
     return int(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux")
 @pytest.mark.parametrize("epsilon", [0.5, 0.0005])
 def test_dense_step_keeps_at_most_three_matrices(epsilon):
     n = 4096
-    assert _peak(n, epsilon, 1e12) < 3 * 4 * n * n
+    matrix = 4 * n * n
+    assert 0.4 * matrix < _peak(n, epsilon, 1e12) < 3 * matrix  # below, it would not be what is measured
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux")
 def test_tiled_step_keeps_no_matrix():
     n = 8192
     assert _peak(n, 0.5, 0.0) < 0.25 * 4 * n * n

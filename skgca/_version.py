@@ -6,7 +6,7 @@ from importlib import metadata
 
 __version__ = "0.1.0.dev0"
 
-_PACKAGES = ("skgca", "scikit-learn", "torch", "skorch", "numpy", "scipy", "joblib", "pandas", "polars", "matplotlib")
+_PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "joblib", "pandas", "polars", "matplotlib")
 
 
 def show_versions() -> None:
@@ -25,6 +25,7 @@ def show_versions() -> None:
     lines = ["", "System:"]
     lines += [f"{name:>14}: {value}" for name, value in _system().items()]
     lines += ["", "Python packages:"]
+    lines += [f"{'skgca':>14}: {__version__}"]
     lines += [f"{name:>14}: {_installed(name)}" for name in _PACKAGES]
     lines += ["", "torch:", f"{'CUDA':>14}: {torch.version.cuda if torch.cuda.is_available() else 'not available'}"]
     lines += [f"{'MPS':>14}: {'available' if torch.backends.mps.is_available() else 'not available'}"]

@@ -120,7 +120,9 @@ class AlignmentLoss(nn.Module):
         target : Tensor, default=None
             What the target plan reads; "pairs" reads nothing.
         weight : Tensor of shape (n,), default=None
-            Mass of the rows, non-negative, in any scale. None weighs all alike.
+            Mass of the rows, non-negative, in any scale. None weighs all alike. It is the prescribed mass of a row's
+            views, and scales their row and column of the kernel, so that a row counts as a match and as a negative by
+            its weight; a row of weight zero is left out.
 
         Returns
         -------
@@ -133,7 +135,7 @@ class AlignmentLoss(nn.Module):
             If shapes do not agree or there is a target where none is read.
         """
         plan = self.plan(z_a, z_b, weight=weight)
-        return self.divergence(plan, TARGETS[self.target](self._partner(z_a), plan.a, target))
+        return self.divergence(plan, TARGETS[self.target](self._partner(plan), plan.a, target))
 
     def plan(self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None) -> TransportPlan:
         """Transport plan of a batch, of shape (2n, 2n) in the joint layout and (n, n) in the cross layout.
@@ -141,21 +143,27 @@ class AlignmentLoss(nn.Module):
         Parameters
         ----------
         z_a, z_b, weight
-            As for calling the loss.
+            As for calling the loss. Rows of weight zero are not in the plan.
 
         Returns
         -------
         TransportPlan
         """
         _check_views(z_a, z_b, weight)
-        mass = z_a.new_ones(len(z_a)) if weight is None else weight.to(z_a)
+        working = torch.promote_types(z_a.dtype, torch.float32)
+        if weight is None:
+            uneven, weight = False, z_a.new_ones(len(z_a), dtype=working)
+        else:
+            kept = weight > 0
+            z_a, z_b, weight = z_a[kept], z_b[kept], weight[kept].to(z_a.device, working)
+            uneven = bool((weight != weight[0]).any())  # even weights cancel, and cost nothing
+        weight = weight / weight.mean()
         if self.layout == "joint":
-            mass = torch.cat([mass, mass])
-        mass = mass.to(torch.promote_types(mass.dtype, torch.float32))
-        mass = mass / mass.sum()
+            weight = torch.cat([weight, weight])
+        mass, log_weight = weight / len(weight), weight.log()
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         plan: TransportPlan = solve(
-            SOURCES[self.cost](rows, cols, epsilon=self.epsilon),
+            SOURCES[self.cost](rows, cols, epsilon=self.epsilon, log_weight=log_weight if uneven else None),
             marginals=self.marginals,
             epsilon=self.epsilon,
             n_iter=self.n_iter,
@@ -170,10 +178,10 @@ class AlignmentLoss(nn.Module):
             self.worst_error = max(self.worst_error, plan.marginal_error)
         return plan
 
-    def _partner(self, z_a: Tensor) -> Tensor:
+    def _partner(self, plan: TransportPlan) -> Tensor:
         """Column of the plan that holds the other view of each plan row."""
-        rows = torch.arange(len(z_a), device=z_a.device)
-        return torch.cat([rows + len(z_a), rows]) if self.layout == "joint" else rows
+        rows = torch.arange(len(plan.a), device=plan.a.device)
+        return rows.roll(len(rows) // 2) if self.layout == "joint" else rows
 
     def extra_repr(self) -> str:
         return (
@@ -187,9 +195,9 @@ def _check_views(z_a: Tensor, z_b: Tensor, weight: Tensor | None) -> None:
         raise ValueError(
             f"z_a and z_b must share one shape (n, d) with n >= 1; got {tuple(z_a.shape)} and {tuple(z_b.shape)}."
         )
-    if weight is not None and weight.shape != (len(z_a),):
+    if weight is None:
+        return
+    if weight.shape != (len(z_a),):
         raise ValueError(f"weight has shape {tuple(weight.shape)}; {len(z_a)} pairs need ({len(z_a)},).")
-    if weight is not None and not bool(torch.isfinite(weight).all() & (weight >= 0).all() & (weight.sum() > 0)):
-        raise ValueError(
-            f"weight must hold finite masses of at least 0, not all 0; it sums to {float(weight.detach().sum())}."
-        )
+    if not bool((torch.isfinite(weight) & (weight >= 0)).all()) or not bool((weight > 0).any()):
+        raise ValueError(f"weight must hold finite values >= 0, not all zero; its smallest is {float(weight.min())}.")

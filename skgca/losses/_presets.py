@@ -18,7 +18,9 @@ def ince(
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int = 10,
-    **solver: Any,
+    tol: float | None = None,
+    gradient: str = "unrolled",
+    memory_limit: float | None = None,
 ) -> AlignmentLoss:
     r"""InfoNCE, the softmax contrastive loss: one half step of Sinkhorn.
 
@@ -39,8 +41,12 @@ def ince(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations; with "row" marginals the first is the solution.
-    **solver
-        How the plan is solved: ``tol``, ``gradient`` and ``memory_limit`` of :class:`AlignmentLoss`.
+    tol : float, default=None
+        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -65,7 +71,9 @@ def ince(
         divergence=KLDivergence(),
         layout=layout,
         n_iter=n_iter,
-        **solver,
+        tol=tol,
+        gradient=gradient,
+        memory_limit=memory_limit,
     )
 
 
@@ -75,7 +83,9 @@ def gca_ince(
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int = 10,
-    **solver: Any,
+    tol: float | None = None,
+    gradient: str = "unrolled",
+    memory_limit: float | None = None,
 ) -> AlignmentLoss:
     r"""GCA-INCE: InfoNCE with both marginals held, so that no row is everybody's match [1]_.
 
@@ -91,8 +101,12 @@ def gca_ince(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations; 10 is the paper's choice.
-    **solver
-        How the plan is solved: ``tol``, ``gradient`` and ``memory_limit`` of :class:`AlignmentLoss`.
+    tol : float, default=None
+        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -115,7 +129,9 @@ def gca_ince(
         divergence=KLDivergence(),
         layout=layout,
         n_iter=n_iter,
-        **solver,
+        tol=tol,
+        gradient=gradient,
+        memory_limit=memory_limit,
     )
 
 
@@ -125,7 +141,9 @@ def gca_uot(
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int = 10,
-    **solver: Any,
+    tol: float | None = None,
+    gradient: str = "unrolled",
+    memory_limit: float | None = None,
 ) -> AlignmentLoss:
     r"""GCA-UOT: both marginals relaxed, so that rows without a good match may keep their mass [1]_.
 
@@ -142,8 +160,12 @@ def gca_uot(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations.
-    **solver
-        How the plan is solved: ``tol``, ``gradient`` and ``memory_limit`` of :class:`AlignmentLoss`.
+    tol : float, default=None
+        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -160,7 +182,9 @@ def gca_uot(
         divergence=KLDivergence(),
         layout=layout,
         n_iter=n_iter,
-        **solver,
+        tol=tol,
+        gradient=gradient,
+        memory_limit=memory_limit,
     )
 
 

@@ -224,18 +224,28 @@ class EmbeddingScores(Scores):
         return (grad_x, grad_y, sums_x, sums_y) if biased else (grad_x, grad_y)
 
 
-def cosine_scores(z_a: Tensor, z_b: Tensor | None, *, epsilon: float) -> EmbeddingScores:
-    """Scores ``(cos - 1) / epsilon``; ``z_b`` None is ``z_a`` against itself, self pairs masked."""
+def cosine_scores(
+    z_a: Tensor, z_b: Tensor | None, *, epsilon: float, log_weight: Tensor | None = None
+) -> EmbeddingScores:
+    """Scores ``(cos - 1) / epsilon``; ``z_b`` None is ``z_a`` against itself, self pairs masked.
+
+    ``log_weight`` of shape (n,) is added to the rows, and to the columns as well, of which there are as many then.
+    """
     x = F.normalize(_working(z_a), dim=1)
     y = None if z_b is None else F.normalize(_working(z_b), dim=1)
-    return EmbeddingScores(x, y, 1.0 / epsilon, offset=-1.0 / epsilon, bound=1.0 / epsilon)
+    bound = 1.0 / epsilon if log_weight is None else None
+    return EmbeddingScores(x, y, 1.0 / epsilon, -1.0 / epsilon, log_weight, None if y is None else log_weight, bound)
 
 
-def squared_euclidean_scores(z_a: Tensor, z_b: Tensor | None, *, epsilon: float) -> EmbeddingScores:
-    """Scores ``-|a_i - b_j|^2 / epsilon``; ``z_b`` None is ``z_a`` against itself, self pairs masked."""
+def squared_euclidean_scores(
+    z_a: Tensor, z_b: Tensor | None, *, epsilon: float, log_weight: Tensor | None = None
+) -> EmbeddingScores:
+    """Scores ``-|a_i - b_j|^2 / epsilon``; the rest is as for :func:`cosine_scores`."""
     x, y = _working(z_a), None if z_b is None else _working(z_b)
-    bias_y = None if y is None else (y * y).sum(1) / -epsilon
-    return EmbeddingScores(x, y, 2.0 / epsilon, bias_x=(x * x).sum(1) / -epsilon, bias_y=bias_y)
+    weight = 0.0 if log_weight is None else log_weight
+    bias_x = (x * x).sum(1) / -epsilon + weight
+    bias_y = None if y is None else (y * y).sum(1) / -epsilon + weight
+    return EmbeddingScores(x, y, 2.0 / epsilon, bias_x=bias_x, bias_y=bias_y)
 
 
 SOURCES = {"cosine": cosine_scores, "sqeuclidean": squared_euclidean_scores}

@@ -103,5 +103,5 @@ def test_rows_of_zeros_have_cosine_zero_and_a_finite_gradient(rho):
 @pytest.mark.parametrize("weight", [[0.0, 0.0], [1.0, -0.5], [1.0, NAN], [INF, 1.0]])
 def test_a_loss_names_bad_weights(weight):
     loss = AlignmentLoss(epsilon=0.2, marginals=1.0, divergence=KLDivergence())
-    with pytest.raises(ValueError, match="weight must hold finite masses"):
+    with pytest.raises(ValueError, match="weight must hold finite values"):
         loss(torch.eye(2), torch.eye(2), weight=torch.tensor(weight))

@@ -1,0 +1,26 @@
+"""The only home of private or version-dependent imports from scikit-learn and skorch.
+
+Everything here has no public name in scikit-learn 1.6 to 1.9, or moved between those versions. When an upgrade breaks
+something of theirs, this is the file to mend.
+"""
+
+import inspect
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = ["Interval", "InvalidParameterError", "StrOptions", "check_sample_weight", "fit_context"]
+
+_REFUSES_ALL_ZERO = "allow_all_zero_weights" in inspect.signature(_check_sample_weight).parameters
+
+
+def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray:
+    """Return the weights of the rows of X as float64, checked to be finite, >= 0 and not all zero."""
+    options = {"allow_all_zero_weights": False} if _REFUSES_ALL_ZERO else {}
+    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options)
+    if not weight.any():  # versions before 1.9 let this pass
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight

@@ -1,0 +1,89 @@
+"""Numeric tables to float32 tensors, and batches of them by index."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+__all__ = ["EvenBatches", "RowDataset", "shuffled_batches", "to_float32"]
+
+
+def to_float32(X: np.ndarray) -> Tensor:
+    """Copy a finite array of shape (n, n_features) to a contiguous float32 tensor.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for float32; the message names its column.
+    """
+    with np.errstate(over="ignore"):
+        X32 = np.array(X, dtype=np.float32, order="C")  # a copy, since a tensor cannot guard a read-only array
+    overflow = ~np.isfinite(X32)
+    if overflow.any():
+        row, column = np.argwhere(overflow)[0]
+        raise ValueError(
+            f"X[{row}, {column}] = {X[row, column]!r} is too large for float32; scale column {column} "
+            "(standardize=True, or a StandardScaler before) or take its logarithm."
+        )
+    return torch.from_numpy(X32)
+
+
+class RowDataset(Dataset):
+    """Rows with their weights, fetched a whole batch at a time.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n, ...)
+        Inputs.
+    weight : Tensor of shape (n,)
+        Mass of the rows.
+    """
+
+    def __init__(self, X: Tensor, weight: Tensor) -> None:
+        self.X = X
+        self.weight = weight
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the inputs of some rows, and what the loss takes beside the embeddings."""
+        return self.X[rows], {"weight": self.weight[rows]}
+
+
+class EvenBatches(Sampler):
+    """Random batches that differ in size by one row at most.
+
+    Cutting n rows into batches of exactly ``batch_size`` leaves a last batch that may be of one row, which has nothing
+    to be contrasted with, or must be dropped, which with fewer rows than a batch drops everything. Here all rows are in
+    a batch, once, and every batch has two rows or more.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows, at least 2.
+    batch_size : int
+        Most rows in a batch, at least 2. Where an odd row would be left alone, one batch takes it on top.
+    generator : torch.Generator
+        Source of the order.
+    """
+
+    def __init__(self, n_rows: int, batch_size: int, generator: Generator) -> None:
+        self.n_rows = n_rows
+        self.n_batches = max(1, min(-(-n_rows // batch_size), n_rows // 2))
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(torch.randperm(self.n_rows, generator=self.generator).tensor_split(self.n_batches))
+
+
+def shuffled_batches(dataset: RowDataset, *, batch_size: int, generator: Generator) -> DataLoader:
+    """Return a loader of :class:`EvenBatches` that indexes the dataset once a batch."""
+    sampler = EvenBatches(len(dataset), batch_size, generator)
+    # The loader draws a seed of its own even without workers: from our generator, or it would be the global one.
+    return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..ot import COSTS, Marginals, TransportPlan
+from ..ot import Marginals, TransportPlan
 from ..ot._marginals import MarginalsLike
-from ..ot._sinkhorn import check_settings, solve
+from ..ot._scores import SOURCES
+from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import Divergence
 from ._targets import TARGETS
 
@@ -42,6 +43,21 @@ class AlignmentLoss(nn.Module):
         n x n plan from view A to view B, as InfoNCE.
     n_iter : int, default=10
         Sinkhorn iterations.
+    tol : float, default=None
+        Stop iterating once the marginal error of the plan, in mass of a total of 1, is at most this.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`. "envelope" is accepted only where it is
+        exact: a divergence that says so, hard or free marginals, and a ``tol``.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch, beyond which it is recomputed tile by tile. None is a quarter of the
+        memory that is free.
+
+    Attributes
+    ----------
+    n_missed : int
+        Calls that ended above ``tol``.
+    worst_error : float
+        Largest marginal error among them, 0.0 if there are none.
 
     Raises
     ------
@@ -64,10 +80,13 @@ class AlignmentLoss(nn.Module):
         cost: str = "cosine",
         layout: str = "joint",
         n_iter: int = 10,
+        tol: float | None = None,
+        gradient: str = "unrolled",
+        memory_limit: float | None = None,
     ) -> None:
         super().__init__()
-        check_settings(epsilon, n_iter)
-        for name, value, valid in (("layout", layout, LAYOUTS), ("target", target, TARGETS), ("cost", cost, COSTS)):
+        check_settings(epsilon, n_iter, tol)
+        for name, value, valid in (("layout", layout, LAYOUTS), ("target", target, TARGETS), ("cost", cost, SOURCES)):
             if value not in valid:
                 raise ValueError(f"{name}={value!r} is not known; valid are {sorted(valid)}.")
         self.epsilon = float(epsilon)
@@ -77,6 +96,17 @@ class AlignmentLoss(nn.Module):
         self.cost = cost
         self.layout = layout
         self.n_iter = n_iter
+        self.tol = tol
+        self.gradient = gradient
+        self.memory_limit = memory_limit
+        self.n_missed = 0
+        self.worst_error = 0.0
+        check_gradient(gradient, self.marginals, tol)
+        if gradient == "envelope" and not getattr(divergence, "envelope_exact", False):
+            raise ValueError(
+                f"gradient='envelope' is not exact for {divergence!r}: only a Kullback-Leibler divergence with its "
+                f"mass term is stationary in the potentials. Use gradient='unrolled'."
+            )
 
     def forward(
         self, z_a: Tensor, z_b: Tensor, *, target: Tensor | None = None, weight: Tensor | None = None
@@ -120,23 +150,33 @@ class AlignmentLoss(nn.Module):
         TransportPlan
         """
         _check_views(z_a, z_b, weight)
+        working = torch.promote_types(z_a.dtype, torch.float32)
         if weight is None:
-            weight = z_a.new_ones(len(z_a))
+            uneven, weight = False, z_a.new_ones(len(z_a), dtype=working)
         else:
             kept = weight > 0
-            z_a, z_b, weight = z_a[kept], z_b[kept], weight[kept].to(z_a)
+            z_a, z_b, weight = z_a[kept], z_b[kept], weight[kept].to(z_a.device, working)
+            uneven = bool((weight != weight[0]).any())  # even weights cancel, and cost nothing
         weight = weight / weight.mean()
         if self.layout == "joint":
-            z_a = z_b = torch.cat([z_a, z_b])
             weight = torch.cat([weight, weight])
         mass, log_weight = weight / len(weight), weight.log()
-        scores = COSTS[self.cost](z_a, z_b) / -self.epsilon + log_weight[:, None] + log_weight[None, :]
-        if self.layout == "joint":
-            itself = torch.eye(len(z_a), dtype=torch.bool, device=z_a.device)
-            scores = scores.masked_fill(itself, -torch.inf)
-        return solve(
-            scores, marginals=self.marginals, epsilon=self.epsilon, n_iter=self.n_iter, tol=None, a=mass, b=mass
+        rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
+        plan: TransportPlan = solve(
+            SOURCES[self.cost](rows, cols, epsilon=self.epsilon, log_weight=log_weight if uneven else None),
+            marginals=self.marginals,
+            epsilon=self.epsilon,
+            n_iter=self.n_iter,
+            tol=self.tol,
+            a=mass,
+            b=mass,
+            gradient=self.gradient,
+            memory_limit=self.memory_limit,
         )
+        if not plan.converged:
+            self.n_missed += 1
+            self.worst_error = max(self.worst_error, plan.marginal_error)
+        return plan
 
     def _partner(self, plan: TransportPlan) -> Tensor:
         """Column of the plan that holds the other view of each plan row."""

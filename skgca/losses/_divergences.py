@@ -24,7 +24,12 @@ class KLDivergence:
 
     Normalising the rows of P first, as ``cross_entropy(log P)`` does, cancels the row potential, and with it most of
     what relaxing a marginal was for; so this does not.
+
+    Its derivative by a potential is the marginal of P less that of T. That vanishes at the solution for hard
+    marginals, if T has them, so there the potentials may count as constant: ``envelope_exact``.
     """
+
+    envelope_exact = True
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
         log_plan = plan.log_plan_at(target.rows, target.cols)

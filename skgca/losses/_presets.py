@@ -13,7 +13,14 @@ __all__ = ["PRESETS", "gca_ince", "gca_uot", "ince", "make_loss"]
 
 
 def ince(
-    *, epsilon: float = 0.2, marginals: MarginalsLike | None = None, layout: str = "joint", n_iter: int = 10
+    *,
+    epsilon: float = 0.2,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int = 10,
+    tol: float | None = None,
+    gradient: str = "unrolled",
+    memory_limit: float | None = None,
 ) -> AlignmentLoss:
     r"""InfoNCE, the softmax contrastive loss: one half step of Sinkhorn.
 
@@ -34,6 +41,12 @@ def ince(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations; with "row" marginals the first is the solution.
+    tol : float, default=None
+        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -53,12 +66,26 @@ def ince(
     0.7437
     """
     return AlignmentLoss(
-        epsilon=epsilon, marginals=_or("row", marginals), divergence=KLDivergence(), layout=layout, n_iter=n_iter
+        epsilon=epsilon,
+        marginals=_or("row", marginals),
+        divergence=KLDivergence(),
+        layout=layout,
+        n_iter=n_iter,
+        tol=tol,
+        gradient=gradient,
+        memory_limit=memory_limit,
     )
 
 
 def gca_ince(
-    *, epsilon: float = 0.2, marginals: MarginalsLike | None = None, layout: str = "joint", n_iter: int = 10
+    *,
+    epsilon: float = 0.2,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int = 10,
+    tol: float | None = None,
+    gradient: str = "unrolled",
+    memory_limit: float | None = None,
 ) -> AlignmentLoss:
     r"""GCA-INCE: InfoNCE with both marginals held, so that no row is everybody's match [1]_.
 
@@ -74,6 +101,12 @@ def gca_ince(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations; 10 is the paper's choice.
+    tol : float, default=None
+        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -91,12 +124,26 @@ def gca_ince(
        NeurIPS 2024.
     """
     return AlignmentLoss(
-        epsilon=epsilon, marginals=_or("balanced", marginals), divergence=KLDivergence(), layout=layout, n_iter=n_iter
+        epsilon=epsilon,
+        marginals=_or("balanced", marginals),
+        divergence=KLDivergence(),
+        layout=layout,
+        n_iter=n_iter,
+        tol=tol,
+        gradient=gradient,
+        memory_limit=memory_limit,
     )
 
 
 def gca_uot(
-    *, epsilon: float = 0.2, marginals: MarginalsLike | None = None, layout: str = "joint", n_iter: int = 10
+    *,
+    epsilon: float = 0.2,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int = 10,
+    tol: float | None = None,
+    gradient: str = "unrolled",
+    memory_limit: float | None = None,
 ) -> AlignmentLoss:
     r"""GCA-UOT: both marginals relaxed, so that rows without a good match may keep their mass [1]_.
 
@@ -113,6 +160,12 @@ def gca_uot(
         One plan over both views, or from one view to the other.
     n_iter : int, default=10
         Sinkhorn iterations.
+    tol : float, default=None
+        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -124,7 +177,14 @@ def gca_uot(
        NeurIPS 2024.
     """
     return AlignmentLoss(
-        epsilon=epsilon, marginals=_or(1.0, marginals), divergence=KLDivergence(), layout=layout, n_iter=n_iter
+        epsilon=epsilon,
+        marginals=_or(1.0, marginals),
+        divergence=KLDivergence(),
+        layout=layout,
+        n_iter=n_iter,
+        tol=tol,
+        gradient=gradient,
+        memory_limit=memory_limit,
     )
 
 
@@ -155,7 +215,8 @@ def make_loss(
     n_iter : int, default=10
         Sinkhorn iterations.
     **options
-        Further options of the named loss.
+        Further options of the named loss; all take ``tol``, ``gradient`` and ``memory_limit`` of
+        :class:`AlignmentLoss`.
 
     Returns
     -------

@@ -3,6 +3,14 @@
 from ._costs import COSTS, cosine_cost, squared_euclidean_cost
 from ._marginals import Marginals
 from ._plan import TransportPlan
-from ._sinkhorn import sinkhorn
+from ._sinkhorn import sinkhorn, sinkhorn_embeddings
 
-__all__ = ["COSTS", "Marginals", "TransportPlan", "cosine_cost", "sinkhorn", "squared_euclidean_cost"]
+__all__ = [
+    "COSTS",
+    "Marginals",
+    "TransportPlan",
+    "cosine_cost",
+    "sinkhorn",
+    "sinkhorn_embeddings",
+    "squared_euclidean_cost",
+]

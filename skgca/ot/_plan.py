@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from ._gradient import Solver
 from ._marginals import Marginals
 
 __all__ = ["TransportPlan"]
@@ -18,17 +19,18 @@ __all__ = ["TransportPlan"]
 class TransportPlan:
     """An entropic transport plan in log form, ``log P = f[:, None] + scores + g[None, :]``.
 
-    Potentials are in units of epsilon. Mass, plan and marginal error are computed on first use and kept; whatever is
-    computed from potentials that carry gradients is differentiable.
+    Potentials are in units of epsilon. What is a matrix is made only when it is read: ``scores``, ``log_plan`` and
+    ``plan``. Masses, entries and marginal error are made without one. All that comes from potentials that carry
+    gradients is differentiable.
 
     Parameters
     ----------
-    scores : Tensor of shape (n, m)
-        ``-cost / epsilon``, with ``-inf`` where no mass may go.
+    solver : Solver
+        What solved for the potentials, and knows the scores.
     f : Tensor of shape (n,)
-        Row potential.
+        Row potential; -inf where a row has no mass.
     g : Tensor of shape (m,)
-        Column potential.
+        Column potential; likewise.
     a : Tensor of shape (n,)
         Prescribed row mass.
     b : Tensor of shape (m,)
@@ -38,12 +40,13 @@ class TransportPlan:
     epsilon : float
         Entropic regularisation, in units of the cost.
     n_iter : int
-        Iterations that ran.
+        Iterations that ran. Fewer than were asked for if a tolerance was met, or if more would have changed nothing
+        beyond rounding.
     tol : float or None
         Marginal error that was asked for.
     """
 
-    scores: Tensor
+    solver: Solver = field(repr=False)
     f: Tensor
     g: Tensor
     a: Tensor
@@ -52,6 +55,11 @@ class TransportPlan:
     epsilon: float
     n_iter: int
     tol: float | None = None
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """``-cost / epsilon`` of shape (n, m), with ``-inf`` where no mass may go."""
+        return self.solver.source.dense()
 
     @cached_property
     def log_plan(self) -> Tensor:
@@ -66,21 +74,36 @@ class TransportPlan:
     @cached_property
     def row_mass(self) -> Tensor:
         """Mass that leaves each row, of shape (n,)."""
-        return self.plan.sum(1)
+        if self._rows_were_last:
+            return _mass_at_solution(self.a, self.f, self.marginals.rho_row, self.epsilon)
+        return self.solver.mass(self.f, self.g, axis=0)
 
     @cached_property
     def col_mass(self) -> Tensor:
         """Mass that reaches each column, of shape (m,)."""
-        return self.plan.sum(0)
+        if self._cols_were_last:
+            return _mass_at_solution(self.b, self.g, self.marginals.rho_col, self.epsilon)
+        return self.solver.mass(self.f, self.g, axis=1)
 
     @cached_property
     def mass(self) -> Tensor:
         """Total mass, a scalar."""
-        return self.row_mass.sum()
+        return self.col_mass.sum() if self._cols_were_last else self.row_mass.sum()
+
+    # The half step that ran last holds its marginal exactly, whose mass therefore follows from its potential alone.
+    # With the potentials detached that is no longer the gradient of the plan's mass.
+
+    @property
+    def _cols_were_last(self) -> bool:
+        return self.marginals.rho_col > 0 and self.solver.gradient != "envelope"
+
+    @property
+    def _rows_were_last(self) -> bool:
+        return self.marginals.rho_col == 0 < self.marginals.rho_row and self.solver.gradient != "envelope"
 
     def log_plan_at(self, rows: Tensor, cols: Tensor) -> Tensor:
         """Log of the plan at the entries ``(rows[k], cols[k])``, of shape (len(rows),)."""
-        return self.f[rows] + self.scores[rows, cols] + self.g[cols]
+        return self.f.index_select(0, rows) + self.solver.source.at(rows, cols) + self.g.index_select(0, cols)
 
     @cached_property
     def marginal_error(self) -> float:
@@ -89,9 +112,12 @@ class TransportPlan:
         At the solution the row mass is ``a * exp(-f * epsilon / rho_row)``: ``a`` itself for a hard marginal; a free
         marginal asks for nothing. Likewise for columns. Zero means that the potentials solve the problem.
         """
-        row = _residual(self.row_mass.detach(), self.a, self.f.detach(), self.marginals.rho_row, self.epsilon)
-        col = _residual(self.col_mass.detach(), self.b, self.g.detach(), self.marginals.rho_col, self.epsilon)
-        return float(row + col)
+        if self.solver.error is not None:
+            return self.solver.error
+        with torch.no_grad():  # columns were last, and are as they must be
+            mass = self.solver.mass(self.f, self.g, axis=0)
+            due = _mass_at_solution(self.a, self.f, self.marginals.rho_row, self.epsilon)
+            return float((mass - due).abs().sum())
 
     @cached_property
     def converged(self) -> bool:
@@ -99,9 +125,9 @@ class TransportPlan:
         return self.tol is None or self.marginal_error <= self.tol
 
 
-def _residual(mass: Tensor, prescribed: Tensor, potential: Tensor, rho: float, epsilon: float) -> Tensor:
-    if rho == 0.0:
-        return mass.new_zeros(())
+def _mass_at_solution(prescribed: Tensor, potential: Tensor, rho: float, epsilon: float) -> Tensor:
+    """Return ``a * exp(-f * epsilon / rho)``, and 0 where there is no mass, whose potential is -inf."""
     if math.isinf(rho):
-        return (mass - prescribed).abs().sum()
-    return (mass - prescribed * torch.exp(-potential * (epsilon / rho))).abs().sum()
+        return prescribed
+    held = prescribed > 0
+    return prescribed * torch.exp(torch.where(held, potential, 0.0) * (-epsilon / rho))

@@ -1,16 +1,23 @@
-"""Sinkhorn iterations in the log domain, for hard, relaxed and free marginals alike."""
+"""Entropic transport between rows, from scores or from embeddings."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ._gradient import GRADIENTS, Solver
 from ._marginals import Marginals, MarginalsLike
+from ._memory import keeps_kernel
 from ._plan import TransportPlan
+from ._scaling import Problem
+from ._scores import SOURCES, DenseScores, Scores
 
-__all__ = ["sinkhorn"]
+__all__ = ["sinkhorn", "sinkhorn_embeddings"]
+
+_STAGE_ITER = 10  # iterations at each epsilon on the way to the one that was asked for
 
 
 def sinkhorn(
@@ -22,6 +29,8 @@ def sinkhorn(
     tol: float | None = None,
     a: Tensor | None = None,
     b: Tensor | None = None,
+    gradient: str = "unrolled",
+    anneal_from: float | None = None,
 ) -> TransportPlan:
     """Push a Gibbs kernel onto its marginals.
 
@@ -34,30 +43,44 @@ def sinkhorn(
     ----------
     scores : Tensor of shape (n, m)
         ``-cost / epsilon``; ``-inf`` forbids an entry. At least one entry of each row and column must be allowed.
+        Half precision is computed with as float32.
     marginals : Marginals, "row", "balanced", float, or pair of float
         What binds, and how hard; see :class:`Marginals`.
     epsilon : float
         The epsilon that ``scores`` was divided by, in units of the cost; a relaxed marginal needs it.
     n_iter : int, default=10
-        Most iterations to run. With one marginal free, the first already is the solution and the only one run.
+        Most iterations to run. With one marginal free, the first already is the solution and the only one run. On a
+        CPU fewer run if more would change nothing beyond rounding.
     tol : float, default=None
-        Stop once the marginal error (see :attr:`TransportPlan.marginal_error`) is at most this. None runs all
-        iterations without looking.
+        Stop once the marginal error (see :attr:`TransportPlan.marginal_error`) is at most this. None never asks.
     a : Tensor of shape (n,), default=None
         Row mass, non-negative. None is uniform with total 1.
     b : Tensor of shape (m,), default=None
         Column mass, likewise.
+    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        "unrolled" differentiates the iterations that ran, exactly, whether or not they converged. "implicit"
+        differentiates the solution, so it needs ``tol``; its cost does not grow with ``n_iter``. "envelope" holds the
+        potentials constant. That is exact for the Kullback-Leibler divergence with its mass term from a target with
+        the marginals of the plan, at the solution, for marginals that are hard or free; so it needs ``tol`` as well,
+        and raises an error where that is missed.
+    anneal_from : float, default=None
+        Larger epsilon to start from. It is halved stage by stage down to ``epsilon``, with up to 10 iterations in
+        each stage, and the last stage starts from what the one before found. Meant for a very small epsilon, where
+        iterations from zero get nowhere. The stages before the last count as constant for the gradient.
 
     Returns
     -------
     TransportPlan
-        Differentiable with respect to ``scores``, through the iterations.
+        Differentiable with respect to ``scores``, ``a`` and ``b``. A second derivative works for "unrolled", at the
+        cost of several matrices for each iteration; for "implicit" it raises RuntimeError.
 
     Raises
     ------
     ValueError
         If an argument is out of range, a shape does not agree, ``scores`` holds NaN or +inf, or a row or column has
         every entry masked.
+    RuntimeError
+        If ``gradient="envelope"`` and ``tol`` was not reached.
 
     Examples
     --------
@@ -70,35 +93,163 @@ def sinkhorn(
     """
     marginals = Marginals.parse(marginals)
     check_settings(epsilon, n_iter, tol)
+    check_gradient(gradient, marginals, tol)
     _check_scores(scores)
+    if scores.dtype != torch.float64:
+        scores = scores.float()
     a = _check_mass(a, scores, axis=0)
     b = _check_mass(b, scores, axis=1)
-    return solve(scores, marginals=marginals, epsilon=epsilon, n_iter=n_iter, tol=tol, a=a, b=b)
+    _check_reach(torch.isfinite(scores.detach()), marginals, a, b)
+    plan: TransportPlan = solve(
+        DenseScores(scores),
+        marginals=marginals,
+        epsilon=epsilon,
+        n_iter=n_iter,
+        tol=tol,
+        a=a,
+        b=b,
+        gradient=gradient,
+        anneal_from=anneal_from,
+    )
+    return plan
 
 
-def solve(
-    scores: Tensor, *, marginals: Marginals, epsilon: float, n_iter: int, tol: float | None, a: Tensor, b: Tensor
+def sinkhorn_embeddings(
+    z_a: Tensor,
+    z_b: Tensor | None = None,
+    *,
+    marginals: MarginalsLike,
+    epsilon: float,
+    cost: str = "cosine",
+    n_iter: int = 10,
+    tol: float | None = None,
+    a: Tensor | None = None,
+    b: Tensor | None = None,
+    gradient: str = "unrolled",
+    anneal_from: float | None = None,
+    memory_limit: float | None = None,
+    tiled: bool | None = None,
 ) -> TransportPlan:
-    """Run :func:`sinkhorn` on arguments already known to be good; never looks at a value unless ``tol`` is set."""
+    """Transport between the rows of two embeddings, or within one; see :func:`sinkhorn`.
+
+    The matrix of scores is never made: its tiles are, and become those of the kernel. The gradient goes back to the
+    embeddings tile by tile as well. That is quicker than :func:`sinkhorn` of a matrix of scores, and takes a third
+    of the memory or less.
+
+    Parameters
+    ----------
+    z_a : Tensor of shape (n, d)
+        Embedding of the rows of the plan. Half precision is computed with as float32, also under autocast.
+    z_b : Tensor of shape (m, d), default=None
+        Embedding of its columns. None is ``z_a`` against itself with self pairs masked, the joint layout of NT-Xent.
+    marginals, epsilon, n_iter, tol, a, b, gradient, anneal_from
+        As for :func:`sinkhorn`.
+    cost : {"cosine", "sqeuclidean"}, default="cosine"
+        Ground cost between rows.
+    memory_limit : float, default=None
+        Most bytes for a matrix of n x m. A larger plan is computed tile by tile every time it is needed, in memory
+        of order ``(n + m) (d + tile)``. None is a quarter of the memory that is free.
+    tiled : bool, default=None
+        Force tiles (True) or a whole kernel (False) rather than go by the limit.
+
+    Returns
+    -------
+    TransportPlan
+        Differentiable with respect to ``z_a`` and ``z_b``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, a shape does not agree, or an embedding holds NaN or inf.
+    RuntimeError
+        If ``gradient="envelope"`` and ``tol`` was not reached.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.ot import sinkhorn_embeddings
+    >>> plan = sinkhorn_embeddings(torch.eye(3), marginals="balanced", epsilon=0.5)
+    >>> round(float(plan.mass), 6)
+    1.0
+    """
+    marginals = Marginals.parse(marginals)
+    check_settings(epsilon, n_iter, tol)
+    check_gradient(gradient, marginals, tol)
+    if cost not in SOURCES:
+        raise ValueError(f"cost={cost!r} is not known; valid are {sorted(SOURCES)}.")
+    _check_embeddings(z_a, z_b)
+    source = SOURCES[cost](z_a, z_b, epsilon=epsilon)
+    like = source.x.new_empty(()).expand(*source.shape)  # a matrix in shape only
+    a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
+    if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
+        raise ValueError("b gives mass to one row only, which has no pair but itself; give mass to at least 2 rows.")
+    plan: TransportPlan = solve(
+        source,
+        marginals=marginals,
+        epsilon=epsilon,
+        n_iter=n_iter,
+        tol=tol,
+        a=a,
+        b=b,
+        gradient=gradient,
+        anneal_from=anneal_from,
+        memory_limit=memory_limit,
+        tiled=tiled,
+    )
+    return plan
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def solve(
+    source: Scores,
+    *,
+    marginals: Marginals,
+    epsilon: float,
+    n_iter: int,
+    tol: float | None,
+    a: Tensor,
+    b: Tensor,
+    gradient: str = "unrolled",
+    anneal_from: float | None = None,
+    memory_limit: float | None = None,
+    tiled: bool | None = None,
+) -> TransportPlan:
+    """Run :func:`sinkhorn` on arguments already known to be good.
+
+    A compiler leaves it alone: which iterations run depends on values, and the tiles are shaped for the cache as is.
+    """
+    _check_annealing(anneal_from, epsilon)
+    keep = isinstance(source, DenseScores) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(epsilon)
-    log_a, log_b = a.log(), b.log()
-    f, g = torch.zeros_like(a), torch.zeros_like(b)
+    problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol)
+    if anneal_from is not None and not problem.one_sided:
+        problem = replace(problem, g_start=_anneal(source, marginals, epsilon, anneal_from, problem, keep))
+    solver = Solver(source, problem, keep, gradient)
+    f, g = solver.potentials()
+    plan = TransportPlan(solver, f, g, a, b, marginals, epsilon, solver.n_iter, tol)
+    if gradient == "envelope" and not plan.converged:
+        raise RuntimeError(
+            f"gradient='envelope' is exact only at the solution, and n_iter={n_iter} left a marginal error of "
+            f"{plan.marginal_error:.1e} where tol={tol} was asked for. Raise n_iter, tol or epsilon, "
+            f"or use gradient='unrolled', which is exact for any number of iterations."
+        )
+    return plan
 
-    def result(done: int) -> TransportPlan:
-        return TransportPlan(scores, f, g, a, b, marginals, epsilon, done, tol)
 
-    if phi_row == 0.0 and phi_col == 0.0:
-        return result(0)
-    for done in range(1, n_iter + 1):
-        if phi_row:
-            f = phi_row * (log_a - torch.logsumexp(scores + g[None, :], dim=1))
-        if phi_col:
-            g = phi_col * (log_b - torch.logsumexp(scores + f[:, None], dim=0))
-        if not (phi_row and phi_col):  # a free potential stays 0, so the other is already solved for
-            break
-        if tol is not None and result(done).converged:
-            break
-    return result(done)
+def _anneal(
+    source: Scores, marginals: Marginals, epsilon: float, anneal_from: float, problem: Problem, keep: bool
+) -> Tensor:
+    """Column potential to start from, in units of ``epsilon``."""
+    g, stage = torch.zeros_like(problem.log_b), anneal_from
+    with torch.no_grad():
+        while stage > epsilon:
+            phi_row, phi_col = marginals.powers(stage)
+            staged = replace(problem, phi_row=phi_row, phi_col=phi_col, n_iter=_STAGE_ITER, tol=None, g_start=g)
+            _, g = Solver(source.scaled(epsilon / stage), staged, keep).potentials()
+            following = max(stage / 2, epsilon)
+            g = g * (stage / following)  # the same potential in units of the cost
+            stage = following
+    return g
 
 
 def check_settings(epsilon: float, n_iter: int, tol: float | None = None) -> None:
@@ -109,6 +260,44 @@ def check_settings(epsilon: float, n_iter: int, tol: float | None = None) -> Non
         raise ValueError(f"n_iter={n_iter!r} must be a whole number of at least 1, such as 10.")
     if tol is not None and not tol > 0:
         raise ValueError(f"tol={tol!r} must be above 0, such as 1e-6, or None to run every iteration.")
+
+
+def check_gradient(gradient: str, marginals: Marginals, tol: float | None) -> None:
+    """Raise ValueError unless the gradient mode is exact for what is asked."""
+    if gradient not in GRADIENTS:
+        raise ValueError(f"gradient={gradient!r} is not known; valid are {sorted(GRADIENTS)}.")
+    strengths = (marginals.rho_row, marginals.rho_col)
+    if gradient == "envelope" and any(0 < rho < math.inf for rho in strengths):
+        raise ValueError(
+            f"gradient='envelope' is exact for hard and free marginals only, and a marginal is relaxed in "
+            f"rho={strengths}: the loss is not stationary in its potential. Use gradient='implicit' or 'unrolled'."
+        )
+    if gradient != "unrolled" and tol is None and min(strengths) > 0:
+        raise ValueError(f"gradient={gradient!r} is exact only at the solution; give a tol to solve to, such as 1e-5.")
+
+
+def _check_annealing(anneal_from: float | None, epsilon: float) -> None:
+    if anneal_from is not None and not epsilon <= anneal_from < math.inf:
+        raise ValueError(
+            f"anneal_from={anneal_from!r} must be a finite number of at least epsilon={epsilon}, such as 1.0."
+        )
+
+
+def _check_embeddings(z_a: Tensor, z_b: Tensor | None) -> None:
+    for name, z in (("z_a", z_a), ("z_b", z_b)):
+        if z is None:
+            continue
+        if z.ndim != 2 or 0 in z.shape or not z.is_floating_point():
+            raise ValueError(
+                f"{name} must be a floating-point matrix (n, d) with at least one row and column; "
+                f"got shape {tuple(z.shape)} of {z.dtype}."
+            )
+        if not bool(torch.isfinite(z).all()):
+            raise ValueError(f"{name} holds NaN or inf; every entry must be finite.")
+    if z_b is None and len(z_a) < 2:
+        raise ValueError("z_a has 1 row, whose only pair is itself, which is masked; give at least 2 rows, or z_b.")
+    if z_b is not None and z_a.shape[1] != z_b.shape[1]:
+        raise ValueError(f"z_a has {z_a.shape[1]} columns and z_b {z_b.shape[1]}; they must agree.")
 
 
 def _check_scores(scores: Tensor) -> None:
@@ -140,3 +329,16 @@ def _check_mass(mass: Tensor | None, scores: Tensor, axis: int) -> Tensor:
     if not bool(mass.sum() > 0):
         raise ValueError(f"{name} sums to zero; give at least one row some mass.")
     return mass
+
+
+def _check_reach(allowed: Tensor, marginals: Marginals, a: Tensor, b: Tensor) -> None:
+    """Raise ValueError if mass has nowhere to go, since masks and zero masses leave it no entry."""
+    if not marginals.rho_row > 0 < marginals.rho_col or bool((a > 0).all() & (b > 0).all()):
+        return
+    for name, mass, others, reach in (("a", a, "b", allowed[:, b > 0]), ("b", b, "a", allowed[a > 0].t())):
+        stuck = (mass > 0) & ~reach.any(1)
+        if bool(stuck.any()):
+            raise ValueError(
+                f"{name}[{int(stuck.nonzero()[0])}] is above 0, but all that a mask lets it pair with is 0 in "
+                f"{others}; allow another entry, or make it 0 as well."
+            )

@@ -1,0 +1,193 @@
+"""Potentials and masses as functions that autograd can differentiate, at the cost of vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ._implicit import implicit_gradient
+from ._kernel import Kernel, PlanKernel
+from ._log_domain import LogSinkhorn, LogTrace, unrolled
+from ._scaling import Problem, Scaling, Trace
+from ._scores import Scores
+
+__all__ = ["GRADIENTS", "Solver"]
+
+GRADIENTS = ("unrolled", "envelope", "implicit")
+
+# Scores within this need no shift: exp of them, times exp of as much again in a potential, is far from overflow.
+_SAFE_BOUND = {torch.float32: 30.0, torch.float64: 300.0}
+
+
+@dataclass(eq=False)
+class Solver:
+    """One transport problem, from scores to differentiable potentials and masses.
+
+    Parameters
+    ----------
+    source : Scores
+    problem : Problem
+    keep : bool
+        Whether the kernel stays in memory; otherwise its tiles are formed again for every use.
+    gradient : {"unrolled", "envelope", "implicit"}
+    """
+
+    source: Scores
+    problem: Problem
+    keep: bool
+    gradient: str = "unrolled"
+    n_iter: int = 0
+    error: float | None = None
+    scaling: Scaling | None = None
+
+    def potentials(self) -> tuple[Tensor, Tensor]:
+        """Solve for f and g, with the gradient that was asked for."""
+        p = self.problem
+        if p.phi_row == p.phi_col == 0.0:
+            self.error = 0.0
+            return torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
+        if self.gradient == "envelope":
+            with torch.no_grad():
+                f, g = _Potentials.apply(self, p.log_a, p.log_b, *self.source.tensors)
+        else:
+            f, g = _Potentials.apply(self, p.log_a, p.log_b, *self.source.tensors)
+        return f, g
+
+    def mass(self, f: Tensor, g: Tensor, *, axis: int) -> Tensor:
+        """Row mass (axis 0) or column mass (axis 1) of the plan that two potentials make."""
+        out: Tensor = _Mass.apply(self, axis, f, g, *self.source.tensors)
+        return out
+
+    def run(self, source: Scores, problem: Problem) -> tuple[Tensor, Tensor, Trace | LogTrace]:
+        """Solve in the kernel domain if it holds the potentials, else in the log domain."""
+        bound = _SAFE_BOUND[problem.log_a.dtype]
+        self.scaling = Scaling(Kernel.of(source, keep=self.keep, safe_bound=bound), problem)
+        solved: tuple[Tensor, Tensor, Trace | LogTrace] | None = self.scaling.run()
+        if solved is None:
+            self.scaling = None  # frees its kernel as well
+            _require_finite(source)
+            solved = LogSinkhorn(source, problem, keep=self.keep).run()
+        self.n_iter, self.error = solved[2].n_iter, solved[2].error
+        return solved
+
+    def plan_kernel(self, source: Scores, f: Tensor, g: Tensor) -> PlanKernel:
+        """Return the plan of two potentials, as what multiplies vectors."""
+        return _plan_kernel(self.scaling, source, f, g, keep=self.keep)
+
+
+def _plan_kernel(scaling: Scaling | None, source: Scores, f: Tensor, g: Tensor, *, keep: bool) -> PlanKernel:
+    if scaling is not None:
+        return PlanKernel(scaling.kernel, scaling.u_of(f) * scaling.unit, scaling.v_of(g))
+    # Where scalings would not fit, the potentials themselves are the shifts, and the kernel is the plan.
+    kernel = Kernel(source, keep, False, -f, -g)
+    return PlanKernel(kernel, torch.ones_like(f), torch.ones_like(g))
+
+
+class _Potentials(torch.autograd.Function):
+    """``(log_a, log_b, *tensors) -> (f, g)``."""
+
+    @staticmethod
+    def forward(ctx: Any, solver: Solver, log_a: Tensor, log_b: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        source = solver.source.rebuild(tuple(t.detach() for t in tensors))
+        problem = replace(solver.problem, log_a=log_a.detach(), log_b=log_b.detach())
+        with _full_precision(log_a):
+            f, g, trace = solver.run(source, problem)
+        ctx.source, ctx.problem, ctx.trace = source, problem, trace
+        ctx.gradient, ctx.keep, ctx.n_iter = solver.gradient, solver.keep, solver.n_iter
+        ctx.scaling, cache = _without_cache(solver.scaling)
+        # The kernel goes where autograd frees it after the backward pass, also if someone keeps the loss.
+        ctx.save_for_backward(log_a, log_b, f, g, *tensors, *cache)
+        return f, g
+
+    @staticmethod
+    def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+        log_a, log_b, f, g, *rest = ctx.saved_tensors
+        tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
+        # A row without mass has the potential -inf, which nothing moves.
+        grad_f = grad_f.masked_fill(torch.isneginf(log_a), 0.0)
+        grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
+        with _full_precision(log_a):
+            if torch.is_grad_enabled():  # create_graph=True
+                return (None, *_again(ctx, (log_a, log_b, *tensors), grad_f, grad_g))
+            scaling = None if ctx.scaling is None else ctx.scaling.with_cache(cache)
+            if ctx.gradient == "implicit" and not ctx.problem.one_sided:
+                plan = _plan_kernel(scaling, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
+                return (None, *implicit_gradient(plan, ctx.problem, grad_f, grad_g))
+            if scaling is None:
+                return (None, *LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep).reverse(ctx.trace, grad_f, grad_g))
+            left, right, grad_a, grad_b = scaling.reverse(ctx.trace, grad_f, grad_g)
+            return (None, grad_a, grad_b, *scaling.kernel.pull(left, right))
+
+
+class _Mass(torch.autograd.Function):
+    """``(f, g, *tensors) -> row or column sums of exp(f + S + g)``."""
+
+    @staticmethod
+    def forward(ctx: Any, solver: Solver, axis: int, f: Tensor, g: Tensor, *tensors: Tensor) -> Tensor:
+        source = solver.source.rebuild(tuple(t.detach() for t in tensors))
+        with _full_precision(f):
+            plan = solver.plan_kernel(source, f.detach(), g.detach())
+            mass = plan.rows(torch.ones_like(g)) if axis == 0 else plan.cols(torch.ones_like(f))
+        ctx.source, ctx.axis, ctx.keep = source, axis, solver.keep
+        ctx.scaling, cache = _without_cache(solver.scaling)
+        ctx.save_for_backward(f, g, mass, *tensors, *cache)
+        return mass
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        f, g, mass, *rest = ctx.saved_tensors
+        tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
+        with _full_precision(f):
+            if torch.is_grad_enabled():
+                return (None, None, *_mass_again(ctx, (f, g, *tensors), grad))
+            scaling = None if ctx.scaling is None else ctx.scaling.with_cache(cache)
+            plan = _plan_kernel(scaling, ctx.source, f, g, keep=ctx.keep)
+            if ctx.axis == 0:
+                return (None, None, grad * mass, plan.cols(grad), *plan.pull(grad, torch.zeros_like(g)))
+            return (None, None, plan.rows(grad), grad * mass, *plan.pull(torch.zeros_like(f), grad))
+
+
+def _again(ctx: Any, inputs: tuple[Tensor, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+    """Compute the gradient by plain operations, which can be differentiated again."""
+    if ctx.gradient == "implicit":
+        raise RuntimeError(
+            "gradient='implicit' has no second derivative; use gradient='unrolled' where create_graph=True."
+        )
+    log_a, log_b, *tensors = inputs
+    with torch.enable_grad():
+        problem = replace(ctx.problem, log_a=log_a, log_b=log_b)
+        potentials = unrolled(ctx.source.rebuild(tuple(tensors)).dense(), problem, ctx.n_iter)
+        moving = [(p, grad) for p, grad in zip(potentials, (grad_f, grad_g), strict=True) if p.requires_grad]
+        return _differentiate([p for p, _ in moving], inputs, [grad for _, grad in moving])
+
+
+def _mass_again(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+    f, g, *tensors = inputs
+    with torch.enable_grad():
+        log_plan = f[:, None] + ctx.source.rebuild(tuple(tensors)).dense() + g
+        return _differentiate([log_plan.exp().sum(1 - ctx.axis)], inputs, [grad])
+
+
+def _differentiate(outputs: list[Tensor], inputs: tuple[Tensor, ...], grads: list[Tensor]) -> tuple[Tensor | None, ...]:
+    asked = [t for t in inputs if t.requires_grad]
+    found = iter(torch.autograd.grad(outputs, asked, grads, create_graph=True, allow_unused=True))
+    return tuple(next(found) if t.requires_grad else None for t in inputs)
+
+
+def _without_cache(scaling: Scaling | None) -> tuple[Scaling | None, list[Tensor]]:
+    return (None, []) if scaling is None else (scaling.with_cache([]), scaling.kernel.cache)
+
+
+def _full_precision(like: Tensor) -> torch.autocast:
+    """Products in the type of the tensors, also where autocast would take a shorter one."""
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def _require_finite(source: Scores) -> None:
+    """Raise ValueError if it is the embeddings that are at fault; scores were looked at before."""
+    for t in source.tensors:
+        if bool(torch.isnan(t).any()) or bool(torch.isposinf(t).any()):
+            raise ValueError("The embeddings hold NaN or inf; every entry must be finite, its square as well.")

@@ -1,0 +1,173 @@
+"""Sinkhorn on log scores, for potentials that the range of the floating-point type cannot hold as scalings.
+
+It takes an exponential of every entry in every half step, so :mod:`._scaling` is tried first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ._kernel import spans, workspace
+from ._scaling import Problem
+from ._scores import Scores, Span
+
+__all__ = ["LogSinkhorn", "LogTrace", "unrolled"]
+
+
+@dataclass
+class LogTrace:
+    """Potentials and log sums of every iteration; ``g[t]`` is what iteration t starts from."""
+
+    f: list[Tensor] = field(default_factory=list)
+    row: list[Tensor] = field(default_factory=list)
+    g: list[Tensor] = field(default_factory=list)
+    col: list[Tensor] = field(default_factory=list)
+    error: float | None = None
+
+    @property
+    def n_iter(self) -> int:
+        return max(len(self.row), len(self.col))
+
+
+class LogSinkhorn:
+    """The iterations of :class:`._scaling.Scaling` in log form, tile by tile.
+
+    Parameters
+    ----------
+    source : Scores
+        Over tensors without gradient.
+    problem : Problem
+    keep : bool
+        Whether tiles of scores stay in memory once formed.
+    """
+
+    def __init__(self, source: Scores, problem: Problem, *, keep: bool) -> None:
+        self.source, self.problem, self.keep = source, problem, keep
+        self.cache: list[Tensor] = []
+
+    def tiles(self) -> Iterator[tuple[Span, Tensor]]:
+        """Every tile of whole rows in turn; do not write to one."""
+        layout = spans(self.source, half=False)
+        if len(self.cache) == len(layout):
+            yield from zip(layout, self.cache, strict=True)
+            return
+        self.cache.clear()
+        m, scratch = self.source.shape[1], None if self.keep else workspace(self.source)
+        for span in layout:
+            height = span[1] - span[0]
+            out = self.problem.log_a.new_empty(height, m) if scratch is None else scratch[: height * m].view(height, m)
+            tile = self.source.tile(span, out)
+            if self.keep:
+                self.cache.append(tile)
+            yield span, tile
+
+    def run(self) -> tuple[Tensor, Tensor, LogTrace]:
+        """Iterate."""
+        p = self.problem
+        f, g = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b) if p.g_start is None else p.g_start
+        trace = LogTrace(g=[g])
+        for done in range(1, (1 if p.one_sided else p.n_iter) + 1):
+            f, row, col = self._sweep(f, g)
+            if p.phi_row:
+                trace.row.append(row)
+            trace.f.append(f)
+            if p.phi_col:
+                g = p.phi_col * (p.log_b - col)
+                trace.col.append(col)
+                trace.g.append(g)
+            if p.one_sided:
+                trace.error = 0.0
+            elif p.tol is not None:
+                trace.error = self._error(f, g, row)
+                if trace.error <= p.tol:
+                    break
+            elif f.device.type == "cpu" and done < p.n_iter and _still(trace.g[-2], g):
+                break
+        return f, g, trace
+
+    def _sweep(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Row sums and the new row potential, then column sums with it, in one pass."""
+        p = self.problem
+        row, col, f_new = torch.empty_like(f), torch.full_like(g, -torch.inf), f.clone()
+        for (start, stop, _), tile in self.tiles():
+            if p.phi_row:
+                row[start:stop] = torch.logsumexp(tile + g, 1)
+                f_new[start:stop] = p.phi_row * (p.log_a[start:stop] - row[start:stop])
+            if p.phi_col:
+                col = torch.logaddexp(col, torch.logsumexp(tile + f_new[start:stop, None], 0))
+        return f_new, row, col
+
+    def _error(self, f: Tensor, g: Tensor, row: Tensor) -> float:
+        error = f.new_zeros(())
+        for (start, stop, _), tile in self.tiles():
+            here = slice(start, stop)
+            error += ((f[here] + torch.logsumexp(tile + g, 1)).exp() - (f[here] + row[here]).exp()).abs().sum()
+        return float(error)
+
+    def reverse(self, trace: LogTrace, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor, ...]:
+        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors."""
+        p = self.problem
+        sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
+        pulled: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, row part and column part of exp(S + . + .)
+        for t in range(trace.n_iter - 1, -1, -1):
+            if p.phi_col:
+                h, log_col = -p.phi_col * grad_g, _finite(trace.col[t])
+                sum_b -= h
+                pulled.append((h[None, :], trace.f[t], -log_col))
+                grad_f = grad_f + self._product(trace.f[t], -log_col, h, rows=True)
+            if p.phi_row:
+                w, log_row = -p.phi_row * grad_f, _finite(trace.row[t])
+                sum_a -= w
+                pulled.append((w[:, None], -log_row, trace.g[t]))
+                grad_g = self._product(-log_row, trace.g[t], w, rows=False)
+            grad_f = torch.zeros_like(grad_f)
+        return (sum_a, sum_b, *self.source.pullback(self._cotangents(pulled), half=False))
+
+    def _product(self, left: Tensor, right: Tensor, x: Tensor, *, rows: bool) -> Tensor:
+        """``E x`` (or ``E^T x``) for ``E = exp(left + S + right)``."""
+        out = torch.empty_like(left) if rows else torch.zeros_like(right)
+        for (start, stop, _), tile in self.tiles():
+            weights = (tile + left[start:stop, None]).add_(right).exp_()
+            if rows:
+                out[start:stop] = torch.mv(weights, x)
+            else:
+                out.addmv_(weights.t(), x[start:stop])
+        return out
+
+    def _cotangents(self, pulled: list[tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Span, Tensor]]:
+        for (start, stop, first), tile in self.tiles():
+            out = torch.zeros_like(tile)
+            for weight, left, right in pulled:
+                here = weight if weight.shape[0] == 1 else weight[start:stop]
+                out.addcmul_((tile + left[start:stop, None]).add_(right).exp_(), here)
+            yield (start, stop, first), out
+
+
+def unrolled(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Tensor]:
+    """Sinkhorn by plain operations on one matrix, for autograd to differentiate as often as is wanted.
+
+    It keeps several matrices for every iteration, so it serves second derivatives only.
+    """
+    p = problem
+    f, g = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b) if p.g_start is None else p.g_start
+    for _ in range(n_iter):
+        if p.phi_row:
+            f = p.phi_row * (p.log_a - torch.logsumexp(scores + g[None, :], dim=1))
+        if p.phi_col:
+            g = p.phi_col * (p.log_b - torch.logsumexp(scores + f[:, None], dim=0))
+    return f, g
+
+
+def _finite(log_sums: Tensor) -> Tensor:
+    """Replace sums over nothing (log 0): they give no gradient, and as they stand they would give NaN."""
+    return log_sums.masked_fill(torch.isneginf(log_sums), 0.0)
+
+
+def _still(old: Tensor, new: Tensor) -> bool:
+    """Whether no potential moved by more than a rounding of its size, or of one if that is more."""
+    moved = (new - old).nan_to_num(nan=0.0)  # -inf - -inf, where there is no mass
+    return bool((moved.abs() <= torch.finfo(new.dtype).eps * new.nan_to_num().abs().clamp_min(1.0)).all())

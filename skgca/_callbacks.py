@@ -1,14 +1,15 @@
 """What training does besides stepping."""
 
 import math
+import warnings
 from typing import Any
 
 import torch
 from skorch.callbacks import Callback, LRScheduler
 
-from .exceptions import TrainingDivergedError
+from .exceptions import SinkhornConvergenceWarning
 
-__all__ = ["StopOnNonFiniteLoss", "WarmupCosine", "warmup_cosine"]
+__all__ = ["WarmupCosine", "WarnUnconverged", "warmup_cosine"]
 
 
 class WarmupCosine:
@@ -40,14 +41,18 @@ def warmup_cosine(n_steps: int, warmup_fraction: float) -> LRScheduler:
     return LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch", event_name="lr")
 
 
-class StopOnNonFiniteLoss(Callback):
-    """Raise :class:`skgca.exceptions.TrainingDivergedError` at the first loss that is NaN or infinite."""
+class WarnUnconverged(Callback):
+    """Warn once, after training, if some plans missed the tolerance of the loss."""
 
-    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Check the loss of the batch that was just recorded."""
-        loss = net.history[-1, "batches", -1, "train_loss"]
-        if not math.isfinite(loss):
-            raise TrainingDivergedError(
-                f"The loss became {loss} in epoch {len(net.history)} with lr={net.lr}; "
-                "try a lower lr (a tenth, say), and check for features of very different scale."
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Read what the loss counted."""
+        loss = net.criterion_
+        if loss.n_missed:
+            n_plans = sum(net.history[:, "train_batch_count"])
+            warnings.warn(
+                f"{loss.n_missed} of {n_plans} transport plans missed sinkhorn_tol={loss.tol} within "
+                f"n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
+                "Raise n_iter, sinkhorn_tol or epsilon.",
+                SinkhornConvergenceWarning,
+                stacklevel=2,
             )

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
-from ._callbacks import StopOnNonFiniteLoss, warmup_cosine
+from ._callbacks import WarnUnconverged, warmup_cosine
 from ._compat import Interval, InvalidParameterError, StrOptions, check_sample_weight, fit_context
 from ._inputs import EvenBatches, RowDataset, to_float32
 from ._net import ContrastiveNet
@@ -25,6 +25,7 @@ from .encoders import MLP, EncoderWithHead
 from .losses import PRESETS, AlignmentLoss, make_loss
 from .losses._alignment import LAYOUTS
 from .losses._targets import TARGETS
+from .ot._gradient import GRADIENTS
 from .views import ColumnCorruption, ViewPair
 
 __all__ = ["GCAEmbedder"]
@@ -60,6 +61,15 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ``(rho_row, rho_col)`` in units of the cost, where 0 is free and inf is hard. None takes what the loss says.
     n_iter : int, default=10
         Sinkhorn iterations in each step; the passes over the data are ``max_epochs``.
+    sinkhorn_tol : float, default=None
+        Stop iterating once the marginals of a plan are off by at most this share of the mass, and warn after training
+        if ``n_iter`` iterations were too few for some plan. None asks for nothing.
+    sinkhorn_gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
+        How Sinkhorn is differentiated, see :func:`skgca.ot.sinkhorn`. "unrolled" is exact for any number of iterations;
+        the others are exact at the solution and need ``sinkhorn_tol``.
+    memory_limit : float, default=None
+        Most bytes for the kernel of a batch, beyond which it is recomputed tile by tile. None is a quarter of the
+        memory that is free.
     layout : {"joint", "cross"}, default="joint"
         "joint" contrasts all views of a batch with each other, "cross" the first views with the second.
     target : {"pairs"}, default="pairs"
@@ -146,6 +156,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "marginals": [None, StrOptions({"row", "balanced"}), Interval(Real, 0, np.inf, closed="both"), tuple, list],
         "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "sinkhorn_tol": [None, Interval(Real, 0, None, closed="neither")],
+        "sinkhorn_gradient": [StrOptions(set(GRADIENTS))],
+        "memory_limit": [None, Interval(Real, 0, None, closed="left")],
         "layout": [StrOptions(set(LAYOUTS))],
         "target": [StrOptions(set(TARGETS))],
         "encoder": [StrOptions({"auto", "mlp"})],
@@ -174,6 +187,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         epsilon: float = 0.2,
         marginals: str | float | tuple[float, float] | None = None,
         n_iter: int = 10,
+        sinkhorn_tol: float | None = None,
+        sinkhorn_gradient: str = "unrolled",
+        memory_limit: float | None = None,
         layout: str = "joint",
         target: str = "pairs",
         encoder: str = "auto",
@@ -198,6 +214,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.epsilon = epsilon
         self.marginals = marginals
         self.n_iter = n_iter
+        self.sinkhorn_tol = sinkhorn_tol
+        self.sinkhorn_gradient = sinkhorn_gradient
+        self.memory_limit = memory_limit
         self.layout = layout
         self.target = target
         self.encoder = encoder
@@ -261,7 +280,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 scaler = StandardScaler().fit(_float64(X)) if self.standardize else None
                 module = self._make_module(X.shape[1], seed=rng.randint(_SEED_END))
             inputs = _standardized(X, scaler)
-            dataset = RowDataset(inputs, torch.as_tensor(weight, dtype=inputs.dtype))
+            # equal weights are none, and spare the loss looking at them
+            extras = {} if (weight == weight[0]).all() else {"weight": torch.as_tensor(weight, dtype=inputs.dtype)}
+            dataset = RowDataset(inputs, **extras)
             net = self._make_net(module, criterion, len(X), seed=rng.randint(_SEED_END), device=device)
             net.fit(dataset, y=None)
             net.module_.eval()
@@ -317,7 +338,14 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _make_loss(self) -> AlignmentLoss:
         try:
             return make_loss(
-                self.loss, epsilon=self.epsilon, marginals=self.marginals, layout=self.layout, n_iter=self.n_iter
+                self.loss,
+                epsilon=self.epsilon,
+                marginals=self.marginals,
+                layout=self.layout,
+                n_iter=self.n_iter,
+                tol=self.sinkhorn_tol,
+                gradient=self.sinkhorn_gradient,
+                memory_limit=self.memory_limit,
             )
         except ValueError as error:  # what no constraint can say, such as a pair with one bad number
             raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {error}") from error
@@ -374,7 +402,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             train_split=None,
             callbacks=[
                 ("schedule", warmup_cosine(max_epochs * n_batches, self.warmup_fraction)),
-                ("non_finite", StopOnNonFiniteLoss()),
+                ("unconverged", WarnUnconverged()),
             ],
             verbose=int(self.verbose),
             device=device,

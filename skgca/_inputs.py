@@ -31,26 +31,26 @@ def to_float32(X: np.ndarray) -> Tensor:
 
 
 class RowDataset(Dataset):
-    """Rows with their weights, fetched a whole batch at a time.
+    """Rows and what belongs to them, fetched a whole batch at a time.
 
     Parameters
     ----------
     X : Tensor of shape (n, ...)
         Inputs.
-    weight : Tensor of shape (n,)
-        Mass of the rows.
+    **extras : Tensor of shape (n, ...)
+        What the loss takes beside the embeddings, by name, such as the weight of the rows.
     """
 
-    def __init__(self, X: Tensor, weight: Tensor) -> None:
+    def __init__(self, X: Tensor, **extras: Tensor) -> None:
         self.X = X
-        self.weight = weight
+        self.extras = extras
 
     def __len__(self) -> int:
         return len(self.X)
 
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the inputs of some rows, and what the loss takes beside the embeddings."""
-        return self.X[rows], {"weight": self.weight[rows]}
+        """Return the inputs and the extras of some rows."""
+        return self.X[rows], {name: value[rows] for name, value in self.extras.items()}
 
 
 class EvenBatches(Sampler):

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ._inputs import shuffled_batches
+from .exceptions import TrainingDivergedError
 
 __all__ = ["ContrastiveNet"]
 
@@ -56,6 +57,22 @@ class ContrastiveNet(NeuralNet):
         return self.module_(views, **fit_params).unflatten(0, (2, len(x)))
 
     def get_loss(self, y_pred: Tensor, y_true: dict[str, Tensor], X: Any = None, training: bool = False) -> Tensor:
-        """Loss of a batch of paired projections."""
+        """Loss of a batch of paired projections.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If the projections or the loss hold NaN or inf.
+        """
+        self._require_finite("projections", y_pred)
         z_a, z_b = y_pred
-        return self.criterion_(z_a, z_b, **{name: value.to(self.device) for name, value in y_true.items()})
+        loss = self.criterion_(z_a, z_b, **{name: value.to(self.device) for name, value in y_true.items()})
+        self._require_finite("loss", loss)
+        return loss
+
+    def _require_finite(self, name: str, value: Tensor) -> None:
+        if not bool(torch.isfinite(value).all()):
+            raise TrainingDivergedError(
+                f"The {name} became NaN or infinite in epoch {len(self.history)} with lr={self.lr}; "
+                "try a lower lr (a tenth, say), and check for features of very different scale."
+            )

@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
 from skgca._compat import InvalidParameterError
-from skgca.exceptions import TrainingDivergedError
+from skgca.exceptions import SinkhornConvergenceWarning, TrainingDivergedError
 
 SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 3}
 
@@ -219,6 +219,9 @@ def test_bad_weights_are_refused(iris):
         ({"hidden_layer_sizes": (16.5,)}, r"hidden_layer_sizes=\(16.5,\) must hold whole numbers"),
         ({"projection_sizes": ()}, r"projection_sizes is empty"),
         ({"device": 3}, r"'device'"),
+        ({"sinkhorn_tol": 0}, r"'sinkhorn_tol'"),
+        ({"sinkhorn_gradient": "exact"}, r"'sinkhorn_gradient' .*'unrolled'"),
+        ({"sinkhorn_gradient": "implicit"}, r"gradient='implicit' is exact only at the solution; give a tol"),
     ],
 )
 def test_a_bad_parameter_is_refused_with_what_is_valid(iris, params, message):
@@ -248,6 +251,30 @@ def test_parameters_reach_the_loss_the_views_and_the_optimizer(iris):
     assert fitted.net_.views.first.rate == 0.4
     assert fitted.net_.optimizer_.param_groups[0]["weight_decay"] == 0.25
     assert fitted.net_.history[0, "train_batch_count"] == 4
+
+
+def test_a_missed_tolerance_warns_once_and_names_what_to_raise(iris):
+    with pytest.warns(
+        SinkhornConvergenceWarning, match=r"of 6 .* sinkhorn_tol=1e-09 .* n_iter=2 .*Raise n_iter"
+    ) as seen:
+        quick(sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05).fit(iris[0])
+    assert len(seen) == 1
+
+
+def test_a_tolerance_that_is_met_is_silent_and_hardly_changes_a_thing(iris):
+    X, _ = iris
+    exact = quick(n_iter=500, sinkhorn_tol=1e-4).fit(X)
+    assert exact.net_.criterion_.n_missed == 0
+    np.testing.assert_allclose(exact.history_[0]["loss"], quick(n_iter=500).fit(X).history_[0]["loss"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("params", "close"), [({"memory_limit": 0}, 1e-5), ({"sinkhorn_gradient": "implicit", "sinkhorn_tol": 1e-5}, 1e-3)]
+)
+def test_settings_of_the_solver_change_cost_not_results(iris, params, close):
+    X, _ = iris
+    plain, other = (quick(n_iter=200, **p).fit(X).history_[-1]["loss"] for p in ({}, params))
+    assert other == pytest.approx(plain, rel=close)
 
 
 def test_own_views(iris):
@@ -365,7 +392,7 @@ def test_a_training_that_diverges_says_so_and_leaves_the_last_fit(iris, warm_sta
 
     fitted = quick(warm_start=warm_start).fit(X)
     before = fitted.transform(X)
-    with pytest.raises(TrainingDivergedError, match=r"became nan in epoch 1 with lr=0.002; try a lower lr"):
+    with pytest.raises(TrainingDivergedError, match=r"projections became NaN .* epoch 1 with lr=0.002; try a lower lr"):
         fitted.set_params(views=blow_up).fit(X)
     assert np.array_equal(fitted.transform(X), before)
 
@@ -405,3 +432,14 @@ def test_an_embedding_of_digits_beats_its_own_untrained_encoder_with_few_labels(
         return probe.score(embedding[unlabelled], y[unlabelled])
 
     assert accuracy(60) > accuracy(0) + 0.02
+
+
+@pytest.mark.cuda
+def test_fit_on_cuda_and_embed_on_the_cpu(iris):
+    X, _ = iris
+    fitted = quick(device="cuda").fit(X)
+    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+    on_cpu = copy.deepcopy(fitted)
+    on_cpu.net_.set_params(device="cpu")
+    on_cpu.net_.module_.to("cpu")
+    np.testing.assert_allclose(fitted.transform(X), on_cpu.transform(X), atol=1e-5)

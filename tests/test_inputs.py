@@ -31,7 +31,7 @@ def test_a_batch_is_fetched_with_one_index():
             self.fetched += 1
             return super().__getitem__(rows)
 
-    dataset = Counting(torch.arange(100.0)[:, None], torch.arange(100.0))
+    dataset = Counting(torch.arange(100.0)[:, None], weight=torch.arange(100.0))
     loader = shuffled_batches(dataset, batch_size=30, generator=torch.Generator().manual_seed(0))
     epochs = [[(x, extra["weight"]) for x, extra in loader] for _ in range(2)]
     assert dataset.fetched == 2 * 4
@@ -41,7 +41,7 @@ def test_a_batch_is_fetched_with_one_index():
 
 def test_loading_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
-    list(shuffled_batches(RowDataset(torch.ones(9, 1), torch.ones(9)), batch_size=3, generator=torch.Generator()))
+    list(shuffled_batches(RowDataset(torch.ones(9, 1)), batch_size=3, generator=torch.Generator()))
     assert torch.equal(before, torch.get_rng_state())
 
 

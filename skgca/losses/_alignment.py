@@ -127,7 +127,8 @@ class AlignmentLoss(nn.Module):
         Returns
         -------
         Tensor
-            Scalar.
+            Scalar. NaN if an embedding holds NaN or inf: a training loop that looks at its loss finds out without
+            anyone else having to.
 
         Raises
         ------

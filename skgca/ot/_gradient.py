@@ -68,7 +68,6 @@ class Solver:
         solved: tuple[Tensor, Tensor, Trace | LogTrace] | None = self.scaling.run()
         if solved is None:
             self.scaling = None  # frees its kernel as well
-            _require_finite(source)
             solved = LogSinkhorn(source, problem, keep=self.keep).run()
         self.n_iter, self.error = solved[2].n_iter, solved[2].error
         return solved
@@ -184,10 +183,3 @@ def _without_cache(scaling: Scaling | None) -> tuple[Scaling | None, list[Tensor
 def _full_precision(like: Tensor) -> torch.autocast:
     """Products in the type of the tensors, also where autocast would take a shorter one."""
     return torch.autocast(like.device.type, enabled=False)
-
-
-def _require_finite(source: Scores) -> None:
-    """Raise ValueError if it is the embeddings that are at fault; scores were looked at before."""
-    for t in source.tensors:
-        if bool(torch.isnan(t).any()) or bool(torch.isposinf(t).any()):
-            raise ValueError("The embeddings hold NaN or inf; every entry must be finite, its square as well.")

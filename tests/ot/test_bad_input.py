@@ -81,12 +81,11 @@ def test_sinkhorn_embeddings_names_a_bad_argument(changes, message):
 
 @pytest.mark.parametrize("epsilon", [0.5, 1e-3])
 @pytest.mark.parametrize("bad", [NAN, INF])
-def test_a_loss_of_embeddings_that_are_not_finite_says_so(bad, epsilon):
+def test_a_loss_of_embeddings_that_are_not_finite_is_nan_for_the_training_loop_to_see(bad, epsilon):
     loss = AlignmentLoss(epsilon=epsilon, marginals="balanced", divergence=KLDivergence())
     z = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
     z[2, 1] = bad
-    with pytest.raises(ValueError, match="embeddings hold NaN or inf"):
-        loss(z, torch.ones(4, 4))
+    assert math.isnan(loss(z, torch.ones(4, 4)).item())
 
 
 @pytest.mark.parametrize("rho", [1.0, "balanced", "row"])

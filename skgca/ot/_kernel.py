@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -70,15 +71,19 @@ class Kernel:
             torch.maximum(col, tile.sub_(row[start:stop, None]).amax(0), out=col)
         return cls(source, keep, False, row, col)
 
+    @cached_property
+    def layout(self) -> list[Span]:
+        """Spans of the tiles."""
+        return spans(self.source, half=self.half)
+
     def tiles(self) -> Iterator[tuple[Span, Tensor]]:
         """Every tile in turn. Do not write to one; without ``keep`` it is gone at the next."""
-        layout = spans(self.source, half=self.half)
-        if len(self.cache) == len(layout):
-            yield from zip(layout, self.cache, strict=True)
+        if len(self.cache) == len(self.layout):
+            yield from zip(self.layout, self.cache, strict=True)
             return
         self.cache.clear()
         scratch = None if self.keep else workspace(self.source)
-        for span in layout:
+        for span in self.layout:
             tile = self._form(span, _window(self.source, span, scratch))
             if self.keep:
                 self.cache.append(tile)
@@ -108,10 +113,13 @@ class Kernel:
         return out
 
     def _symmetric(self, v: Tensor) -> Tensor:
+        n = len(v)
         out = torch.zeros_like(v)
         for (start, stop, first), tile in self.tiles():
+            if stop - start == n:  # a small batch is one tile, and calls are what it costs
+                return torch.mv(tile, v)
             out[start:stop].addmv_(tile, v[first:])
-            if stop < len(v):
+            if stop < n:
                 out[stop:].addmv_(tile[:, stop - first :].t(), v[start:stop])
         return out
 

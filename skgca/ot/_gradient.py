@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -180,6 +181,7 @@ def _without_cache(scaling: Scaling | None) -> tuple[Scaling | None, list[Tensor
     return (None, []) if scaling is None else (scaling.with_cache([]), scaling.kernel.cache)
 
 
-def _full_precision(like: Tensor) -> torch.autocast:
+def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
     """Products in the type of the tensors, also where autocast would take a shorter one."""
-    return torch.autocast(like.device.type, enabled=False)
+    kind = like.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

@@ -50,7 +50,7 @@ steps = {
     "PCA, 30 components": [PCA(30, random_state=0)],
     "Nystroem, 300 components": [Nystroem(gamma=0.01, n_components=300, random_state=0)],
     "GCAEmbedder, untrained": [GCAEmbedder(max_epochs=0, random_state=0)],
-    "GCAEmbedder": [GCAEmbedder(random_state=0)],
+    "GCAEmbedder": [GCAEmbedder(max_epochs=100, lr=5e-3, random_state=0)],  # half the default's epochs, for the time
 }
 models = {name: make_pipeline(StandardScaler(), *step, probe) for name, step in steps.items()}
 
@@ -61,7 +61,7 @@ def accuracy(model, train, test, seed):
 
 
 splits = list(StratifiedShuffleSplit(n_splits=5, test_size=0.3, random_state=0).split(X, y))
-jobs = [(name, seed) for name in models for seed in range(len(splits))]
+jobs = [(name, seed) for name in reversed(models) for seed in range(len(splits))]  # the longest first
 scores = Parallel(n_jobs=2)(delayed(accuracy)(models[name], *splits[seed], seed) for name, seed in jobs)
 table = pd.Series(scores, index=pd.MultiIndex.from_tuples(jobs, names=["model", "split"])).unstack().loc[list(models)]
 
@@ -83,13 +83,13 @@ folds = [
     for _, held_out in StratifiedKFold(2, shuffle=True, random_state=0).split(known, labels[known])
 ]
 grid = {"gcaembedder__epsilon": [0.1, 0.3, 1.0], "gcaembedder__marginals": ["row", 1.0, "balanced"]}
-model = make_pipeline(StandardScaler(), GCAEmbedder(max_epochs=60, random_state=0), probe)
+model = make_pipeline(StandardScaler(), GCAEmbedder(max_epochs=30, lr=5e-3, random_state=0), probe)
 search = GridSearchCV(model, grid, cv=folds, n_jobs=2).fit(X[train], labels)
 
-print("Grid search, mean accuracy over 2 folds of the 100 labels, 60 epochs")
+print("Grid search, mean accuracy over 2 folds of the 100 labels, 30 epochs")
 results = pd.DataFrame(search.cv_results_)
 results.columns = results.columns.str.removeprefix("param_gcaembedder__")
-print(results.pivot(index="epsilon", columns="marginals", values="mean_test_score").round(3).to_string())
+print(results.pivot(index="epsilon", columns="marginals", values="mean_test_score").to_string(float_format="%.2f"))
 best = {name.removeprefix("gcaembedder__"): value for name, value in search.best_params_.items()}
 print(f"Best: {best}; accuracy on the test rows {search.score(X[test], y[test]):.3f}\n")
 

@@ -53,7 +53,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     loss : {"ince", "gca_ince", "gca_uot"}, default="gca_ince"
         Named loss, see :data:`skgca.losses.PRESETS`. "ince" is InfoNCE, "gca_ince" balances the plan, "gca_uot" relaxes
         its marginals.
-    epsilon : float, default=0.2
+    epsilon : float, default=0.5
         Entropic regularisation, the temperature of the softmax, in units of the cosine cost, which lies in [0, 2].
         Smaller values look at the nearest rows only.
     marginals : {"row", "balanced"}, float or pair of float, default=None
@@ -184,7 +184,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         n_components: int = 128,
         *,
         loss: str = "gca_ince",
-        epsilon: float = 0.2,
+        epsilon: float = 0.5,
         marginals: str | float | tuple[float, float] | None = None,
         n_iter: int = 10,
         sinkhorn_tol: float | None = None,

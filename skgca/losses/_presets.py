@@ -14,7 +14,7 @@ __all__ = ["PRESETS", "gca_ince", "gca_uot", "ince", "make_loss"]
 
 def ince(
     *,
-    epsilon: float = 0.2,
+    epsilon: float = 0.5,
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int = 10,
@@ -33,7 +33,7 @@ def ince(
 
     Parameters
     ----------
-    epsilon : float, default=0.2
+    epsilon : float, default=0.5
         Temperature.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
         None is "row". With "balanced" this is :func:`gca_ince`.
@@ -79,7 +79,7 @@ def ince(
 
 def gca_ince(
     *,
-    epsilon: float = 0.2,
+    epsilon: float = 0.5,
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int = 10,
@@ -93,7 +93,7 @@ def gca_ince(
 
     Parameters
     ----------
-    epsilon : float, default=0.2
+    epsilon : float, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
         None is "balanced". With "row" this is :func:`ince`.
@@ -137,7 +137,7 @@ def gca_ince(
 
 def gca_uot(
     *,
-    epsilon: float = 0.2,
+    epsilon: float = 0.5,
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int = 10,
@@ -152,7 +152,7 @@ def gca_uot(
 
     Parameters
     ----------
-    epsilon : float, default=0.2
+    epsilon : float, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
         None is 1.0 for both. As rho grows this tends to :func:`gca_ince`, as it falls to the free plan.

@@ -251,7 +251,6 @@ def test_half_precision_scores_are_computed_with_as_float32():
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("epsilon", [0.5, 0.001])
 @pytest.mark.parametrize("rho", [(INF, INF), (1.0, 0.5), (INF, 0.0)])
@@ -270,7 +269,6 @@ def test_cuda_agrees_with_cpu(rho, epsilon, tiled):
 
 
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_iterations_wait_for_nothing():
     z = embeddings(64, dtype=torch.float32).cuda()
     plan = sinkhorn_embeddings(z, marginals="balanced", epsilon=0.5)
@@ -287,7 +285,6 @@ def test_cuda_iterations_wait_for_nothing():
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
 @pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_compiled_loss_trains():
     loss = AlignmentLoss(epsilon=0.5, marginals="balanced", divergence=KLDivergence())
     encoder = nn.Linear(8, 4).cuda()

@@ -29,9 +29,9 @@ class ColumnCorruption:
     >>> from skgca.views import ColumnCorruption
     >>> batch = torch.arange(3.0)[:, None].repeat(1, 2)
     >>> ColumnCorruption(rate=1.0)(batch, torch.Generator().manual_seed(0))
-    tensor([[2., 1.],
-            [2., 0.],
-            [0., 0.]])
+    tensor([[2., 2.],
+            [0., 0.],
+            [1., 0.]])
     """
 
     def __init__(self, rate: float = 0.2) -> None:

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from ._callbacks import WarnUnconverged, warmup_cosine
 from ._compat import Interval, InvalidParameterError, StrOptions, check_sample_weight, fit_context
-from ._inputs import EvenBatches, RowDataset, to_float32
+from ._inputs import EvenBatches, RowDataset, fit_scaler, standardized, weighted_rows
 from ._net import ContrastiveNet
 from ._runtime import fixed_threads, resolve_device, seeded_global_generator
 from .encoders import MLP, EncoderWithHead
@@ -31,9 +30,6 @@ from .views import ColumnCorruption, ViewPair
 __all__ = ["GCAEmbedder"]
 
 _SEED_END = np.iinfo(np.int32).max - 1
-# Standardised inputs beyond this are far outside of any training data (n rows hold none beyond sqrt(n)), and are
-# brought back to it, so that float32 products in the encoder cannot overflow.
-_INPUT_LIMIT = 1e4
 _AUTO_STEPS = 2000  # of max_epochs="auto"
 _CHUNK = 1024  # rows that transform encodes at a time
 _CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
@@ -269,7 +265,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         continues = self.warm_start and hasattr(self, "net_")
         X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2, reset=not continues)
         weight = check_sample_weight(sample_weight, X)
-        X, weight = _with_weight(X, weight)
+        X, weight = weighted_rows(X, weight)
         criterion = self._make_loss()
         device = resolve_device(self.device)
         rng = check_random_state(self.random_state)
@@ -277,9 +273,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if continues:
                 scaler, module = self.scaler_, self._last_module()
             else:
-                scaler = StandardScaler().fit(_float64(X)) if self.standardize else None
+                scaler = fit_scaler(X) if self.standardize else None
                 module = self._make_module(X.shape[1], seed=rng.randint(_SEED_END))
-            inputs = _standardized(X, scaler)
+            inputs = standardized(X, scaler)
             # equal weights are none, and spare the loss looking at them
             extras = {} if (weight == weight[0]).all() else {"weight": torch.as_tensor(weight, dtype=inputs.dtype)}
             dataset = RowDataset(inputs, **extras)
@@ -288,7 +284,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             net.module_.eval()
         self.scaler_ = scaler
         self.net_ = net
-        self.history_ = _epochs(net)
+        self.history_ = net.epochs()
         self.n_epochs_ = len(self.history_)
         return self
 
@@ -414,46 +410,12 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Torch multiplies matrices of few rows by other kernels, which round otherwise. Padding to a multiple of
         _CHUNK_STEP rows makes the embedding of a row independent of the rows it came with.
         """
-        inputs = _standardized(X, self.scaler_)
+        inputs = standardized(X, self.scaler_)
         padding = inputs.new_zeros((-len(inputs) % _CHUNK_STEP, *inputs.shape[1:]))
         with torch.inference_mode():
             batch = torch.cat([inputs, padding]).to(self.net_.device)
             return self.encoder_(batch)[: len(inputs)].cpu().numpy()
 
 
-def _with_weight(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the rows that have some weight."""
-    kept = weight > 0
-    if kept.all():
-        return X, weight
-    if kept.sum() < 2:
-        raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
-    return X[kept], weight[kept]
-
-
-def _standardized(X: np.ndarray, scaler: StandardScaler | None) -> torch.Tensor:
-    if scaler is None:
-        return to_float32(X)
-    return to_float32(np.clip(scaler.transform(_float64(X)), -_INPUT_LIMIT, _INPUT_LIMIT))
-
-
-def _float64(X: np.ndarray) -> np.ndarray:
-    """Return X in double precision, in which float32 rows are standardised too: both types then train alike."""
-    return X.astype(np.float64, copy=False)
-
-
 def _auto_epochs(n_batches: int) -> int:
     return min(max(round(_AUTO_STEPS / n_batches), 20), 300)
-
-
-def _epochs(net: ContrastiveNet) -> list[dict[str, Any]]:
-    """Return the history of a net as one flat record an epoch."""
-    return [
-        {
-            "epoch": record["epoch"],
-            "loss": float(record["train_loss"]),
-            "lr": record["batches"][-1]["lr"],
-            "seconds": record["dur"],
-        }
-        for record in net.history
-    ]

@@ -4,10 +4,23 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from sklearn.preprocessing import StandardScaler
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-__all__ = ["EvenBatches", "RowDataset", "shuffled_batches", "to_float32"]
+__all__ = [
+    "EvenBatches",
+    "RowDataset",
+    "fit_scaler",
+    "shuffled_batches",
+    "standardized",
+    "to_float32",
+    "weighted_rows",
+]
+
+# Standardised inputs beyond this are far outside of any training data (n rows hold none beyond sqrt(n)), and are
+# brought back to it, so that float32 products in the encoder cannot overflow.
+_INPUT_LIMIT = 1e4
 
 
 def to_float32(X: np.ndarray) -> Tensor:
@@ -28,6 +41,48 @@ def to_float32(X: np.ndarray) -> Tensor:
             "(standardize=True, or a StandardScaler before) or take its logarithm."
         )
     return torch.from_numpy(X32)
+
+
+def weighted_rows(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the rows that have some weight."""
+    kept = weight > 0
+    if kept.all():
+        return X, weight
+    if kept.sum() < 2:
+        raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
+    return X[kept], weight[kept]
+
+
+def fit_scaler(X: np.ndarray) -> StandardScaler:
+    """Learn to standardise the columns of X.
+
+    Raises
+    ------
+    ValueError
+        If the squares of a column overflow; the message names it.
+    """
+    with np.errstate(all="ignore"):
+        scaler = StandardScaler().fit(_in_float64(X))
+    overflow = ~np.isfinite(scaler.mean_) | ~np.isfinite(scaler.scale_)
+    if overflow.any():
+        column = overflow.argmax()
+        raise ValueError(
+            f"Column {column} of X holds values up to {np.abs(X[:, column]).max():.3g} in size, too large to "
+            f"standardise; divide column {column} by a constant, or take its logarithm."
+        )
+    return scaler
+
+
+def standardized(X: np.ndarray, scaler: StandardScaler | None) -> Tensor:
+    """Copy X to a float32 tensor, through the scaler if there is one."""
+    if scaler is None:
+        return to_float32(X)
+    return to_float32(np.clip(scaler.transform(_in_float64(X)), -_INPUT_LIMIT, _INPUT_LIMIT))
+
+
+def _in_float64(X: np.ndarray) -> np.ndarray:
+    """Return X in double precision, in which float32 rows are standardised too: both types then train alike."""
+    return X.astype(np.float64, copy=False)
 
 
 class RowDataset(Dataset):

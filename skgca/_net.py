@@ -72,3 +72,15 @@ class ContrastiveNet(NeuralNet):
                 "try a lower lr (a tenth, say), and check for features of very different scale."
             )
         return loss
+
+    def epochs(self) -> list[dict[str, Any]]:
+        """Return the history as one flat record an epoch."""
+        return [
+            {
+                "epoch": record["epoch"],
+                "loss": float(record["train_loss"]),
+                "lr": record["batches"][-1]["lr"],
+                "seconds": record["dur"],
+            }
+            for record in self.history
+        ]

@@ -120,6 +120,15 @@ def test_values_too_large_for_float32_name_their_column():
         quick(standardize=False).fit(X)
 
 
+@pytest.mark.parametrize("size", [1e200, 1e308])
+def test_values_too_large_to_standardise_name_their_column(size):
+    X = normal(30)
+    X[:, 1] = size
+    X[:9, 1] = -size
+    with pytest.raises(ValueError, match=r"Column 1 of X holds values up to 1e\+\d+ in size, too large to standardise"):
+        quick().fit(X)
+
+
 def test_an_embedding_that_overflows_is_refused():
     fitted = quick(standardize=False, hidden_layer_sizes=(256, 256)).fit(normal(30))
     with pytest.raises(ValueError, match=r"embedding of row 1 is not finite.*3e\+38.*standardize=True"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -199,8 +201,18 @@ def sinkhorn_embeddings(
     return plan
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
-def solve(
+def solve(source: Scores, **settings: Any) -> TransportPlan:
+    """Run :func:`sinkhorn` on arguments already known to be good; ``settings`` are those of ``_solve``.
+
+    A compiler leaves it alone: which iterations run depends on values, and the tiles are shaped for the cache as is.
+    """
+    if torch.compiler.is_compiling():
+        closed: Callable[..., TransportPlan] = torch.compiler.disable(_solve)  # here, since its import takes a second
+        return closed(source, **settings)
+    return _solve(source, **settings)
+
+
+def _solve(
     source: Scores,
     *,
     marginals: Marginals,
@@ -214,10 +226,6 @@ def solve(
     memory_limit: float | None = None,
     tiled: bool | None = None,
 ) -> TransportPlan:
-    """Run :func:`sinkhorn` on arguments already known to be good.
-
-    A compiler leaves it alone: which iterations run depends on values, and the tiles are shaped for the cache as is.
-    """
     _check_annealing(anneal_from, epsilon)
     keep = isinstance(source, DenseScores) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(epsilon)

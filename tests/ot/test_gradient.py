@@ -194,7 +194,14 @@ def test_autocast_leaves_the_plan_in_float32(epsilon):
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # torch's compiler looks at it itself
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "eager",
+        "aot_eager",
+        pytest.param("inductor", marks=pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")),
+    ],
+)
 def test_a_compiled_model_that_ends_in_the_loss_trains(backend):
     torch.manual_seed(0)
     loss = AlignmentLoss(epsilon=0.5, marginals=1.0, divergence=KLDivergence())

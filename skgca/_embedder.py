@@ -239,7 +239,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> GCAEmbedder:
-        """Learn the embedding.
+        """Learn the embedding. An interrupt from the keyboard ends training early, with what was learned so far.
 
         Parameters
         ----------
@@ -284,6 +284,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             net.module_.eval()
         self.scaler_ = scaler
         self.net_ = net
+        self._n_features_out = self.n_components  # of this fit, whatever the parameter may become
         self.history_ = net.epochs()
         self.n_epochs_ = len(self.history_)
         return self
@@ -308,7 +309,7 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        embedding = np.empty((len(X), self.n_components), dtype=X.dtype)
+        embedding = np.empty((len(X), self._n_features_out), dtype=X.dtype)
         with fixed_threads(self.n_threads):
             for start in range(0, len(X), _CHUNK):
                 rows = slice(start, start + _CHUNK)
@@ -326,10 +327,6 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.n_components
 
     def _make_loss(self) -> AlignmentLoss:
         try:

@@ -74,7 +74,7 @@ class ContrastiveNet(NeuralNet):
         return loss
 
     def epochs(self) -> list[dict[str, Any]]:
-        """Return the history as one flat record an epoch."""
+        """Return the history as one flat record an epoch; one that was interrupted does not count."""
         return [
             {
                 "epoch": record["epoch"],
@@ -83,4 +83,5 @@ class ContrastiveNet(NeuralNet):
                 "seconds": record["dur"],
             }
             for record in self.history
+            if "train_loss" in record
         ]

@@ -397,6 +397,31 @@ def test_a_training_that_diverges_says_so_and_leaves_the_last_fit(iris, warm_sta
     assert np.array_equal(fitted.transform(X), before)
 
 
+@pytest.mark.parametrize(("calls", "epochs"), [(1, 0), (9, 2)])  # two views in each of two batches an epoch
+def test_an_interrupt_ends_training_and_leaves_a_usable_estimator(iris, calls, epochs):
+    X, _ = iris
+    made = []
+
+    def interrupted(batch, generator):
+        made.append(1)
+        if len(made) == calls:
+            raise KeyboardInterrupt
+        return batch
+
+    fitted = quick(views=interrupted, max_epochs=50, sinkhorn_tol=1e-9, loss="ince").fit(X)
+    assert fitted.n_epochs_ == len(fitted.history_) == epochs
+    assert np.isfinite(fitted.transform(X)).all()
+
+
+def test_a_changed_parameter_does_not_touch_the_last_fit(iris):
+    X, _ = iris
+    fitted = quick().fit(X)
+    before = fitted.transform(X)
+    fitted.set_params(n_components=3, standardize=False, batch_size=9)
+    assert np.array_equal(fitted.transform(X), before)
+    assert len(fitted.get_feature_names_out()) == 6
+
+
 def test_verbose_prints_and_silence_does_not(iris, capsys):
     quick().fit(iris[0])
     assert capsys.readouterr().out == ""

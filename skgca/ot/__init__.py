@@ -1,12 +1,11 @@
 """Entropic optimal transport, balanced and unbalanced, for use inside a torch loss."""
 
-from ._costs import COSTS, cosine_cost, squared_euclidean_cost
+from ._costs import cosine_cost, squared_euclidean_cost
 from ._marginals import Marginals
 from ._plan import TransportPlan
 from ._sinkhorn import sinkhorn, sinkhorn_embeddings
 
 __all__ = [
-    "COSTS",
     "Marginals",
     "TransportPlan",
     "cosine_cost",

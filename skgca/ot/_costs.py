@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["COSTS", "cosine_cost", "squared_euclidean_cost"]
+__all__ = ["cosine_cost", "squared_euclidean_cost"]
 
 
 def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
@@ -43,9 +41,3 @@ def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
         Computed as ``|x|^2 - 2 x.y + |y|^2``, so entries near zero carry the rounding of the norms.
     """
     return torch.addmm((x * x).sum(1, keepdim=True) + (y * y).sum(1), x, y.T, alpha=-2.0)
-
-
-COSTS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cosine": cosine_cost,
-    "sqeuclidean": squared_euclidean_cost,
-}

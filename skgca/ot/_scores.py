@@ -134,12 +134,17 @@ class EmbeddingScores(Scores):
         return self.y is None
 
     @property
+    def _columns(self) -> tuple[Tensor, Tensor | None]:
+        """Embedding of the columns and its bias: those of the rows where ``y`` is None."""
+        return (self.x, self.bias_x) if self.y is None else (self.y, self.bias_y)
+
+    @property
     def tensors(self) -> tuple[Tensor, ...]:
         return tuple(t for t in (self.x, self.y, self.bias_x, self.bias_y) if t is not None)
 
     @property
     def shape(self) -> tuple[int, int]:
-        return len(self.x), len(self.x if self.y is None else self.y)
+        return len(self.x), len(self._columns[0])
 
     def rebuild(self, tensors: tuple[Tensor, ...]) -> EmbeddingScores:
         left = iter(tensors)
@@ -151,8 +156,7 @@ class EmbeddingScores(Scores):
 
     def raw_tile(self, span: Span, out: Tensor) -> Tensor:
         start, stop, first = span
-        cols = self.x if self.y is None else self.y
-        torch.mm(self.x[start:stop] * self.scale, cols[first:].t(), out=out)
+        torch.mm(self.x[start:stop] * self.scale, self._columns[0][first:].t(), out=out)
         if self.y is None:
             out[:, start - first : stop - first].fill_diagonal_(-torch.inf)
         return out
@@ -160,13 +164,13 @@ class EmbeddingScores(Scores):
     def tile(self, span: Span, out: Tensor) -> Tensor:
         start, stop, first = span
         self.raw_tile(span, out).add_(self.offset)
-        bias_y = self.bias_x if self.y is None else self.bias_y
+        bias_y = self._columns[1]
         if self.bias_x is not None and bias_y is not None:
             out.add_(self.bias_x[start:stop, None]).add_(bias_y[first:])
         return out
 
     def at(self, rows: Tensor, cols: Tensor) -> Tensor:
-        y, bias_y = (self.x, self.bias_x) if self.y is None else (self.y, self.bias_y)
+        y, bias_y = self._columns
         # index_select, since the gradient of plain indexing is several times slower
         scores = (self.x.index_select(0, rows) * y.index_select(0, cols)).sum(1) * self.scale + self.offset
         if self.bias_x is not None and bias_y is not None:
@@ -174,7 +178,7 @@ class EmbeddingScores(Scores):
         return scores.masked_fill(rows == cols, -torch.inf) if self.y is None else scores
 
     def dense(self) -> Tensor:
-        y, bias_y = (self.x, self.bias_x) if self.y is None else (self.y, self.bias_y)
+        y, bias_y = self._columns
         scores = (self.x * self.scale) @ y.T + self.offset
         if self.bias_x is not None and bias_y is not None:
             scores = scores + self.bias_x[:, None] + bias_y

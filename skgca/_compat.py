@@ -9,10 +9,17 @@ import inspect
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
 from sklearn.utils.validation import _check_sample_weight
 
-__all__ = ["Interval", "InvalidParameterError", "StrOptions", "check_sample_weight", "fit_context"]
+__all__ = [
+    "Interval",
+    "InvalidParameterError",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+    "validate_params",
+]
 
 _REFUSES_ALL_ZERO = "allow_all_zero_weights" in inspect.signature(_check_sample_weight).parameters
 

@@ -18,6 +18,7 @@ ROOMS = [
     "_version",
     "_compat",
     "_runtime",
+    "metrics",
     "ot._costs",
     "ot._marginals",
     "ot._scores",

@@ -1,8 +1,45 @@
 """Optimal-transport contrastive losses for torch; usable without the estimator."""
 
 from ._alignment import AlignmentLoss
-from ._divergences import KLDivergence
-from ._presets import PRESETS, gca_ince, gca_uot, ince, make_loss
-from ._targets import TargetPlan
+from ._divergences import (
+    EntropyPenalty,
+    KLDivergence,
+    MarginalPenalty,
+    RINCEDivergence,
+    TransportCost,
+    UniformityPenalty,
+    WeightedSum,
+)
+from ._epsilon import LearnableEpsilon
+from ._factory import make_loss
+from ._multiview import multiview_loss
+from ._presets import PRESETS, byol, gca_ince, gca_rince, gca_uot, ince, iot, iot_uni, rince, supcon
+from ._targets import ContinuousTarget, DomainsTarget, LabelsTarget, TargetPlan
 
-__all__ = ["PRESETS", "AlignmentLoss", "KLDivergence", "TargetPlan", "gca_ince", "gca_uot", "ince", "make_loss"]
+__all__ = [
+    "PRESETS",
+    "AlignmentLoss",
+    "ContinuousTarget",
+    "DomainsTarget",
+    "EntropyPenalty",
+    "KLDivergence",
+    "LabelsTarget",
+    "LearnableEpsilon",
+    "MarginalPenalty",
+    "RINCEDivergence",
+    "TargetPlan",
+    "TransportCost",
+    "UniformityPenalty",
+    "WeightedSum",
+    "byol",
+    "gca_ince",
+    "gca_rince",
+    "gca_uot",
+    "ince",
+    "iot",
+    "iot_uni",
+    "make_loss",
+    "multiview_loss",
+    "rince",
+    "supcon",
+]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from ..ot import Marginals, TransportPlan
 from ..ot._marginals import MarginalsLike
-from ..ot._scores import SOURCES
+from ..ot._scores import SOURCES, DenseScores
 from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import Divergence
-from ._targets import TARGETS
+from ._epsilon import LearnableEpsilon
+from ._targets import AffinityTarget, TargetLike, make_target, target_plan
 
 __all__ = ["LAYOUTS", "AlignmentLoss"]
 
@@ -27,17 +30,19 @@ class AlignmentLoss(nn.Module):
 
     Parameters
     ----------
-    epsilon : float
+    epsilon : float or LearnableEpsilon
         Entropic regularisation in units of the cost, the temperature of a softmax. For the cosine cost, which lies
-        in [0, 2], 0.1 to 0.5 are usual.
+        in [0, 2], 0.1 to 0.5 are usual. A :class:`LearnableEpsilon` makes its logarithm a parameter of the module.
     marginals : Marginals, "row", "balanced", float, or pair of float
         What binds, and how hard; see :class:`skgca.ot.Marginals`.
     divergence : Divergence
         Callable ``(plan, target_plan) -> scalar``.
-    target : {"pairs"}, default="pairs"
-        Target plan. "pairs" sends the mass of each row to the other view of the same row.
-    cost : {"cosine", "sqeuclidean"}, default="cosine"
-        Ground cost.
+    target : {"pairs", "labels", "continuous", "domains", "affinity"} or callable, default="pairs"
+        Target plan. "pairs" sends the mass of each row to the other view of the same row. The others send it to rows in
+        proportion to an affinity: of the same label; of a close value; of the same or another domain; or one that is
+        given. A callable ``(values) -> affinity (n, n)`` gets the ``target`` of the call.
+    cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
+        Ground cost; see :func:`skgca.ot.sinkhorn_embeddings`.
     layout : {"joint", "cross"}, default="joint"
         "joint" stacks both views into one plan of 2n x 2n with self pairs masked out, as NT-Xent; "cross" is the
         n x n plan from view A to view B, as InfoNCE.
@@ -50,7 +55,8 @@ class AlignmentLoss(nn.Module):
         exact: a divergence that says so, hard or free marginals, and a ``tol``.
     memory_limit : float, default=None
         Most bytes for the kernel of a batch, beyond which it is recomputed tile by tile. None is a quarter of the
-        memory that is free.
+        memory that is free. A target plan other than "pairs", excluded rows, the cost "student_t" and penalties on
+        single entries need whole matrices all the same.
 
     Attributes
     ----------
@@ -73,10 +79,10 @@ class AlignmentLoss(nn.Module):
     def __init__(
         self,
         *,
-        epsilon: float,
+        epsilon: float | LearnableEpsilon,
         marginals: MarginalsLike,
         divergence: Divergence,
-        target: str = "pairs",
+        target: TargetLike = "pairs",
         cost: str = "cosine",
         layout: str = "joint",
         n_iter: int = 10,
@@ -85,14 +91,19 @@ class AlignmentLoss(nn.Module):
         memory_limit: float | None = None,
     ) -> None:
         super().__init__()
+        self.bounds: tuple[float, float] | None = None
+        if isinstance(epsilon, LearnableEpsilon):
+            self.bounds = epsilon.low, epsilon.high
+            self.log_epsilon = nn.Parameter(torch.tensor(math.log(epsilon.start)))
+            epsilon = epsilon.start
         check_settings(epsilon, n_iter, tol)
-        for name, value, valid in (("layout", layout, LAYOUTS), ("target", target, TARGETS), ("cost", cost, SOURCES)):
+        for name, value, valid in (("layout", layout, LAYOUTS), ("cost", cost, SOURCES)):
             if value not in valid:
                 raise ValueError(f"{name}={value!r} is not known; valid are {sorted(valid)}.")
-        self.epsilon = float(epsilon)
+        self._epsilon = float(epsilon)
         self.marginals = Marginals.parse(marginals)
         self.divergence = divergence
-        self.target = target
+        self.target = make_target(target)
         self.cost = cost
         self.layout = layout
         self.n_iter = n_iter
@@ -108,8 +119,24 @@ class AlignmentLoss(nn.Module):
                 f"mass term is stationary in the potentials. Use gradient='unrolled'."
             )
 
+    @property
+    def epsilon(self) -> float:
+        """Current epsilon."""
+        return self._epsilon if self.bounds is None else math.exp(float(self.log_epsilon))
+
+    @property
+    def repels(self) -> bool:
+        """Whether something keeps embeddings apart; if not, training needs a target network, or all become equal."""
+        return bool(getattr(self.divergence, "repels", True))
+
     def forward(
-        self, z_a: Tensor, z_b: Tensor, *, target: Tensor | None = None, weight: Tensor | None = None
+        self,
+        z_a: Tensor,
+        z_b: Tensor,
+        *,
+        target: Tensor | None = None,
+        weight: Tensor | None = None,
+        related: Tensor | None = None,
     ) -> Tensor:
         """Compute the loss of a batch.
 
@@ -118,11 +145,16 @@ class AlignmentLoss(nn.Module):
         z_a, z_b : Tensor of shape (n, d)
             Embeddings of two views; row i of one is paired with row i of the other.
         target : Tensor, default=None
-            What the target plan reads; "pairs" reads nothing.
+            What the target plan reads: labels or domains (n,), with -1 for unknown; values (n,) or (n, k), with NaN for
+            unknown; or an affinity (n, n). "pairs" reads nothing.
         weight : Tensor of shape (n,), default=None
             Mass of the rows, non-negative, in any scale. None weighs all alike. It is the prescribed mass of a row's
             views, and scales their row and column of the kernel, so that a row counts as a match and as a negative by
             its weight; a row of weight zero is left out.
+        related : Tensor of shape (n,) or (n, n), default=None
+            Rows that are no evidence against each other, such as rows of one subject: groups, where equal ones are
+            related and -1 is none, or a boolean matrix. The plan has no entry between views of two related rows, so
+            they are neither negatives nor matches; the views of one row always match.
 
         Returns
         -------
@@ -133,51 +165,102 @@ class AlignmentLoss(nn.Module):
         Raises
         ------
         ValueError
-            If shapes do not agree or there is a target where none is read.
+            If shapes do not agree, a target is missing, or there is one where none is read.
         """
-        plan = self.plan(z_a, z_b, weight=weight)
-        return self.divergence(plan, TARGETS[self.target](self._partner(plan), plan.a, target))
+        z_a, z_b, weight, related, target = self._checked(z_a, z_b, weight, related, target)
+        plan = self._solve(z_a, z_b, weight, related)
+        goal = target_plan(
+            self.target,
+            target,
+            partner=self._partner(plan),
+            row_mass=plan.a,
+            n_rows=len(z_a),
+            two_sided=self.marginals.rho_col > 0,
+            excluded=None if related is None else self._of_views(related),
+        )
+        return self.divergence(plan, goal)
 
-    def plan(self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None) -> TransportPlan:
+    def plan(
+        self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None, related: Tensor | None = None
+    ) -> TransportPlan:
         """Transport plan of a batch, of shape (2n, 2n) in the joint layout and (n, n) in the cross layout.
 
         Parameters
         ----------
-        z_a, z_b, weight
+        z_a, z_b, weight, related
             As for calling the loss. Rows of weight zero are not in the plan.
 
         Returns
         -------
         TransportPlan
         """
+        return self._solve(*self._checked(z_a, z_b, weight, related)[:4])
+
+    def _checked(
+        self,
+        z_a: Tensor,
+        z_b: Tensor,
+        weight: Tensor | None,
+        related: Tensor | None,
+        target: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """Arguments of a call, checked, with groups as a matrix and without the rows of weight zero."""
+        n, device = len(z_a), z_a.device
         _check_views(z_a, z_b, weight)
+        if related is not None:
+            related = _relation(related.to(device), n)
+        if target is not None:
+            if len(target) != n:
+                raise ValueError(f"target has {len(target)} entries; {n} rows need {n}.")
+            target = target.to(device)
+        if weight is None or bool((weight > 0).all()):
+            return z_a, z_b, weight, related, target
+        kept = weight.to(device) > 0
+        related = None if related is None else related[kept][:, kept]
+        if target is not None:
+            target = target[kept][:, kept] if isinstance(self.target, AffinityTarget) else target[kept]
+        return z_a[kept], z_b[kept], weight[weight > 0], related, target
+
+    def _solve(self, z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None) -> TransportPlan:
         working = torch.promote_types(z_a.dtype, torch.float32)
-        if weight is None:
-            uneven, weight = False, z_a.new_ones(len(z_a), dtype=working)
-        else:
-            kept = weight > 0
-            z_a, z_b, weight = z_a[kept], z_b[kept], weight[kept].to(z_a.device, working)
-            uneven = bool((weight != weight[0]).any())  # even weights cancel, and cost nothing
+        even = weight is None or bool((weight == weight[0]).all())  # even weights cancel, and cost nothing
+        weight = z_a.new_ones(len(z_a), dtype=working) if weight is None else weight.to(z_a.device, working)
         weight = weight / weight.mean()
         if self.layout == "joint":
             weight = torch.cat([weight, weight])
-        mass, log_weight = weight / len(weight), weight.log()
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
+        epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
+        source = SOURCES[self.cost](rows, cols, epsilon=epsilon, log_weight=None if even else weight.log())
+        if related is not None:
+            source = DenseScores(source.dense().masked_fill(self._of_views(related), -torch.inf))
+        mass = weight / len(weight)
         plan: TransportPlan = solve(
-            SOURCES[self.cost](rows, cols, epsilon=self.epsilon, log_weight=log_weight if uneven else None),
+            source,
             marginals=self.marginals,
-            epsilon=self.epsilon,
+            epsilon=epsilon,
             n_iter=self.n_iter,
             tol=self.tol,
             a=mass,
             b=mass,
             gradient=self.gradient,
             memory_limit=self.memory_limit,
+            similarity=float(self.cost == "cosine"),
         )
         if not plan.converged:
             self.n_missed += 1
             self.worst_error = max(self.worst_error, plan.marginal_error)
         return plan
+
+    def _learned_epsilon(self) -> Tensor:
+        assert self.bounds is not None
+        low, high = self.bounds
+        with torch.no_grad():  # back into the bounds, where a clamp of the value would have no gradient out of them
+            self.log_epsilon.clamp_(math.log(low), math.log(high))
+        return self.log_epsilon.exp()
+
+    def _of_views(self, relation: Tensor) -> Tensor:
+        """Relation (n, n) of rows as one of the plan's entries."""
+        return relation.repeat(2, 2) if self.layout == "joint" else relation
 
     def _partner(self, plan: TransportPlan) -> Tensor:
         """Column of the plan that holds the other view of each plan row."""
@@ -186,9 +269,21 @@ class AlignmentLoss(nn.Module):
 
     def extra_repr(self) -> str:
         return (
-            f"epsilon={self.epsilon}, marginals={self.marginals}, divergence={self.divergence}, "
+            f"epsilon={self.epsilon:g}, marginals={self.marginals}, divergence={self.divergence}, "
             f"target={self.target!r}, cost={self.cost!r}, layout={self.layout!r}, n_iter={self.n_iter}"
         )
+
+
+def _relation(related: Tensor, n: int) -> Tensor:
+    """Related rows as a boolean matrix (n, n), a row not counting as related to itself."""
+    if related.shape == (n,):
+        related = (related[:, None] == related) & (related != -1)
+    if related.shape != (n, n) or related.dtype != torch.bool:
+        raise ValueError(
+            f"related has shape {tuple(related.shape)} of {related.dtype}; {n} rows need groups ({n},) or a boolean "
+            f"matrix ({n}, {n})."
+        )
+    return related.masked_fill(torch.eye(n, dtype=torch.bool, device=related.device), False)
 
 
 def _check_views(z_a: Tensor, z_b: Tensor, weight: Tensor | None) -> None:

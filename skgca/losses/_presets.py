@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 from ..ot._marginals import MarginalsLike
 from ._alignment import AlignmentLoss
-from ._divergences import KLDivergence
+from ._divergences import (
+    EntropyPenalty,
+    KLDivergence,
+    MarginalPenalty,
+    RINCEDivergence,
+    TransportCost,
+    UniformityPenalty,
+    WeightedSum,
+)
+from ._epsilon import LearnableEpsilon
 
-__all__ = ["PRESETS", "gca_ince", "gca_uot", "ince", "make_loss"]
+__all__ = [
+    "PRESETS",
+    "byol",
+    "gca_ince",
+    "gca_rince",
+    "gca_uot",
+    "ince",
+    "iot",
+    "iot_uni",
+    "rince",
+    "supcon",
+]
+
+Epsilon = Union[float, LearnableEpsilon]
 
 
-def ince(
-    *,
-    epsilon: float = 0.5,
-    marginals: MarginalsLike | None = None,
-    layout: str = "joint",
-    n_iter: int = 10,
-    tol: float | None = None,
-    gradient: str = "unrolled",
-    memory_limit: float | None = None,
-) -> AlignmentLoss:
+def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings: Any) -> AlignmentLoss:
     r"""InfoNCE, the softmax contrastive loss: one half step of Sinkhorn.
 
     With only the row marginal held, the row-normalised kernel is the solution, and the divergence is the mean
@@ -33,20 +46,12 @@ def ince(
 
     Parameters
     ----------
-    epsilon : float, default=0.5
-        Temperature.
-    marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        None is "row". With "balanced" this is :func:`gca_ince`.
-    layout : {"joint", "cross"}, default="joint"
-        One plan over both views, or from one view to the other.
-    n_iter : int, default=10
-        Sinkhorn iterations; with "row" marginals the first is the solution.
-    tol : float, default=None
-        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
-    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
-        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
-    memory_limit : float, default=None
-        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
+    epsilon : float or LearnableEpsilon, default=0.5
+        Temperature. 0.5 is what the paper of GCA trains with.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
+        What binds. With "balanced" this is :func:`gca_ince`.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -65,48 +70,60 @@ def ince(
     >>> round(float(ince(epsilon=1.0, layout="cross")(z, z)), 4)
     0.7437
     """
-    return AlignmentLoss(
-        epsilon=epsilon,
-        marginals=_or("row", marginals),
-        divergence=KLDivergence(),
-        layout=layout,
-        n_iter=n_iter,
-        tol=tol,
-        gradient=gradient,
-        memory_limit=memory_limit,
-    )
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), **settings)
 
 
-def gca_ince(
-    *,
-    epsilon: float = 0.5,
-    marginals: MarginalsLike | None = None,
-    layout: str = "joint",
-    n_iter: int = 10,
-    tol: float | None = None,
-    gradient: str = "unrolled",
-    memory_limit: float | None = None,
+def rince(
+    *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", q: float = 0.6, lam: float = 0.01, **settings: Any
 ) -> AlignmentLoss:
+    r"""Robust InfoNCE, for pairs of which some are wrong [1]_.
+
+    .. math:: \frac1N \sum_i \Big( -\frac{pos_i^q}{q} + \frac{(\lambda (pos_i + \sum neg_i))^q}{q} \Big),
+        \qquad pos, neg = e^{\cos / \epsilon}
+
+    As q goes to 0 it tends to :func:`ince` plus log lam; q = 1 is symmetric, and bounds a Wasserstein distance.
+
+    Parameters
+    ----------
+    epsilon : float or LearnableEpsilon, default=0.5
+        Temperature.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
+        What binds. With "balanced" this is :func:`gca_rince`.
+    q : float, default=0.6
+        In (0, 1]: robustness against ease of training. The paper of GCA used 0.6 to 0.98.
+    lam : float, default=0.01
+        Weight of all pairs against the right ones; 0.01 in both papers.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
+
+    Returns
+    -------
+    AlignmentLoss
+
+    Notes
+    -----
+    In the released code of GCA for CIFAR, lam has no effect: it computes a power of the cross-entropy.
+
+    References
+    ----------
+    .. [1] C.-Y. Chuang et al., "Robust contrastive learning against noisy views", CVPR 2022.
+    """
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=RINCEDivergence(q, lam), **settings)
+
+
+def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", **settings: Any) -> AlignmentLoss:
     r"""GCA-INCE: InfoNCE with both marginals held, so that no row is everybody's match [1]_.
 
     .. math:: \mathrm{KL}(T \,\|\, P), \qquad P = \mathrm{diag}(u) K \mathrm{diag}(v), \quad P 1 = P^T 1 = 1 / N
 
     Parameters
     ----------
-    epsilon : float, default=0.5
+    epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
-    marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        None is "balanced". With "row" this is :func:`ince`.
-    layout : {"joint", "cross"}, default="joint"
-        One plan over both views, or from one view to the other.
-    n_iter : int, default=10
-        Sinkhorn iterations; 10 is the paper's choice.
-    tol : float, default=None
-        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
-    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
-        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
-    memory_limit : float, default=None
-        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
+        What binds. With "row" this is :func:`ince`.
+    **settings
+        Further parameters of :class:`AlignmentLoss`. Its 10 iterations are the paper's choice.
 
     Returns
     -------
@@ -123,49 +140,130 @@ def gca_ince(
     .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
        NeurIPS 2024.
     """
-    return AlignmentLoss(
-        epsilon=epsilon,
-        marginals=_or("balanced", marginals),
-        divergence=KLDivergence(),
-        layout=layout,
-        n_iter=n_iter,
-        tol=tol,
-        gradient=gradient,
-        memory_limit=memory_limit,
-    )
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), **settings)
+
+
+def gca_rince(
+    *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", q: float = 0.6, lam: float = 0.01, **settings: Any
+) -> AlignmentLoss:
+    r"""GCA-RINCE: robust InfoNCE on the row-unscaled Sinkhorn plan [1]_.
+
+    .. math:: \frac1N \sum_i \Big( -\frac1q \Big(\frac{P_{i,pos(i)}}{u_i}\Big)^q
+        + \frac1q \Big(\frac{\lambda}{N u_i}\Big)^q \Big), \qquad P = \mathrm{diag}(u) K \mathrm{diag}(v),
+        \quad K = e^{\cos / \epsilon}
+
+    Iterations start from v = 1. With one half step it is :func:`rince`.
+
+    Parameters
+    ----------
+    epsilon : float or LearnableEpsilon, default=0.5
+        Entropic regularisation in units of the cost.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
+        What binds. With "row" this is :func:`rince`.
+    q : float, default=0.6
+        As in :func:`rince`.
+    lam : float, default=0.01
+        As in :func:`rince`.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
+
+    Returns
+    -------
+    AlignmentLoss
+
+    Notes
+    -----
+    The 1/N in the denominator is the mass of a row: the paper's plan has rows of mass 1, ours of mass 1/N. For a
+    relaxed row marginal, the denominator is the sum that the last row step divided by.
+
+    References
+    ----------
+    .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
+       NeurIPS 2024.
+    """
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=RINCEDivergence(q, lam), **settings)
 
 
 def gca_uot(
     *,
-    epsilon: float = 0.5,
-    marginals: MarginalsLike | None = None,
-    layout: str = "joint",
-    n_iter: int = 10,
-    tol: float | None = None,
-    gradient: str = "unrolled",
-    memory_limit: float | None = None,
+    epsilon: Epsilon = 0.5,
+    marginals: MarginalsLike = 1.0,
+    kl: str = "mass",
+    kl_weight: float = 1.0,
+    rince_weight: float = 0.0,
+    q: float = 0.6,
+    lam: float = 0.01,
+    marginal_weight: float = 0.0,
+    entropy_weight: float = 0.0,
+    **settings: Any,
 ) -> AlignmentLoss:
     r"""GCA-UOT: both marginals relaxed, so that rows without a good match may keep their mass [1]_.
 
-    .. math:: \mathrm{KL}(T \,\|\, P), \qquad P = \arg\min_P \epsilon \mathrm{KL}(P \,\|\, K)
+    .. math:: r_1 \mathrm{KL}(T \,\|\, P) + r_2 \mathrm{RINCE}(P) + r_3 (\mathrm{KL}(P 1 \,\|\, a)
+        + \mathrm{KL}(P^T 1 \,\|\, b)) + r_4 \sum P (\log P - 1)
+
+    .. math:: P = \arg\min_P \epsilon \mathrm{KL}(P \,\|\, K)
         + \rho_{row} \mathrm{KL}(P 1 \,\|\, a) + \rho_{col} \mathrm{KL}(P^T 1 \,\|\, b)
 
     Parameters
     ----------
-    epsilon : float, default=0.5
+    epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
-    marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        None is 1.0 for both. As rho grows this tends to :func:`gca_ince`, as it falls to the free plan.
-    layout : {"joint", "cross"}, default="joint"
-        One plan over both views, or from one view to the other.
-    n_iter : int, default=10
-        Sinkhorn iterations.
-    tol : float, default=None
-        Marginal error at which to stop iterating; see :class:`AlignmentLoss`.
-    gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
-        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`.
-    memory_limit : float, default=None
-        Most bytes for the kernel of a batch; see :class:`AlignmentLoss`.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default=1.0
+        Strengths rho. As they grow this tends to :func:`gca_ince`, as they fall to the free plan.
+    kl : {"mass", "rows"}, default="mass"
+        Form of the divergence: with its mass term, or of the plan with its rows normalised, as the released code
+        trains with.
+    kl_weight : float, default=1.0
+        r1.
+    rince_weight : float, default=0.0
+        r2; the paper used 0.02 and 1.
+    q, lam : float, default=0.6, 0.01
+        As in :func:`rince`; only with a ``rince_weight``.
+    marginal_weight : float, default=0.0
+        r3, pressure on embeddings to let all mass through.
+    entropy_weight : float, default=0.0
+        r4, pressure towards a spread plan.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
+
+    Returns
+    -------
+    AlignmentLoss
+
+    Notes
+    -----
+    The two loss files of the released code give r1 and r2 opposite meanings; here weights go by what they weigh.
+
+    References
+    ----------
+    .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
+       NeurIPS 2024.
+    """
+    divergence = WeightedSum(
+        (kl_weight, KLDivergence(kl)),
+        (rince_weight, RINCEDivergence(q, lam)),
+        (marginal_weight, MarginalPenalty()),
+        (entropy_weight, EntropyPenalty()),
+    )
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=divergence, **settings)
+
+
+def byol(*, epsilon: Epsilon = 0.5, **settings: Any) -> AlignmentLoss:
+    r"""BYOL: no marginal is held, so the plan is the kernel, and only pairs count [1]_.
+
+    .. math:: \frac1{\epsilon N} \sum_i (1 - \cos_{i,pos(i)})
+
+    It is the divergence from the free plan without its mass term, up to a constant. Nothing keeps rows apart, so
+    ``z_a`` should come through a predictor, and ``z_b`` from a target network that follows the encoder, and has no
+    gradient. :class:`skgca.GCAEmbedder` does that. Both layouts give the same value.
+
+    Parameters
+    ----------
+    epsilon : float or LearnableEpsilon, default=0.5
+        Scale of the loss. With 0.5 it is BYOL's own ``2 - 2 cos``.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
 
     Returns
     -------
@@ -173,76 +271,129 @@ def gca_uot(
 
     References
     ----------
-    .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
-       NeurIPS 2024.
+    .. [1] J.-B. Grill et al., "Bootstrap your own latent", NeurIPS 2020.
     """
-    return AlignmentLoss(
-        epsilon=epsilon,
-        marginals=_or(1.0, marginals),
-        divergence=KLDivergence(),
-        layout=layout,
-        n_iter=n_iter,
-        tol=tol,
-        gradient=gradient,
-        memory_limit=memory_limit,
-    )
+    return AlignmentLoss(epsilon=epsilon, marginals=0.0, divergence=TransportCost(), **settings)
 
 
-PRESETS: dict[str, Callable[..., AlignmentLoss]] = {"ince": ince, "gca_ince": gca_ince, "gca_uot": gca_uot}
-
-
-def make_loss(
-    name: str,
-    *,
-    epsilon: float,
-    marginals: MarginalsLike | None = None,
-    layout: str = "joint",
-    n_iter: int = 10,
-    **options: Any,
+def iot(
+    *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", n_iter: int = 100, **settings: Any
 ) -> AlignmentLoss:
-    """Make a loss by its name in :data:`PRESETS`.
+    r"""IOT: contrastive learning as inverse optimal transport, Sinkhorn run to the end [1]_.
+
+    :func:`gca_ince` with more iterations. On a CPU they stop as soon as the rest would change nothing.
 
     Parameters
     ----------
-    name : str
-        A key of :data:`PRESETS`.
-    epsilon : float
+    epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
-    marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        None takes what the loss says.
-    layout : {"joint", "cross"}, default="joint"
-        One plan over both views, or from one view to the other.
-    n_iter : int, default=10
-        Sinkhorn iterations.
-    **options
-        Further options of the named loss; all take ``tol``, ``gradient`` and ``memory_limit`` of
-        :class:`AlignmentLoss`.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
+        What binds.
+    n_iter : int, default=100
+        Sinkhorn iterations. At epsilon 0.5 some 20 converge.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
 
     Returns
     -------
     AlignmentLoss
 
-    Raises
-    ------
-    ValueError
-        If the name or an option is not known, or a value is out of range.
+    Notes
+    -----
+    The released code of GCA reads the pairs of a stacked batch as if it were interleaved, and so aligns unrelated rows.
 
-    Examples
-    --------
-    >>> import torch
-    >>> from skgca.losses import make_loss
-    >>> loss = make_loss("gca_ince", epsilon=0.5)
-    >>> z_a, z_b = torch.eye(8), torch.eye(8)
-    >>> loss(z_a, z_b).shape
-    torch.Size([])
+    References
+    ----------
+    .. [1] L. Shi et al., "Understanding and generalizing contrastive learning from the inverse optimal transport
+       perspective", ICML 2023.
     """
-    if name not in PRESETS:
-        raise ValueError(f"loss={name!r} is not known; valid are {sorted(PRESETS)}.")
-    try:
-        return PRESETS[name](epsilon=epsilon, marginals=marginals, layout=layout, n_iter=n_iter, **options)
-    except TypeError as error:
-        raise ValueError(f"The loss {name!r} does not take all of the options {sorted(options)}: {error}.") from error
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), n_iter=n_iter, **settings)
 
 
-def _or(default: MarginalsLike, marginals: MarginalsLike | None) -> MarginalsLike:
-    return default if marginals is None else marginals
+def iot_uni(
+    *,
+    epsilon: Epsilon = 0.5,
+    marginals: MarginalsLike = "balanced",
+    uniformity_weight: float = 0.1,
+    n_iter: int = 100,
+    **settings: Any,
+) -> AlignmentLoss:
+    r"""IOT with a penalty on what is not uniform among the wrong pairs [1]_.
+
+    .. math:: \mathrm{KL}(T \,\|\, P) + \lambda_p \mathrm{KL}(U \,\|\, P_{\ne pos})
+
+    where U is uniform over the pairs that are neither self pairs nor right ones, and P is normalised there.
+
+    Parameters
+    ----------
+    epsilon : float or LearnableEpsilon, default=0.5
+        Entropic regularisation in units of the cost.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
+        What binds.
+    uniformity_weight : float, default=0.1
+        lambda_p.
+    n_iter : int, default=100
+        Sinkhorn iterations.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
+
+    Returns
+    -------
+    AlignmentLoss
+
+    References
+    ----------
+    .. [1] L. Shi et al., "Understanding and generalizing contrastive learning from the inverse optimal transport
+       perspective", ICML 2023.
+    """
+    divergence = WeightedSum((1.0, KLDivergence()), (uniformity_weight, UniformityPenalty()))
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=divergence, n_iter=n_iter, **settings)
+
+
+def supcon(
+    *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", target: Any = "labels", **settings: Any
+) -> AlignmentLoss:
+    r"""SupCon, supervised contrastive learning: InfoNCE whose target plan comes from labels [1]_.
+
+    .. math:: -\frac1N \sum_i \frac1{|R(i)|} \sum_{r \in R(i)} \log \frac{|R(i)| e^{s_{ir}}}{\sum_{j} e^{s_{ij}}}
+
+    with R(i) the other views of the class of i. Rows labelled -1 have their own pair only, so partly labelled data
+    trains semi-supervised.
+
+    Parameters
+    ----------
+    epsilon : float or LearnableEpsilon, default=0.5
+        Temperature. SupCon itself used 0.1.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
+        What binds.
+    target : str or callable, default="labels"
+        Target plan; see :class:`AlignmentLoss`.
+    **settings
+        Further parameters of :class:`AlignmentLoss`.
+
+    Returns
+    -------
+    AlignmentLoss
+
+    Notes
+    -----
+    The published loss lacks the ``|R(i)|`` in the logarithm, which makes ours a divergence, 0 at best.
+
+    References
+    ----------
+    .. [1] P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
+    """
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), target=target, **settings)
+
+
+PRESETS: dict[str, Callable[..., AlignmentLoss]] = {
+    "ince": ince,
+    "rince": rince,
+    "gca_ince": gca_ince,
+    "gca_rince": gca_rince,
+    "gca_uot": gca_uot,
+    "byol": byol,
+    "iot": iot,
+    "iot_uni": iot_uni,
+    "supcon": supcon,
+}

@@ -1,6 +1,6 @@
 """Entropic optimal transport, balanced and unbalanced, for use inside a torch loss."""
 
-from ._costs import cosine_cost, squared_euclidean_cost
+from ._costs import cosine_cost, squared_euclidean_cost, student_t_cost
 from ._marginals import Marginals
 from ._plan import TransportPlan
 from ._sinkhorn import sinkhorn, sinkhorn_embeddings
@@ -12,4 +12,5 @@ __all__ = [
     "sinkhorn",
     "sinkhorn_embeddings",
     "squared_euclidean_cost",
+    "student_t_cost",
 ]

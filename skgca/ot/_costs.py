@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["cosine_cost", "squared_euclidean_cost"]
+__all__ = ["cosine_cost", "squared_euclidean_cost", "student_t_cost"]
 
 
 def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
@@ -41,3 +41,25 @@ def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
         Computed as ``|x|^2 - 2 x.y + |y|^2``, so entries near zero carry the rounding of the norms.
     """
     return torch.addmm((x * x).sum(1, keepdim=True) + (y * y).sum(1), x, y.T, alpha=-2.0)
+
+
+def student_t_cost(x: Tensor, y: Tensor) -> Tensor:
+    """Cost whose kernel ``exp(-cost / epsilon)`` is Student's t, ``log(1 + ||x_i - y_j||^2)``.
+
+    The kernel is ``(1 + d^2)^(-1 / epsilon)``: at epsilon 1 that of t-SNE [1]_, with one degree of freedom, in general
+    with ``2 / epsilon - 1`` of them. Its heavy tail lets rows that do not match stay far apart at little cost.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, d)
+    y : Tensor of shape (m, d)
+
+    Returns
+    -------
+    Tensor of shape (n, m)
+
+    References
+    ----------
+    .. [1] L. van der Maaten, G. Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
+    """
+    return torch.log1p(squared_euclidean_cost(x, y).clamp_min(0.0))

@@ -52,9 +52,9 @@ class Solver:
             return torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         if self.gradient == "envelope":
             with torch.no_grad():
-                f, g = _Potentials.apply(self, p.log_a, p.log_b, *self.source.tensors)
+                f, g = _Potentials.apply(self, p.powers, p.log_a, p.log_b, *self.source.tensors)
         else:
-            f, g = _Potentials.apply(self, p.log_a, p.log_b, *self.source.tensors)
+            f, g = _Potentials.apply(self, p.powers, p.log_a, p.log_b, *self.source.tensors)
         return f, g
 
     def mass(self, f: Tensor, g: Tensor, *, axis: int) -> Tensor:
@@ -87,10 +87,12 @@ def _plan_kernel(scaling: Scaling | None, source: Scores, f: Tensor, g: Tensor, 
 
 
 class _Potentials(torch.autograd.Function):
-    """``(log_a, log_b, *tensors) -> (f, g)``."""
+    """``(powers, log_a, log_b, *tensors) -> (f, g)``."""
 
     @staticmethod
-    def forward(ctx: Any, solver: Solver, log_a: Tensor, log_b: Tensor, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, solver: Solver, powers: Tensor | None, log_a: Tensor, log_b: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
         source = solver.source.rebuild(tuple(t.detach() for t in tensors))
         problem = replace(solver.problem, log_a=log_a.detach(), log_b=log_b.detach())
         with _full_precision(log_a):
@@ -99,27 +101,34 @@ class _Potentials(torch.autograd.Function):
         ctx.gradient, ctx.keep, ctx.n_iter = solver.gradient, solver.keep, solver.n_iter
         ctx.scaling, cache = _without_cache(solver.scaling)
         # The kernel goes where autograd frees it after the backward pass, also if someone keeps the loss.
-        ctx.save_for_backward(log_a, log_b, f, g, *tensors, *cache)
+        ctx.save_for_backward(powers, log_a, log_b, f, g, *tensors, *cache)
         return f, g
 
     @staticmethod
     def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
-        log_a, log_b, f, g, *rest = ctx.saved_tensors
+        powers, log_a, log_b, f, g, *rest = ctx.saved_tensors
         tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
         # A row without mass has the potential -inf, which nothing moves.
         grad_f = grad_f.masked_fill(torch.isneginf(log_a), 0.0)
         grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
         with _full_precision(log_a):
             if torch.is_grad_enabled():  # create_graph=True
-                return (None, *_again(ctx, (log_a, log_b, *tensors), grad_f, grad_g))
+                return (None, *_again(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
             scaling = None if ctx.scaling is None else ctx.scaling.with_cache(cache)
+            to_powers = None if powers is None else torch.zeros_like(powers)
             if ctx.gradient == "implicit" and not ctx.problem.one_sided:
                 plan = _plan_kernel(scaling, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
-                return (None, *implicit_gradient(plan, ctx.problem, grad_f, grad_g))
-            if scaling is None:
-                return (None, *LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep).reverse(ctx.trace, grad_f, grad_g))
-            left, right, grad_a, grad_b = scaling.reverse(ctx.trace, grad_f, grad_g)
-            return (None, grad_a, grad_b, *scaling.kernel.pull(left, right))
+                grad_a, grad_b, *grads = implicit_gradient(plan, ctx.problem, grad_f, grad_g)
+                # The half step phi * (log a - log sum) changes by f / phi^2 as much with phi as with log a.
+                ctx.problem.add_to_power(to_powers, 0, grad_a / ctx.problem.phi_row, f)
+                ctx.problem.add_to_power(to_powers, 1, grad_b / ctx.problem.phi_col, g)
+            elif scaling is None:
+                in_log = LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep)
+                grad_a, grad_b, *grads = in_log.reverse(ctx.trace, grad_f, grad_g, to_powers)
+            else:
+                left, right, grad_a, grad_b = scaling.reverse(ctx.trace, grad_f, grad_g, to_powers)
+                grads = list(scaling.kernel.pull(left, right))
+            return (None, to_powers, grad_a, grad_b, *grads)
 
 
 class _Mass(torch.autograd.Function):
@@ -150,15 +159,17 @@ class _Mass(torch.autograd.Function):
             return (None, None, plan.rows(grad), grad * mass, *plan.pull(torch.zeros_like(f), grad))
 
 
-def _again(ctx: Any, inputs: tuple[Tensor, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+def _again(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
     """Compute the gradient by plain operations, which can be differentiated again."""
     if ctx.gradient == "implicit":
         raise RuntimeError(
             "gradient='implicit' has no second derivative; use gradient='unrolled' where create_graph=True."
         )
-    log_a, log_b, *tensors = inputs
+    powers, log_a, log_b, *tensors = inputs
     with torch.enable_grad():
         problem = replace(ctx.problem, log_a=log_a, log_b=log_b)
+        if powers is not None:
+            problem = replace(problem, phi_row=powers[0], phi_col=powers[1])
         potentials = unrolled(ctx.source.rebuild(tuple(tensors)).dense(), problem, ctx.n_iter)
         moving = [(p, grad) for p, grad in zip(potentials, (grad_f, grad_g), strict=True) if p.requires_grad]
         return _differentiate([p for p, _ in moving], inputs, [grad for _, grad in moving])
@@ -171,10 +182,12 @@ def _mass_again(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> tuple[Ten
         return _differentiate([log_plan.exp().sum(1 - ctx.axis)], inputs, [grad])
 
 
-def _differentiate(outputs: list[Tensor], inputs: tuple[Tensor, ...], grads: list[Tensor]) -> tuple[Tensor | None, ...]:
-    asked = [t for t in inputs if t.requires_grad]
+def _differentiate(
+    outputs: list[Tensor], inputs: tuple[Tensor | None, ...], grads: list[Tensor]
+) -> tuple[Tensor | None, ...]:
+    asked = [t for t in inputs if t is not None and t.requires_grad]
     found = iter(torch.autograd.grad(outputs, asked, grads, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t.requires_grad else None for t in inputs)
+    return tuple(next(found) if t is not None and t.requires_grad else None for t in inputs)
 
 
 def _without_cache(scaling: Scaling | None) -> tuple[Scaling | None, list[Tensor]]:

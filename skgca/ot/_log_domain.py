@@ -108,19 +108,23 @@ class LogSinkhorn:
             error += ((f[here] + torch.logsumexp(tile + g, 1)).exp() - (f[here] + row[here]).exp()).abs().sum()
         return float(error)
 
-    def reverse(self, trace: LogTrace, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors."""
+    def reverse(
+        self, trace: LogTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors; ``to_powers`` as in ``Scaling``."""
         p = self.problem
         sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         pulled: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, row part and column part of exp(S + . + .)
         for t in range(trace.n_iter - 1, -1, -1):
             if p.phi_col:
                 h, log_col = -p.phi_col * grad_g, _finite(trace.col[t])
+                p.add_to_power(to_powers, 1, grad_g, trace.g[t + 1])
                 sum_b -= h
                 pulled.append((h[None, :], trace.f[t], -log_col))
                 grad_f = grad_f + self._product(trace.f[t], -log_col, h, rows=True)
             if p.phi_row:
                 w, log_row = -p.phi_row * grad_f, _finite(trace.row[t])
+                p.add_to_power(to_powers, 0, grad_f, trace.f[t])
                 sum_a -= w
                 pulled.append((w[:, None], -log_row, trace.g[t]))
                 grad_g = self._product(-log_row, trace.g[t], w, rows=False)

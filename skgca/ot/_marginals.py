@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Union
+from typing import Any, Union
 
 __all__ = ["Marginals", "MarginalsLike"]
 
@@ -89,12 +89,23 @@ class Marginals:
 
     def powers(self, epsilon: float) -> tuple[float, float]:
         """Exponents ``phi = rho / (rho + epsilon)`` of the two Sinkhorn half steps, each in [0, 1]."""
-        return _power(self.rho_row, epsilon), _power(self.rho_col, epsilon)
+        return power(self.rho_row, epsilon), power(self.rho_col, epsilon)
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether a marginal is free, so that one half step solves for the other."""
+        return self.rho_row == 0.0 or self.rho_col == 0.0
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether a marginal is neither free nor hard, so that its half step depends on epsilon."""
+        return any(0.0 < rho < math.inf for rho in (self.rho_row, self.rho_col))
 
 
 _NAMED = {"row": (math.inf, 0.0), "balanced": (math.inf, math.inf)}
 MarginalsLike = Union[Marginals, str, float, tuple[float, float], list[float]]
 
 
-def _power(rho: float, epsilon: float) -> float:
-    return 1.0 if math.isinf(rho) else rho / (rho + epsilon)
+def power(rho: float, epsilon: Any) -> Any:
+    """Exponent of one half step, in [0, 1]; a tensor if epsilon is one and the marginal is relaxed."""
+    return 1.0 if math.isinf(rho) else 0.0 if rho == 0.0 else rho / (rho + epsilon)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ._gradient import Solver
-from ._marginals import Marginals
+from ._marginals import Marginals, power
 
 __all__ = ["TransportPlan"]
 
@@ -37,13 +37,16 @@ class TransportPlan:
         Prescribed column mass.
     marginals : Marginals
         How hard ``a`` and ``b`` bind.
-    epsilon : float
-        Entropic regularisation, in units of the cost.
+    epsilon : float or Tensor
+        Entropic regularisation, in units of the cost; a tensor where it is learned.
     n_iter : int
         Iterations that ran. Fewer than were asked for if a tolerance was met, or if more would have changed nothing
         beyond rounding.
     tol : float or None
         Marginal error that was asked for.
+    similarity : float
+        Similarity at cost zero, for losses that are stated with the kernel ``exp(similarity / epsilon)``: 1 for the
+        cosine, whose cost is 1 less the similarity.
     """
 
     solver: Solver = field(repr=False)
@@ -52,9 +55,10 @@ class TransportPlan:
     a: Tensor
     b: Tensor
     marginals: Marginals
-    epsilon: float
+    epsilon: float | Tensor
     n_iter: int
     tol: float | None = None
+    similarity: float = 0.0
 
     @cached_property
     def scores(self) -> Tensor:
@@ -106,6 +110,18 @@ class TransportPlan:
         return self.f.index_select(0, rows) + self.solver.source.at(rows, cols) + self.g.index_select(0, cols)
 
     @cached_property
+    def log_row_sum(self) -> Tensor:
+        """Log of the row sums of ``exp(scores + g)`` that the last row step was made from, of shape (n,).
+
+        Those of InfoNCE's denominator, for its marginals. Where rows are free there was no step, and they are those of
+        the plan.
+        """
+        if self.marginals.rho_row == 0.0:
+            return self.row_mass.log()
+        step: Tensor = self.f / power(self.marginals.rho_row, self.epsilon)  # log a - log sum
+        return self.a.log() - step
+
+    @cached_property
     def marginal_error(self) -> float:
         """Distance of the marginals from what they must be at the solution, in mass (L1, rows plus columns).
 
@@ -125,7 +141,7 @@ class TransportPlan:
         return self.tol is None or self.marginal_error <= self.tol
 
 
-def _mass_at_solution(prescribed: Tensor, potential: Tensor, rho: float, epsilon: float) -> Tensor:
+def _mass_at_solution(prescribed: Tensor, potential: Tensor, rho: float, epsilon: float | Tensor) -> Tensor:
     """Return ``a * exp(-f * epsilon / rho)``, and 0 where there is no mass, whose potential is -inf."""
     if math.isinf(rho):
         return prescribed

@@ -33,11 +33,18 @@ class Problem:
     n_iter: int
     tol: float | None = None
     g_start: Tensor | None = None
+    powers: Tensor | None = None  # phi_row and phi_col of shape (2,), where they are to have a gradient
 
     @property
     def one_sided(self) -> bool:
         """Whether a marginal is free. Its potential stays 0, and a single half step solves for the other."""
         return self.phi_row == 0.0 or self.phi_col == 0.0
+
+    def add_to_power(self, total: Tensor | None, axis: int, grad: Tensor, potential: Tensor) -> None:
+        """Add the gradient of the power ``phi`` of one half step ``phi * (log mass - log sum)`` to ``total[axis]``."""
+        if total is not None:
+            potential = potential.masked_fill(torch.isneginf(potential), 0.0)  # no mass, no gradient
+            total[axis] += grad @ potential / (self.phi_row, self.phi_col)[axis]
 
 
 @dataclass
@@ -90,6 +97,14 @@ class Scaling:
         """Column scaling of a potential."""
         return torch.exp(g + self.shift_col - self.level_col)
 
+    def f_of(self, u: Tensor) -> Tensor:
+        """Potential of a row scaling."""
+        return u.log() - self.shift_row + self.level_row
+
+    def g_of(self, v: Tensor) -> Tensor:
+        """Potential of a column scaling."""
+        return v.log() - self.shift_col + self.level_col
+
     def with_cache(self, cache: list[Tensor]) -> Scaling:
         """Return the same scaling over a kernel whose tiles are in another list."""
         other = copy.copy(self)
@@ -111,8 +126,8 @@ class Scaling:
             self._iterate(trace)
         if not self._trusted(trace):
             return None
-        f = torch.zeros_like(p.log_a) if p.phi_row == 0.0 else trace.u[-1].log() - self.shift_row + self.level_row
-        g = torch.zeros_like(p.log_b) if p.phi_col == 0.0 else trace.v[-1].log() - self.shift_col + self.level_col
+        f = torch.zeros_like(p.log_a) if p.phi_row == 0.0 else self.f_of(trace.u[-1])
+        g = torch.zeros_like(p.log_b) if p.phi_col == 0.0 else self.g_of(trace.v[-1])
         return f, g, trace
 
     def _half_step(self, trace: Trace) -> None:
@@ -170,9 +185,9 @@ class Scaling:
         return bool(torch.stack(fits).all())
 
     def reverse(
-        self, trace: Trace, grad_f: Tensor, grad_g: Tensor
+        self, trace: Trace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
-        """Pull gradients back through the iterations.
+        """Pull gradients back through the iterations; those of the powers are added to ``to_powers``.
 
         Returns
         -------
@@ -188,9 +203,11 @@ class Scaling:
             if p.phi_row:
                 left, right = [-p.phi_row * grad_f / trace.row[0]], [trace.v[0]]
                 sum_a = p.phi_row * grad_f
+                p.add_to_power(to_powers, 0, grad_f, self.f_of(trace.u[0]))
             elif p.phi_col:
                 left, right = [trace.u[0]], [-p.phi_col * grad_g / trace.col[0]]
                 sum_b = p.phi_col * grad_g
+                p.add_to_power(to_powers, 1, grad_g, self.g_of(trace.v[1]))
             return left, right, sum_a, sum_b
         reference = 0.0
         for t in range(trace.n_iter - 1, -1, -1):
@@ -198,6 +215,9 @@ class Scaling:
             sum_b += p.phi_col * grad_g
             w, grad_u, back = self._reverse_sweep(trace, t, h, grad_f)
             sum_a += p.phi_row * grad_u
+            if to_powers is not None:
+                p.add_to_power(to_powers, 0, grad_u, self.f_of(trace.u[t]))
+                p.add_to_power(to_powers, 1, grad_g, self.g_of(trace.v[t + 1]))
             left += [trace.u[t], w]
             right += [h, trace.v[t]]
             if t == 0:

@@ -10,7 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["SOURCES", "DenseScores", "EmbeddingScores", "Scores", "Span", "cosine_scores", "squared_euclidean_scores"]
+__all__ = [
+    "SOURCES",
+    "DenseScores",
+    "EmbeddingScores",
+    "Scores",
+    "Span",
+    "cosine_scores",
+    "squared_euclidean_scores",
+    "student_t_scores",
+]
 
 Span = tuple[int, int, int]  # rows start:stop of the scores, columns first:
 Cotangents = Iterator[tuple[Span, Tensor]]
@@ -229,30 +238,62 @@ class EmbeddingScores(Scores):
 
 
 def cosine_scores(
-    z_a: Tensor, z_b: Tensor | None, *, epsilon: float, log_weight: Tensor | None = None
+    z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
 ) -> EmbeddingScores:
     """Scores ``(cos - 1) / epsilon``; ``z_b`` None is ``z_a`` against itself, self pairs masked.
 
-    ``log_weight`` of shape (n,) is added to the rows, and to the columns as well, of which there are as many then.
+    ``log_weight`` of shape (n,) is added to the rows, and to the columns as well, of which there are as many then. A
+    gradient flows to ``epsilon`` if it is a tensor.
     """
     x = F.normalize(_working(z_a), dim=1)
     y = None if z_b is None else F.normalize(_working(z_b), dim=1)
+    if isinstance(epsilon, Tensor):
+        half = (-0.5 / epsilon.to(x)).expand(len(x))  # of the offset; rows and columns each carry one
+        bias = half if log_weight is None else half + log_weight
+        x, y = _divided(x, y, epsilon)
+        return EmbeddingScores(x, y, 1.0, bias_x=bias, bias_y=None if y is None else bias)
     bound = 1.0 / epsilon if log_weight is None else None
     return EmbeddingScores(x, y, 1.0 / epsilon, -1.0 / epsilon, log_weight, None if y is None else log_weight, bound)
 
 
 def squared_euclidean_scores(
-    z_a: Tensor, z_b: Tensor | None, *, epsilon: float, log_weight: Tensor | None = None
+    z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
 ) -> EmbeddingScores:
     """Scores ``-|a_i - b_j|^2 / epsilon``; the rest is as for :func:`cosine_scores`."""
     x, y = _working(z_a), None if z_b is None else _working(z_b)
+    if isinstance(epsilon, Tensor):
+        (x, y), epsilon = _divided(x, y, epsilon), 1.0
     weight = 0.0 if log_weight is None else log_weight
     bias_x = (x * x).sum(1) / -epsilon + weight
     bias_y = None if y is None else (y * y).sum(1) / -epsilon + weight
     return EmbeddingScores(x, y, 2.0 / epsilon, bias_x=bias_x, bias_y=bias_y)
 
 
-SOURCES = {"cosine": cosine_scores, "sqeuclidean": squared_euclidean_scores}
+def student_t_scores(
+    z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
+) -> DenseScores:
+    """Scores ``-log(1 + |a_i - b_j|^2) / epsilon``; the rest is as for :func:`cosine_scores`.
+
+    They are no product of embeddings, so they are made as one matrix.
+    """
+    x, y = _working(z_a), None if z_b is None else _working(z_b)
+    # rounding may leave the distance of two equal rows below zero
+    scores = -torch.log1p((-squared_euclidean_scores(x, x if y is None else y, epsilon=1.0).dense()).clamp_min(0.0))
+    scores = scores / (epsilon.to(x) if isinstance(epsilon, Tensor) else epsilon)
+    if log_weight is not None:
+        scores = scores + log_weight[:, None] + log_weight
+    if y is None:
+        scores = scores.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), -torch.inf)
+    return DenseScores(scores)
+
+
+SOURCES = {"cosine": cosine_scores, "sqeuclidean": squared_euclidean_scores, "student_t": student_t_scores}
+
+
+def _divided(x: Tensor, y: Tensor | None, epsilon: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return embeddings whose products are divided by epsilon, through which its gradient flows."""
+    root = epsilon.to(x).rsqrt()
+    return x * root, None if y is None else y * root
 
 
 def _working(z: Tensor) -> Tensor:

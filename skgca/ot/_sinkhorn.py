@@ -146,8 +146,9 @@ def sinkhorn_embeddings(
         Embedding of its columns. None is ``z_a`` against itself with self pairs masked, the joint layout of NT-Xent.
     marginals, epsilon, n_iter, tol, a, b, gradient, anneal_from
         As for :func:`sinkhorn`.
-    cost : {"cosine", "sqeuclidean"}, default="cosine"
-        Ground cost between rows.
+    cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
+        Ground cost between rows. "student_t" is ``log(1 + |x - y|^2)``, whose kernel at epsilon 1 is that of t-SNE; it
+        is computed as one matrix, whatever the limit.
     memory_limit : float, default=None
         Most bytes for a matrix of n x m. A larger plan is computed tile by tile every time it is needed, in memory
         of order ``(n + m) (d + tile)``. None is a quarter of the memory that is free.
@@ -181,7 +182,7 @@ def sinkhorn_embeddings(
         raise ValueError(f"cost={cost!r} is not known; valid are {sorted(SOURCES)}.")
     _check_embeddings(z_a, z_b)
     source = SOURCES[cost](z_a, z_b, epsilon=epsilon)
-    like = source.x.new_empty(()).expand(*source.shape)  # a matrix in shape only
+    like = source.tensors[0].new_empty(()).expand(*source.shape)  # a matrix in shape only
     a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
     if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
         raise ValueError("b gives mass to one row only, which has no pair but itself; give mass to at least 2 rows.")
@@ -216,7 +217,7 @@ def _solve(
     source: Scores,
     *,
     marginals: Marginals,
-    epsilon: float,
+    epsilon: float | Tensor,
     n_iter: int,
     tol: float | None,
     a: Tensor,
@@ -225,16 +226,17 @@ def _solve(
     anneal_from: float | None = None,
     memory_limit: float | None = None,
     tiled: bool | None = None,
+    similarity: float = 0.0,
 ) -> TransportPlan:
-    _check_annealing(anneal_from, epsilon)
+    _check_annealing(anneal_from, float(epsilon))
     keep = isinstance(source, DenseScores) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
-    phi_row, phi_col = marginals.powers(epsilon)
-    problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol)
+    phi_row, phi_col = marginals.powers(float(epsilon))
+    problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol, powers=_powers(marginals, epsilon))
     if anneal_from is not None and not problem.one_sided:
-        problem = replace(problem, g_start=_anneal(source, marginals, epsilon, anneal_from, problem, keep))
+        problem = replace(problem, g_start=_anneal(source, marginals, float(epsilon), anneal_from, problem, keep))
     solver = Solver(source, problem, keep, gradient)
     f, g = solver.potentials()
-    plan = TransportPlan(solver, f, g, a, b, marginals, epsilon, solver.n_iter, tol)
+    plan = TransportPlan(solver, f, g, a, b, marginals, epsilon, solver.n_iter, tol, similarity)
     if gradient == "envelope" and not plan.converged:
         raise RuntimeError(
             f"gradient='envelope' is exact only at the solution, and n_iter={n_iter} left a marginal error of "
@@ -242,6 +244,13 @@ def _solve(
             f"or use gradient='unrolled', which is exact for any number of iterations."
         )
     return plan
+
+
+def _powers(marginals: Marginals, epsilon: float | Tensor) -> Tensor | None:
+    """Powers of the half steps as a tensor, where they depend on an epsilon that is learned."""
+    if not isinstance(epsilon, Tensor) or not marginals.relaxed:
+        return None
+    return torch.stack([torch.as_tensor(phi).to(epsilon) for phi in marginals.powers(epsilon)])  # type: ignore[arg-type]
 
 
 def _anneal(
@@ -275,7 +284,7 @@ def check_gradient(gradient: str, marginals: Marginals, tol: float | None) -> No
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient={gradient!r} is not known; valid are {sorted(GRADIENTS)}.")
     strengths = (marginals.rho_row, marginals.rho_col)
-    if gradient == "envelope" and any(0 < rho < math.inf for rho in strengths):
+    if gradient == "envelope" and marginals.relaxed:
         raise ValueError(
             f"gradient='envelope' is exact for hard and free marginals only, and a marginal is relaxed in "
             f"rho={strengths}: the loss is not stationary in its potential. Use gradient='implicit' or 'unrolled'."

@@ -1,0 +1,120 @@
+"""Losses by name, and a refusal of options that would do nothing."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ..ot import Marginals
+from ..ot._marginals import MarginalsLike
+from ._alignment import AlignmentLoss
+from ._epsilon import LearnableEpsilon
+from ._presets import PRESETS
+from ._targets import make_target, target_options
+
+__all__ = ["make_loss"]
+
+_WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # an option, and what it needs above 0
+
+
+def make_loss(
+    name: str,
+    *,
+    epsilon: float | LearnableEpsilon,
+    marginals: MarginalsLike | None = None,
+    layout: str = "joint",
+    n_iter: int | None = None,
+    **options: Any,
+) -> AlignmentLoss:
+    """Make a loss by its name in :data:`PRESETS`.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`PRESETS`.
+    epsilon : float or LearnableEpsilon
+        Entropic regularisation in units of the cost.
+    marginals : Marginals, "row", "balanced", float, or pair of float, default=None
+        None takes what the loss says.
+    layout : {"joint", "cross"}, default="joint"
+        One plan over both views, or from one view to the other.
+    n_iter : int, default=None
+        Sinkhorn iterations. None takes what the loss says, mostly 10.
+    **options
+        Options of the named loss, such as ``q``; of its target plan, such as ``target`` and ``sigma``; and further
+        parameters of :class:`AlignmentLoss`. None stands for the default of each.
+
+    Returns
+    -------
+    AlignmentLoss
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is not known, a value is out of range, or an option has no effect on this loss.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import make_loss
+    >>> loss = make_loss("gca_ince", epsilon=0.5)
+    >>> z_a, z_b = torch.eye(8), torch.eye(8)
+    >>> loss(z_a, z_b).shape
+    torch.Size([])
+    >>> make_loss("ince", epsilon=0.5, q=0.9)
+    Traceback (most recent call last):
+    ...
+    ValueError: loss='ince' does not use q=0.9; it is an option of 'gca_rince', 'gca_uot' and 'rince'. Leave it out.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"loss={name!r} is not known; valid are {sorted(PRESETS)}.")
+    options = {"marginals": marginals, "layout": layout, "n_iter": n_iter, **options}
+    given = {option: value for option, value in options.items() if value is not None}
+    defaults = _defaults(name)
+    target = given.get("target", defaults["target"])
+    of_target = {option: given.pop(option) for option in target_options(target) if option in given}
+    for option, value in given.items():
+        if option not in defaults:
+            _refuse(name, option, value, target)
+    settings = {**defaults, **given}
+    _check_effect(name, given, settings)
+    given["target"] = make_target(target, **of_target)
+    return PRESETS[name](epsilon=epsilon, **given)
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    """Options of a named loss beside epsilon, and their defaults."""
+    preset = inspect.signature(PRESETS[name]).parameters
+    common = inspect.signature(AlignmentLoss).parameters
+    found = {option: p.default for option, p in {**common, **preset}.items() if p.kind is p.KEYWORD_ONLY}
+    fixed = {"epsilon", "divergence", *(["marginals"] if "marginals" not in preset else [])}
+    return {option: default for option, default in found.items() if option not in fixed}
+
+
+def _refuse(name: str, option: str, value: Any, target: Any) -> None:
+    users = [repr(other) for other in sorted(PRESETS) if option in _defaults(other)]
+    if users:
+        names = users[0] if len(users) == 1 else f"{', '.join(users[:-1])} and {users[-1]}"
+        raise ValueError(f"loss={name!r} does not use {option}={value!r}; it is an option of {names}. Leave it out.")
+    if option in _TARGET_OPTIONS:
+        raise ValueError(
+            f"target={target!r} does not use {option}={value!r}; it is an option of target={_TARGET_OPTIONS[option]!r}."
+        )
+    raise ValueError(f"{option}={value!r} is no option of loss={name!r}, which has {sorted(_defaults(name))}.")
+
+
+_TARGET_OPTIONS = {option: target for target in ("continuous", "domains") for option in sorted(target_options(target))}
+
+
+def _check_effect(name: str, given: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raise ValueError if something was set that changes nothing."""
+    if "n_iter" in given and ("marginals" not in settings or Marginals.parse(settings["marginals"]).one_sided):
+        raise ValueError(
+            f"n_iter={given['n_iter']!r} has no effect: loss={name!r} leaves a marginal free, which half a step solves "
+            f"exactly. Leave n_iter out, or hold both with marginals='balanced'."
+        )
+    for option, weight in _WEIGHT_OF.items():
+        if option in given and settings.get(weight, 1.0) == 0.0:
+            raise ValueError(
+                f"{option}={given[option]!r} has no effect with {weight}=0; give {weight} a value above 0, such as 1.0."
+            )

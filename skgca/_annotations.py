@@ -87,7 +87,7 @@ def annotations(
     elif not isinstance(target, str) and not callable(target):
         found["target"] = _affinity(target, len(X))
     elif reads_y(target):
-        found["target"] = _target_of_y(target, y, X)
+        found["target"] = _target_of_y(target, y, X, kept)
     if sample_group is not None:
         found["related"] = _relation(related, sample_group, X)
     if kept.all():
@@ -139,7 +139,7 @@ def _is_missing(value: Any) -> bool:
     return value is None or is_pandas_na(value) or value != value or (not isinstance(value, str) and value == -1)
 
 
-def _target_of_y(target: Any, y: Any, X: np.ndarray) -> Tensor | Pairwise:
+def _target_of_y(target: Any, y: Any, X: np.ndarray, kept: np.ndarray) -> Tensor | Pairwise:
     if y is None:  # in the words of scikit-learn
         raise ValueError(
             f"This GCAEmbedder estimator requires y to be passed, but the target y is None: target={target!r} reads it."
@@ -149,7 +149,9 @@ def _target_of_y(target: Any, y: Any, X: np.ndarray) -> Tensor | Pairwise:
     if callable(target):
         return _between("y", y, X, target)
     values = _numbers("y", y, X).double()
-    return (values - values.nanmean(0)).float()  # only differences count, of which float32 holds more around 0
+    return (
+        values - values[torch.from_numpy(kept)].nanmean(0)
+    ).float()  # only differences count, of which float32 holds more around 0
 
 
 def _between(name: str, values: Any, X: np.ndarray, between: Callable[[Tensor], Any]) -> Pairwise:

@@ -56,11 +56,10 @@ LABELS = {
     "string dtype": pd.Series(HALF_NAMES, dtype="string"),
     "categories": pd.Series(HALF_NAMES, dtype="category"),
     "nullable integers": pd.Series(HALF).astype("Int64").replace(-1, pd.NA),
-    "column vector": None,
 }
 
 
-@pytest.mark.parametrize("name", [name for name in LABELS if name != "column vector"])
+@pytest.mark.parametrize("name", LABELS)
 def test_labels_and_their_absence_in_any_form(name):
     expected = embed(HALF, params={"target": "labels"})
     assert np.array_equal(embed(LABELS[name], params={"target": "labels"}), expected)
@@ -79,10 +78,9 @@ def test_supcon_is_ince_with_labels():
 
 
 def test_rows_without_a_class_match_themselves_only():
-    """Classes of one row each say nothing, as does -1, beside a class of two rows."""
-    alone, unknown = np.arange(150), np.full(150, -1)
-    alone[:2] = unknown[:2] = 7
-    alone[7] = 999
+    """Classes of one row each say nothing, as does -1, beside two classes of two rows."""
+    alone, unknown = np.arange(150) + 1000, np.full(150, -1)
+    alone[:4] = unknown[:4] = [7, 7, 8, 8]
     assert np.array_equal(embed(alone, params={"target": "labels"}), embed(unknown, params={"target": "labels"}))
 
 
@@ -108,6 +106,8 @@ def test_a_few_labels_help_to_embed_digits():
         (np.linspace(0, 1, 150), r"y holds fractions, such as 0.00671.*use target='continuous'"),
         (np.full(150, -1), r"y tells nothing: all of its 150 entries are -1, None or NaN"),
         (np.where(HALF == -1, "-1", NAMES), r"y holds the text '-1'. Mark rows of no class by None"),
+        (np.where(Y == 0, -1, 1), r"y holds one class only, 1, where target='labels' needs two or more; -1 marks rows"),
+        (["a"] * 150, r"y holds one class only, 'a'"),
         (Y[:100], r"inconsistent numbers of samples: \[150, 100\]"),
         (np.stack([Y, Y], axis=1), r"y should be a 1d array"),
     ],
@@ -263,6 +263,12 @@ def test_groups_of_one_row_and_none_change_nothing():
     plain = first_loss(params={})
     for groups in (np.arange(150), np.where(np.arange(150) == 3, 7, -1)):
         assert first_loss(params={}, sample_group=groups) == pytest.approx(plain, rel=1e-5)
+
+
+def test_one_group_of_all_rows_is_refused():
+    with pytest.raises(ValueError, match=r"sample_group holds one group only, 'lab', so no row is evidence against"):
+        quick().fit(X, sample_group=["lab"] * 150)
+    assert np.isfinite(embed(params={}, sample_group=["lab"] * 149 + [None])).all()
 
 
 def test_times_are_related_by_a_callable():

@@ -296,3 +296,13 @@ def test_without_predictor_and_average_it_would(monkeypatch):
     """What the test above sees if the loss is trained as any other is."""
     monkeypatch.setattr(TransportCost, "repels", True)
     assert rank_of_digits("byol") < 10
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("loss", PRESETS)
+def test_every_loss_trains_on_cuda(iris, loss):
+    X, y = iris
+    epsilon = LearnableEpsilon(0.5)
+    fitted = quick(loss=loss, device="cuda", n_views=3, epsilon=epsilon).fit(X, y, sample_group=np.arange(150) // 2)
+    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+    assert np.isfinite(fitted.transform(X)).all()

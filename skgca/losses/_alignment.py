@@ -122,7 +122,7 @@ class AlignmentLoss(nn.Module):
     @property
     def epsilon(self) -> float:
         """Current epsilon."""
-        return self._epsilon if self.bounds is None else math.exp(float(self.log_epsilon))
+        return self._epsilon if self.bounds is None else math.exp(float(self.log_epsilon.detach()))
 
     @property
     def repels(self) -> bool:

@@ -159,9 +159,8 @@ def _target_of_y(target: Any, y: Any, X: np.ndarray, kept: np.ndarray) -> Tensor
     if callable(target):
         return _between("y", y, X, target)
     values = _numbers("y", y, X).double()
-    return (
-        values - values[torch.from_numpy(kept)].nanmean(0)
-    ).float()  # only differences count, of which float32 holds more around 0
+    centre = values[torch.from_numpy(kept)].nanmean(0)
+    return (values - centre).float()  # only differences count, of which float32 holds more around 0
 
 
 def _between(name: str, values: Any, X: np.ndarray, between: Callable[[Tensor], Any]) -> Pairwise:

@@ -5,6 +5,7 @@ import ot
 import pytest
 import torch
 import torch.nn.functional as F
+from pytorch_metric_learning import losses as metric_learning
 
 from skgca.losses import make_loss
 
@@ -17,17 +18,15 @@ def stacked(z_a, z_b, n):
 
 @pytest.mark.parametrize("epsilon", [0.07, 0.5])
 def test_ince_is_ntxent_of_pytorch_metric_learning(epsilon):
-    losses = pytest.importorskip("pytorch_metric_learning.losses")
-    theirs = losses.NTXentLoss(temperature=epsilon)
+    theirs = metric_learning.NTXentLoss(temperature=epsilon)
     expected = value_and_grad(lambda z_a, z_b: theirs(*stacked(z_a, z_b, 12)), *views(n=12))
     assert difference(value_and_grad(make_loss("ince", epsilon=epsilon), *views(n=12)), expected) < 1e-13
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 0.5])
 def test_supcon_is_that_of_pytorch_metric_learning_less_what_makes_it_a_divergence(epsilon):
-    losses = pytest.importorskip("pytorch_metric_learning.losses")
     labels = torch.where(LABELS == -1, 100 + torch.arange(12), LABELS)  # theirs knows no unlabelled rows
-    theirs = losses.SupConLoss(temperature=epsilon)
+    theirs = metric_learning.SupConLoss(temperature=epsilon)
     value, *grads = value_and_grad(
         lambda z_a, z_b: theirs(torch.cat([z_a, z_b]), torch.cat([labels, labels])), *views(n=12)
     )

@@ -210,10 +210,12 @@ def gca_uot(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=1.0
-        Strengths rho. As they grow this tends to :func:`gca_ince`, as they fall to the free plan.
+        Strengths rho. As they grow this tends to :func:`gca_ince`, as they fall to the free plan. Of 0.1 to 5, 1
+        embedded best at epsilon 0.5; with "mass", 0.1 embedded badly.
     kl : {"mass", "rows"}, default="mass"
         Form of the divergence: with its mass term, or of the plan with its rows normalised, as the released code
-        trains with.
+        trains with. "rows" embeds as :func:`ince` does, whatever rho is; "mass" embedded better at the default rho, by
+        0.2 to 2.6 points with few labels (``docs/family.md``).
     kl_weight : float, default=1.0
         r1.
     rince_weight : float, default=0.0

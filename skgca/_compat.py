@@ -9,6 +9,7 @@ import inspect
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._missing import is_pandas_na
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
 from sklearn.utils.validation import _check_sample_weight
 
@@ -18,6 +19,7 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "is_pandas_na",
     "validate_params",
 ]
 

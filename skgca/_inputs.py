@@ -1,6 +1,7 @@
 """Numeric tables to float32 tensors, and batches of them by index."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ __all__ = [
     "shuffled_batches",
     "standardized",
     "to_float32",
-    "weighted_rows",
 ]
 
 # Standardised inputs beyond this are far outside of any training data (n rows hold none beyond sqrt(n)), and are
@@ -41,16 +41,6 @@ def to_float32(X: np.ndarray) -> Tensor:
             "(standardize=True, or a StandardScaler before) or take its logarithm."
         )
     return torch.from_numpy(X32)
-
-
-def weighted_rows(X: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the rows that have some weight."""
-    kept = weight > 0
-    if kept.all():
-        return X, weight
-    if kept.sum() < 2:
-        raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
-    return X[kept], weight[kept]
 
 
 def fit_scaler(X: np.ndarray) -> StandardScaler:
@@ -92,11 +82,12 @@ class RowDataset(Dataset):
     ----------
     X : Tensor of shape (n, ...)
         Inputs.
-    **extras : Tensor of shape (n, ...)
-        What the loss takes beside the embeddings, by name, such as the weight of the rows.
+    **extras : Tensor of shape (n, ...) or Pairwise
+        What the loss takes beside the embeddings, by name, such as the weight of the rows; anything that is fetched for
+        some rows by ``[rows]``.
     """
 
-    def __init__(self, X: Tensor, **extras: Tensor) -> None:
+    def __init__(self, X: Tensor, **extras: Any) -> None:
         self.X = X
         self.extras = extras
 

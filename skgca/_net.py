@@ -1,20 +1,23 @@
-"""The skorch net: views before the module, and the loss of two embeddings after it."""
+"""The skorch nets: views before the module, and the loss of their projections after it."""
 
+import math
 from typing import Any
 
 import torch
 from skorch import NeuralNet
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from ._inputs import shuffled_batches
 from .exceptions import TrainingDivergedError
+from .losses import multiview_loss
 
-__all__ = ["ContrastiveNet"]
+__all__ = ["ContrastiveNet", "MomentumNet"]
 
 
 class ContrastiveNet(NeuralNet):
-    """A skorch net whose prediction for a batch is the projections of two views of it.
+    """A skorch net whose prediction for a batch is the projections of the views of it.
 
     Parameters
     ----------
@@ -22,16 +25,19 @@ class ContrastiveNet(NeuralNet):
         (n, ...) -> (n, d): encoder and projection head.
     criterion : Module
         ``(z_a, z_b, **what the dataset gives beside its inputs) -> scalar``.
-    views : ViewPair
-        Makes the two views of a batch.
+    views : MultiView
+        Makes the views of a batch.
+    view_pairs : {"all", "worst"}
+        As in :func:`skgca.losses.multiview_loss`.
     seed : int
         Seed of the order of batches and of the views.
     **kwargs
         As in :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module: Any, criterion: Any, *, views: Any, seed: int, **kwargs: Any) -> None:
+    def __init__(self, module: Any, criterion: Any, *, views: Any, view_pairs: str, seed: int, **kwargs: Any) -> None:
         self.views = views
+        self.view_pairs = view_pairs
         self.seed = seed
         super().__init__(module, criterion, **kwargs)
 
@@ -51,21 +57,29 @@ class ContrastiveNet(NeuralNet):
         del self._view_generator
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
-        """Project two views of a batch: (n, ...) -> (2, n, d)."""
+        """Project the views of a batch: (n, ...) -> (v, n, d)."""
         x = x.to(self.device)
-        views = torch.cat(self.views(x, self._view_generator))  # (2n, ...): one pass through the module
-        return self.module_(views, **fit_params).unflatten(0, (2, len(x)))
+        views = self.views(x, self._view_generator)
+        projections = self.project(torch.cat(views))  # (..., v n, d): one pass through the module
+        return projections.unflatten(-2, (len(views), len(x)))
+
+    def project(self, views: Tensor) -> Tensor:
+        """Project views, (v n, ...) -> (v n, d)."""
+        return self.module_(views)
+
+    def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
+        """Loss of the projections (v, n, d) of a batch."""
+        return multiview_loss(self.criterion_, projections, pairs=self.view_pairs, **kwargs)
 
     def get_loss(self, y_pred: Tensor, y_true: dict[str, Tensor], X: Any = None, training: bool = False) -> Tensor:
-        """Loss of a batch of paired projections.
+        """Loss of a batch of projections.
 
         Raises
         ------
         TrainingDivergedError
             If the loss is NaN or infinite, as it is for projections that are.
         """
-        z_a, z_b = y_pred
-        loss = self.criterion_(z_a, z_b, **{name: value.to(self.device) for name, value in y_true.items()})
+        loss = self.compare(y_pred, **{name: value.to(self.device) for name, value in y_true.items()})
         if not bool(torch.isfinite(loss)):
             raise TrainingDivergedError(
                 f"The loss became {loss.item()} in epoch {len(self.history)} with lr={self.lr}; "
@@ -85,3 +99,114 @@ class ContrastiveNet(NeuralNet):
             for record in self.history
             if "train_loss" in record
         ]
+
+
+class MomentumNet(ContrastiveNet):
+    """A contrastive net for losses that repel nothing: predictions of each view meet a slow copy's view of another.
+
+    The projections go through a predictor, ``module.predictor``, and are compared with those of a target network,
+    which is an exponential moving average of the encoder and head, and has no gradient [1]_. Without either, all
+    embeddings could become equal, at no loss.
+
+    Parameters
+    ----------
+    ema_decay : float
+        Decay of the average in the first step. From there it rises by half a cosine to 1.
+    n_steps : int
+        Steps of the whole training.
+    **kwargs
+        As in :class:`ContrastiveNet`.
+
+    References
+    ----------
+    .. [1] J.-B. Grill et al., "Bootstrap your own latent", NeurIPS 2020.
+    """
+
+    def __init__(self, module: Any, criterion: Any, *, ema_decay: float, n_steps: int, **kwargs: Any) -> None:
+        self.ema_decay = ema_decay
+        self.n_steps = n_steps
+        super().__init__(module, criterion, **kwargs)
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Start the target network as a copy of the encoder and head."""
+        super().on_train_begin(net, X=X, y=y, **kwargs)
+        self._target = MomentumTarget(self._online(), MomentumSchedule(self.ema_decay, self.n_steps))
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Let go of the target network: the encoder is what is kept."""
+        super().on_train_end(net, X=X, y=y, **kwargs)
+        del self._target
+
+    def train_step(self, batch: Any, **fit_params: Any) -> Any:
+        """Step, and let the target network follow."""
+        step = super().train_step(batch, **fit_params)
+        self._target.follow(self._online())
+        return step
+
+    def project(self, views: Tensor) -> Tensor:
+        """Predictions and targets of views, (v n, ...) -> (2, v n, d)."""
+        return torch.stack([self.module_.predictor(self.module_(views)), self._target(views)])
+
+    def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
+        """Loss of the predictions of each view and the targets of the others, (2, v, n, d)."""
+        predictions, targets = projections
+        return multiview_loss(self.criterion_, predictions, targets, pairs=self.view_pairs, **kwargs)
+
+    def _online(self) -> nn.Module:
+        """Return what the target network follows, which shares its weights with the module."""
+        return nn.Sequential(self.module_.encoder, self.module_.head)
+
+
+class MomentumSchedule:
+    """Decay of a moving average at a step: from ``start``, by half a cosine, to 1.
+
+    Parameters
+    ----------
+    start : float
+        Decay at step 0.
+    n_steps : int
+        Step at which it reaches 1.
+    """
+
+    def __init__(self, start: float, n_steps: int) -> None:
+        self.start = start
+        self.n_steps = n_steps
+
+    def __call__(self, step: int) -> float:
+        """Return the decay at a step that counts from 0."""
+        progress = min(1.0, step / max(1, self.n_steps))
+        return 1 - (1 - self.start) * (1 + math.cos(math.pi * progress)) / 2
+
+
+class MomentumTarget:
+    """A network that follows another as the exponential moving average of its weights.
+
+    It is no module, so that skorch neither trains nor keeps it. Its batch normalisation uses the statistics of the
+    batch, as that of the network which it follows does.
+
+    Parameters
+    ----------
+    online : Module
+        The network to copy.
+    schedule : callable ``step -> decay``
+    """
+
+    def __init__(self, online: nn.Module, schedule: MomentumSchedule) -> None:
+        self.step = 0
+        self.schedule = schedule
+        self._average = AveragedModel(online, avg_fn=self._mean)
+        self._average.update_parameters(online)  # the first call copies
+        self._average.train()
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Project a batch, without a gradient."""
+        with torch.no_grad():
+            return self._average(batch)
+
+    def follow(self, online: nn.Module) -> None:
+        """Move towards the network, by the decay of this step."""
+        self._average.update_parameters(online)
+        self.step += 1
+
+    def _mean(self, average: Tensor, current: Tensor, n_averaged: Any) -> Tensor:
+        return current.lerp(average, self.schedule(self.step))

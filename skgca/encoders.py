@@ -32,7 +32,7 @@ class MLP(nn.Sequential):
 
 
 class EncoderWithHead(nn.Module):
-    """An encoder, and the projection head that only training uses.
+    """An encoder, and the heads that only training uses.
 
     Parameters
     ----------
@@ -40,12 +40,15 @@ class EncoderWithHead(nn.Module):
         Batch of inputs -> (n, n_components); what ``transform`` keeps.
     head : Module
         (n, n_components) -> (n, d); the loss compares its outputs.
+    predictor : Module, default=None
+        (n, d) -> (n, d): from a projection to that of another view, for losses that need a target network.
     """
 
-    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, head: nn.Module, predictor: nn.Module | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = head
+        self.predictor = predictor
 
     def forward(self, batch: Tensor) -> Tensor:
         """Project a batch."""

@@ -4,6 +4,7 @@ import copy
 import inspect
 import io
 import pickle
+import re
 
 import joblib
 import numpy as np
@@ -248,7 +249,7 @@ def test_parameters_reach_the_loss_the_views_and_the_optimizer(iris):
     loss = fitted.net_.criterion_
     assert (loss.epsilon, loss.marginals.rho_row, loss.marginals.rho_col) == (0.7, 1.0, 2.0)
     assert (loss.n_iter, loss.layout) == (3, "cross")
-    assert fitted.net_.views.first.rate == 0.4
+    assert [view.rate for view in fitted.net_.views.views] == [0.4, 0.4]
     assert fitted.net_.optimizer_.param_groups[0]["weight_decay"] == 0.25
     assert fitted.net_.history[0, "train_batch_count"] == 4
 
@@ -295,10 +296,11 @@ def test_own_views(iris):
 def test_the_documented_defaults_are_the_actual_ones():
     documented = inspect.getdoc(GCAEmbedder).split("Attributes\n----------")[0]
     for name, parameter in inspect.signature(GCAEmbedder).parameters.items():
+        line = re.search(rf"^(?:\w+, )*{name}(?:, \w+)* : (.*)$", documented, re.MULTILINE).group(1)  # "q, lam : ..."
         default = parameter.default
         shown = f'"{default}"' if isinstance(default, str) else repr(default).replace("0.002", "2e-3")
         shown = shown.replace("0.0001", "1e-4")
-        assert documented.split(f"\n{name} : ")[1].split("\n")[0].endswith(f"default={shown}"), name
+        assert line.endswith(f"default={shown}"), name
 
 
 def test_every_parameter_has_a_constraint():

@@ -11,13 +11,14 @@ from ._divergences import (
     WeightedSum,
 )
 from ._epsilon import LearnableEpsilon
-from ._factory import make_loss
-from ._multiview import multiview_loss
+from ._factory import default_options, make_loss
+from ._multiview import VIEW_PAIRS, multiview_loss
 from ._presets import PRESETS, byol, gca_ince, gca_rince, gca_uot, ince, iot, iot_uni, rince, supcon
 from ._targets import ContinuousTarget, DomainsTarget, LabelsTarget, TargetPlan
 
 __all__ = [
     "PRESETS",
+    "VIEW_PAIRS",
     "AlignmentLoss",
     "ContinuousTarget",
     "DomainsTarget",
@@ -32,6 +33,7 @@ __all__ = [
     "UniformityPenalty",
     "WeightedSum",
     "byol",
+    "default_options",
     "gca_ince",
     "gca_rince",
     "gca_uot",

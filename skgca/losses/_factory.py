@@ -12,7 +12,7 @@ from ._epsilon import LearnableEpsilon
 from ._presets import PRESETS
 from ._targets import make_target, target_options
 
-__all__ = ["make_loss"]
+__all__ = ["default_options", "make_loss"]
 
 _WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # an option, and what it needs above 0
 
@@ -70,7 +70,7 @@ def make_loss(
         raise ValueError(f"loss={name!r} is not known; valid are {sorted(PRESETS)}.")
     options = {"marginals": marginals, "layout": layout, "n_iter": n_iter, **options}
     given = {option: value for option, value in options.items() if value is not None}
-    defaults = _defaults(name)
+    defaults = default_options(name)
     target = given.get("target", defaults["target"])
     of_target = {option: given.pop(option) for option in target_options(target) if option in given}
     for option, value in given.items():
@@ -82,8 +82,24 @@ def make_loss(
     return PRESETS[name](epsilon=epsilon, **given)
 
 
-def _defaults(name: str) -> dict[str, Any]:
-    """Options of a named loss beside epsilon, and their defaults."""
+def default_options(name: str) -> dict[str, Any]:
+    """Options of a named loss beside epsilon and those of its target plan, with their defaults.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`PRESETS`.
+
+    Returns
+    -------
+    dict
+
+    Examples
+    --------
+    >>> from skgca.losses import default_options
+    >>> default_options("rince")["q"]
+    0.6
+    """
     preset = inspect.signature(PRESETS[name]).parameters
     common = inspect.signature(AlignmentLoss).parameters
     found = {option: p.default for option, p in {**common, **preset}.items() if p.kind is p.KEYWORD_ONLY}
@@ -92,7 +108,7 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 def _refuse(name: str, option: str, value: Any, target: Any) -> None:
-    users = [repr(other) for other in sorted(PRESETS) if option in _defaults(other)]
+    users = [repr(other) for other in sorted(PRESETS) if option in default_options(other)]
     if users:
         names = users[0] if len(users) == 1 else f"{', '.join(users[:-1])} and {users[-1]}"
         raise ValueError(f"loss={name!r} does not use {option}={value!r}; it is an option of {names}. Leave it out.")
@@ -100,7 +116,7 @@ def _refuse(name: str, option: str, value: Any, target: Any) -> None:
         raise ValueError(
             f"target={target!r} does not use {option}={value!r}; it is an option of target={_TARGET_OPTIONS[option]!r}."
         )
-    raise ValueError(f"{option}={value!r} is no option of loss={name!r}, which has {sorted(_defaults(name))}.")
+    raise ValueError(f"{option}={value!r} is no option of loss={name!r}, which has {sorted(default_options(name))}.")
 
 
 _TARGET_OPTIONS = {option: target for target in ("continuous", "domains") for option in sorted(target_options(target))}

@@ -150,7 +150,10 @@ class DomainsTarget:
 
 @dataclass(frozen=True)
 class AffinityTarget:
-    """An affinity that is given, (n, n), entry (i, j) saying how much row i is to match row j."""
+    """An affinity that is given, (n, n), entry (i, j) saying how much row i is to match row j.
+
+    Entry (i, i) is that of the views of row i with each other.
+    """
 
     def __call__(self, affinity: Tensor) -> Tensor:
         """Return it."""
@@ -193,8 +196,9 @@ def target_plan(
     """Target plan of a batch.
 
     The affinity of two rows counts for each pair of their views, by the product of their masses. Self pairs have none,
-    nor have entries that the plan excludes. Then it is scaled to the row mass, or, where the columns of the plan are
-    held too, to both marginals.
+    nor have entries that the plan excludes. A row that this leaves without a match in the batch falls back to its own
+    pair, as does one that no other matches, where columns are held. Then the affinity is scaled to the row mass, or,
+    where the columns of the plan are held too, to both marginals, as far as its zeros allow.
 
     Parameters
     ----------
@@ -219,7 +223,7 @@ def target_plan(
     Raises
     ------
     ValueError
-        If the affinity has another shape, is negative or not finite, or leaves a row nothing to match.
+        If the affinity has another shape, is negative or not finite, or there is nothing to make it from.
     """
     if isinstance(make, PairsTarget):
         if values is not None:
@@ -234,16 +238,16 @@ def target_plan(
             affinity = affinity.repeat(2, 2).fill_diagonal_(0.0)  # (2n, 2n): both views of each row, self pairs out
         if excluded is not None:
             affinity = affinity.masked_fill(excluded, 0.0)
+        lonely = affinity.sum(1) == 0
+        if two_sided:
+            lonely = lonely | (affinity.sum(0) == 0)
+        affinity = affinity.index_put((lonely.nonzero()[:, 0], partner[lonely]), affinity.new_ones(()))
         affinity = affinity * row_mass * len(row_mass)
         return TargetPlan(_scaled(affinity, row_mass, two_sided=two_sided))
 
 
 def _scaled(affinity: Tensor, mass: Tensor, *, two_sided: bool) -> Tensor:
     tol = _SCALING_TOL[mass.dtype]
-    for axis, name in ((1, "row"), (0, "column")) if two_sided else ((1, "row"),):
-        empty = affinity.sum(axis) <= 0
-        if bool(empty.any()):
-            raise ValueError(f"The affinity leaves {name} {int(empty.nonzero()[0])} of the plan nothing to match.")
     plan = affinity * (mass / affinity.sum(1))[:, None]
     if not two_sided or float((plan.sum(0) - mass).abs().sum()) <= tol:
         return plan

@@ -1,6 +1,6 @@
 """Random views of a batch: callables ``(batch, generator) -> batch``."""
 
-from ._pair import ViewPair
+from ._multi import MultiView
 from ._tabular import ColumnCorruption
 
-__all__ = ["ColumnCorruption", "ViewPair"]
+__all__ = ["ColumnCorruption", "MultiView"]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from skgca.views import ColumnCorruption, ViewPair
+from skgca.views import ColumnCorruption, MultiView
 
 
 def generator(seed=0):
@@ -55,15 +55,21 @@ def test_a_rate_outside_its_range_is_refused(rate):
         ColumnCorruption(rate)
 
 
-def test_a_pair_draws_its_two_views_apart():
+def test_each_view_draws_its_own_random_numbers():
     batch = torch.arange(40.0).reshape(8, 5)
-    first, second = ViewPair(ColumnCorruption(0.5))(batch, generator())
+    first, second, third = MultiView(*[ColumnCorruption(0.5)] * 3)(batch, generator())
     assert not torch.equal(first, second)
+    assert not torch.equal(second, third)
+
+
+def test_one_view_has_nothing_to_be_compared_with():
+    with pytest.raises(ValueError, match="1 view has nothing to be compared with; give 2 or more"):
+        MultiView(ColumnCorruption(0.5))
 
 
 def test_the_second_view_may_be_another():
     batch = torch.arange(40.0).reshape(8, 5)
-    first, second = ViewPair(ColumnCorruption(0.5), lambda b, _: b)(batch, generator())
+    first, second = MultiView(ColumnCorruption(0.5), lambda b, _: b)(batch, generator())
     assert not torch.equal(first, batch)
     assert torch.equal(second, batch)
 
@@ -73,4 +79,4 @@ def test_a_view_that_loses_rows_is_named():
         return batch[::2]
 
     with pytest.raises(ValueError, match=r"half.* made 4 rows of 8; it must keep each row"):
-        ViewPair(half)(torch.ones(8, 2), generator())
+        MultiView(half, half)(torch.ones(8, 2), generator())

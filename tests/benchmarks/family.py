@@ -346,7 +346,7 @@ def domains_jobs(data):
     for baseline in ("raw features", "untrained encoder"):
         yield "two domains", "none", baseline, {}
     for prior in PRIORS:
-        given = {"target": "domains", "alpha": max(prior, 0.0), "beta": max(-prior, 0.0)}
+        given = {"target": "domains", "alpha": max(prior, 0.0), "beta": max(0.0, -prior)}
         yield "two domains", "standard", "gca_ince", given
 
 
@@ -538,4 +538,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    import family  # by its name, so that worker processes import it once, and keep what it caches
+
+    family.main()

@@ -45,7 +45,7 @@ from skgca.views import ColumnCorruption
 
 LOSSES = tuple(PRESETS)
 DATA, VIEWS = ("mnist", "letter", "vowel"), ("standard", "strong", "mis-paired")
-SEEDS, SEEDS_OF_DEFAULTS = range(5), range(100, 102)
+SEEDS, SEEDS_OF_DEFAULTS = range(5), range(100, 103)
 STEPS, BATCH, N_COMPONENTS, EPSILON, LABELS, NEIGHBOURS = 700, 128, 128, 0.5, 10, 5
 TEST_SHARE, MISPAIRED, NYSTROEM = 0.3, 0.4, 300
 QUICK_ROWS, QUICK_STEPS = 600, 20

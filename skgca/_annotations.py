@@ -87,7 +87,7 @@ def annotations(
     elif not isinstance(target, str) and not callable(target):
         found["target"] = _affinity(target, len(X))
     elif reads_y(target):
-        found["target"] = _target_of_y(target, y, X)
+        found["target"] = _target_of_y(target, y, X, kept)
     if sample_group is not None:
         found["related"] = _relation(related, sample_group, X)
     if kept.all():
@@ -139,17 +139,28 @@ def _is_missing(value: Any) -> bool:
     return value is None or is_pandas_na(value) or value != value or (not isinstance(value, str) and value == -1)
 
 
-def _target_of_y(target: Any, y: Any, X: np.ndarray) -> Tensor | Pairwise:
+def _first_known(values: Any) -> Any:
+    return next(value for value in column_or_1d(values).tolist() if not _is_missing(value))
+
+
+def _target_of_y(target: Any, y: Any, X: np.ndarray, kept: np.ndarray) -> Tensor | Pairwise:
     if y is None:  # in the words of scikit-learn
         raise ValueError(
             f"This GCAEmbedder estimator requires y to be passed, but the target y is None: target={target!r} reads it."
         )
     if _is(target, "labels"):
-        return _codes("y", y, X)
+        labels = _codes("y", y, X)
+        if labels.max() == 0:
+            raise ValueError(
+                f"y holds one class only, {_first_known(y)!r}, where target='labels' needs two or more; -1 marks rows "
+                "without a class. Encode classes from 0 (sklearn.preprocessing.LabelEncoder), or use target='pairs'."
+            )
+        return labels
     if callable(target):
         return _between("y", y, X, target)
     values = _numbers("y", y, X).double()
-    return (values - values.nanmean(0)).float()  # only differences count, of which float32 holds more around 0
+    centre = values[torch.from_numpy(kept)].nanmean(0)
+    return (values - centre).float()  # only differences count, of which float32 holds more around 0
 
 
 def _between(name: str, values: Any, X: np.ndarray, between: Callable[[Tensor], Any]) -> Pairwise:
@@ -195,4 +206,12 @@ def _affinity(matrix: Any, n_rows: int) -> Pairwise:
 
 
 def _relation(related: Callable | None, groups: Any, X: np.ndarray) -> Tensor | Pairwise:
-    return _codes("sample_group", groups, X) if related is None else _between("sample_group", groups, X, related)
+    if related is not None:
+        return _between("sample_group", groups, X, related)
+    codes = _codes("sample_group", groups, X)
+    if (codes == 0).all():
+        raise ValueError(
+            f"sample_group holds one group only, {_first_known(groups)!r}, so no row is evidence against another, and "
+            "nothing is learned. Leave it out, or give two groups or more."
+        )
+    return codes

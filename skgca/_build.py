@@ -157,9 +157,7 @@ def _views(params: Any) -> list[Any]:
         if not all(callable(view) for view in views) or len(views) < 2:
             raise InvalidParameterError(f"views={views!r} must hold two callables or more, one for each view.")
         if n_views is not None and n_views != len(views):
-            raise InvalidParameterError(
-                f"n_views={n_views} and the {len(views)} views do not agree; leave n_views out."
-            )
+            raise InvalidParameterError(f"n_views={n_views}, but views holds {len(views)}; leave n_views out.")
         return views
     view = views if callable(views) else ColumnCorruption(params.corruption_rate)
     return [view] * (2 if n_views is None else n_views)

@@ -48,9 +48,8 @@ class WarnUnconverged(Callback):
         """Read what the loss counted."""
         loss = net.criterion_
         if loss.n_missed:
-            n_plans = sum(len(record["batches"]) for record in net.history)
             warnings.warn(
-                f"{loss.n_missed} of {n_plans} transport plans missed sinkhorn_tol={loss.tol} within "
+                f"{loss.n_missed} of {loss.n_solved} transport plans missed sinkhorn_tol={loss.tol} within "
                 f"n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
                 "Raise n_iter, sinkhorn_tol or epsilon.",
                 SinkhornConvergenceWarning,

@@ -27,8 +27,9 @@ print(hashlib.sha256(embedding.tobytes()).hexdigest())
 """
 
 
-def test_an_integer_gives_the_same_bits_on_refit():
-    model = GCAEmbedder(**PARAMS, random_state=3)
+@pytest.mark.parametrize("loss", ["gca_ince", "byol"])  # trained by one net, and by the other
+def test_an_integer_gives_the_same_bits_on_refit(loss):
+    model = GCAEmbedder(**PARAMS, loss=loss, random_state=3)
     assert np.array_equal(model.fit(X).transform(X), model.fit(X).transform(X))
     assert not np.array_equal(embed(3), embed(4))
 
@@ -68,6 +69,7 @@ def test_global_generators_are_left_as_found():
     np.random.seed(5)  # noqa: NPY002
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
     embed(3)
+    embed(3, loss="byol")
     embed(np.random.RandomState(0))
     assert torch.equal(torch.get_rng_state(), torch_before)
     after = np.random.get_state()  # noqa: NPY002

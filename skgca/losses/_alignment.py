@@ -60,8 +60,10 @@ class AlignmentLoss(nn.Module):
 
     Attributes
     ----------
+    n_solved : int
+        Plans computed so far.
     n_missed : int
-        Calls that ended above ``tol``.
+        Plans among them that ended above ``tol``.
     worst_error : float
         Largest marginal error among them, 0.0 if there are none.
 
@@ -110,6 +112,7 @@ class AlignmentLoss(nn.Module):
         self.tol = tol
         self.gradient = gradient
         self.memory_limit = memory_limit
+        self.n_solved = 0
         self.n_missed = 0
         self.worst_error = 0.0
         check_gradient(gradient, self.marginals, tol)
@@ -122,7 +125,10 @@ class AlignmentLoss(nn.Module):
     @property
     def epsilon(self) -> float:
         """Current epsilon."""
-        return self._epsilon if self.bounds is None else math.exp(float(self.log_epsilon))
+        if self.bounds is None:
+            return self._epsilon
+        low, high = self.bounds  # a step may have left them, and the next call brings it back
+        return min(max(math.exp(float(self.log_epsilon.detach())), low), high)
 
     @property
     def repels(self) -> bool:
@@ -210,6 +216,8 @@ class AlignmentLoss(nn.Module):
         if related is not None:
             related = _relation(related.to(device), n)
         if target is not None:
+            if isinstance(self.target, AffinityTarget) and target.shape != (n, n):
+                raise ValueError(f"target has shape {tuple(target.shape)}; {n} rows need an affinity ({n}, {n}).")
             if len(target) != n:
                 raise ValueError(f"target has {len(target)} entries; {n} rows need {n}.")
             target = target.to(device)
@@ -246,6 +254,7 @@ class AlignmentLoss(nn.Module):
             memory_limit=self.memory_limit,
             similarity=float(self.cost == "cosine"),
         )
+        self.n_solved += 1
         if not plan.converged:
             self.n_missed += 1
             self.worst_error = max(self.worst_error, plan.marginal_error)

@@ -124,10 +124,12 @@ _TARGET_OPTIONS = {option: target for target in ("continuous", "domains") for op
 
 def _check_effect(name: str, given: dict[str, Any], settings: dict[str, Any]) -> None:
     """Raise ValueError if something was set that changes nothing."""
-    if "n_iter" in given and ("marginals" not in settings or Marginals.parse(settings["marginals"]).one_sided):
+    own = default_options(name).get("marginals", 0.0)
+    if "n_iter" in given and all(Marginals.parse(m).one_sided for m in (own, settings.get("marginals", own))):
+        remedy = ", or hold both with marginals='balanced'" if "marginals" in settings else ""
         raise ValueError(
             f"n_iter={given['n_iter']!r} has no effect: loss={name!r} leaves a marginal free, which half a step solves "
-            f"exactly. Leave n_iter out, or hold both with marginals='balanced'."
+            f"exactly. Leave n_iter out{remedy}."
         )
     for option, weight in _WEIGHT_OF.items():
         if option in given and settings.get(weight, 1.0) == 0.0:

@@ -165,7 +165,8 @@ class Scaling:
             row = None
             if u.device.type == "cpu" and done < p.n_iter:  # elsewhere the answer would have to be waited for
                 change, before = _largest_change(trace.v[-1], v), change
-                if not change < math.inf or _settled(change, before, p.n_iter - done, u.dtype):
+                # inf is no reason to stop: it also comes of a start that a shift has brought to zero
+                if math.isnan(change) or _settled(change, before, p.n_iter - done, u.dtype):
                     break
 
     def _u(self, row: Tensor, here: slice) -> Tensor:

@@ -228,12 +228,13 @@ def _solve(
     tiled: bool | None = None,
     similarity: float = 0.0,
 ) -> TransportPlan:
-    _check_annealing(anneal_from, float(epsilon))
+    number = float(epsilon.detach()) if isinstance(epsilon, Tensor) else epsilon
+    _check_annealing(anneal_from, number)
     keep = isinstance(source, DenseScores) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
-    phi_row, phi_col = marginals.powers(float(epsilon))
+    phi_row, phi_col = marginals.powers(number)
     problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol, powers=_powers(marginals, epsilon))
     if anneal_from is not None and not problem.one_sided:
-        problem = replace(problem, g_start=_anneal(source, marginals, float(epsilon), anneal_from, problem, keep))
+        problem = replace(problem, g_start=_anneal(source, marginals, number, anneal_from, problem, keep))
     solver = Solver(source, problem, keep, gradient)
     f, g = solver.potentials()
     plan = TransportPlan(solver, f, g, a, b, marginals, epsilon, solver.n_iter, tol, similarity)

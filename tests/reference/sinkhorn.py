@@ -23,16 +23,19 @@ def power(rho, epsilon):
 
 
 def log_sinkhorn(scores, a, b, *, epsilon, rho_row, rho_col, n_iter):
-    """Potentials after n_iter iterations: f then g, from g = 0, each damped by rho / (rho + epsilon)."""
+    """Potentials after n_iter iterations: f then g, from g = 0, each damped by rho / (rho + epsilon).
+
+    Scores may be a batch in leading axes, and complex, as the oracles of the losses have them.
+    """
     phi_row, phi_col = power(rho_row, epsilon), power(rho_col, epsilon)
     f, g = np.zeros(len(a)), np.zeros(len(b))
     with np.errstate(divide="ignore"):
         log_a, log_b = np.log(a), np.log(b)
     for _ in range(n_iter):
         if phi_row:
-            f = phi_row * (log_a - logsumexp(scores + g[None, :], axis=1))
+            f = phi_row * (log_a - logsumexp(scores + g[..., None, :], axis=-1))
         if phi_col:
-            g = phi_col * (log_b - logsumexp(scores + f[:, None], axis=0))
+            g = phi_col * (log_b - logsumexp(scores + f[..., :, None], axis=-2))
     return f, g
 
 

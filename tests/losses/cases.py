@@ -1,0 +1,180 @@
+"""The presets under test, one row of a table each, with what is true of it; and what all tests of losses use."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from skgca.losses import make_loss
+
+from ..reference import losses as reference
+
+INF = math.inf
+LAYOUTS = ("joint", "cross")
+ROW, BALANCED, FREE = (INF, 0.0), (INF, INF), (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a target plan reads, for up to 12 rows, and the affinity (n, n) that it must make of it."""
+
+    values: Callable
+    affinity: Callable
+
+
+LABELS = torch.tensor([0, 1, 0, -1, 1, 0, 2, -1, 2, 2, 1, 0])
+DOMAINS = torch.tensor([0, 0, 1, -1, 1, 0, 1, 1, 0, -1, 2, 2])
+NUMBERS = torch.tensor([[0.1, 2], [1.3, 1], [0.4, 1.5], [torch.nan, 0], [-0.7, 1], [0.2, 2]], dtype=torch.float64)
+NUMBERS = torch.cat([NUMBERS, 1.5 - 0.5 * NUMBERS])
+
+TARGETS = {
+    "pairs": Target(lambda n: None, lambda n: np.eye(n)),
+    "labels": Target(lambda n: LABELS[:n], lambda n: reference.label_affinity(LABELS[:n].numpy())),
+    "continuous": Target(lambda n: NUMBERS[:n], lambda n: reference.continuous_affinity(NUMBERS[:n].numpy(), 0.7)),
+    "domains": Target(lambda n: DOMAINS[:n], lambda n: reference.domain_affinity(DOMAINS[:n].numpy(), 0.25, 0.0625)),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A preset with options.
+
+    oracle: its divergence, of tests/reference/losses.py. rho, n_iter: marginals and iterations that it must have.
+    target: what it reads. free_pair: whether a batch of one pair costs nothing, however far apart its views are.
+    repels: whether something keeps rows apart. entropic: whether a term P log P makes the influence of a row of small
+    weight w fall as w log w rather than w.
+    """
+
+    preset: str
+    oracle: Callable
+    rho: tuple = BALANCED
+    n_iter: int = 10
+    options: Mapping = field(default_factory=dict)
+    target: str = "pairs"
+    free_pair: bool = False
+    repels: bool = True
+    entropic: bool = False
+
+    def loss(self, *, epsilon=0.2, **settings):
+        return make_loss(self.preset, epsilon=epsilon, **{**self.options, **settings})
+
+    def reads(self, n):
+        """Keyword arguments of a call with n rows."""
+        values = TARGETS[self.target].values(n)
+        return {} if values is None else {"target": values}
+
+    def expected(self, z_a, z_b, **settings):
+        """Value of the oracle; ``settings`` as of ``reference.solve``."""
+        settings = {"epsilon": 0.2, "rho": self.rho, "n_iter": self.n_iter, **settings}
+        affinity = TARGETS[self.target].affinity(z_a.shape[-2])
+        return reference.alignment(z_a, z_b, divergence=self.oracle, affinity=affinity, **settings)
+
+
+_EVERY_TERM = {"marginals": (0.7, 1.3), "kl_weight": 0.8, "rince_weight": 0.3, "q": 0.9, "lam": 0.1}
+_EVERY_TERM |= {"marginal_weight": 0.5, "entropy_weight": 0.2}
+
+CASES = {
+    "ince": Case("ince", reference.kl, ROW, free_pair=True),
+    "rince": Case("rince", reference.rince, ROW),
+    "gca_ince": Case("gca_ince", reference.kl, free_pair=True),
+    "gca_rince": Case("gca_rince", reference.rince),
+    "gca_uot": Case("gca_uot", reference.kl, (1.0, 1.0)),
+    "byol": Case("byol", reference.transport_cost, FREE, repels=False),
+    "iot": Case("iot", reference.kl, n_iter=100, free_pair=True),
+    "iot_uni": Case(
+        "iot_uni",
+        reference.weighted_sum((1.0, reference.kl), (0.1, reference.uniformity_penalty)),
+        n_iter=100,
+        free_pair=True,
+    ),
+    "supcon": Case("supcon", reference.kl, ROW, target="labels", free_pair=True),
+    # Other paths through the same presets
+    "gca_uot of every term": Case(
+        "gca_uot",
+        reference.weighted_sum(
+            (0.8, reference.kl),
+            (0.3, partial(reference.rince, q=0.9, lam=0.1)),
+            (0.5, reference.marginal_penalty),
+            (0.2, reference.entropy_penalty),
+        ),
+        (0.7, 1.3),
+        options=_EVERY_TERM,
+        entropic=True,
+    ),
+    "gca_uot of rows": Case("gca_uot", reference.kl_rows, (1.0, 1.0), options={"kl": "rows"}, free_pair=True),
+    "free gca_uot": Case("gca_uot", reference.kl, FREE, options={"marginals": 0.0}),
+    "free rince": Case("rince", reference.rince, FREE, options={"marginals": 0.0}),
+    "relaxed gca_rince": Case(
+        "gca_rince",
+        partial(reference.rince, q=1.0, lam=0.5),
+        (0.4, INF),
+        options={"marginals": (0.4, INF), "q": 1.0, "lam": 0.5},
+    ),
+    "balanced supcon": Case("supcon", reference.kl, options={"marginals": "balanced"}, target="labels", free_pair=True),
+    "continuous gca_rince": Case(
+        "gca_rince", reference.rince, options={"target": "continuous", "sigma": 0.7}, target="continuous"
+    ),
+    "domains ince": Case(
+        "ince",
+        reference.kl,
+        ROW,
+        options={"target": "domains", "alpha": 0.25, "beta": 0.0625},  # powers of 2: the affinity is float32
+        target="domains",
+        free_pair=True,
+    ),
+    "labelled byol": Case(
+        "byol", reference.transport_cost, FREE, options={"target": "labels"}, target="labels", repels=False
+    ),
+    "labelled iot_uni": Case(
+        "iot_uni",
+        reference.weighted_sum((1.0, reference.kl), (2.0, reference.uniformity_penalty)),
+        n_iter=30,
+        options={"target": "labels", "uniformity_weight": 2.0, "n_iter": 30},
+        target="labels",
+        free_pair=True,
+    ),
+}
+
+EVERY_CASE = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+EVERY_LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def views(n=6, d=4, seed=0, dtype=torch.float64, noise=0.3):
+    """Two views of n rows that ask for gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    z_a = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    z_b = z_a + noise * torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return z_a.to(dtype).requires_grad_(), z_b.to(dtype).requires_grad_()
+
+
+def leaf(z):
+    """The same values as a new leaf."""
+    return z.detach().clone().requires_grad_()
+
+
+def value_and_grad(loss, z_a, z_b, **kwargs):
+    """Value of a loss, and its gradients by both views."""
+    value = loss(z_a, z_b, **kwargs)
+    return value.detach(), *torch.autograd.grad(value, (z_a, z_b))
+
+
+def difference(found, expected):
+    """Largest difference of values and gradients, each relative to the largest of both gradients or to the value."""
+    found, expected = ([torch.as_tensor(t, dtype=torch.float64) for t in three] for three in (found, expected))
+    gradients = max(float(t.abs().max()) for t in expected[1:])
+    scales = [max(float(expected[0].abs()), 1.0), gradients, gradients]
+    return max(float((x - y).abs().max()) / scale for x, y, scale in zip(found, expected, scales, strict=True))
+
+
+def oracle_value_and_grad(function, z_a, z_b):
+    """The same of a function of two NumPy arrays."""
+    a, b = z_a.detach().numpy(), z_b.detach().numpy()
+    return (
+        function(a, b),
+        reference.gradient(lambda x: function(x, b), a),
+        reference.gradient(lambda x: function(a, x), b),
+    )

@@ -1,0 +1,308 @@
+"""GCAEmbedder over the family of losses: options, many views, learnable epsilon, the target network."""
+
+import copy
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from skgca import GCAEmbedder
+from skgca._compat import InvalidParameterError
+from skgca._net import MomentumSchedule, MomentumTarget
+from skgca.exceptions import SinkhornConvergenceWarning
+from skgca.losses import PRESETS, LearnableEpsilon, TransportCost
+from skgca.metrics import effective_rank
+from skgca.views import ColumnCorruption
+
+SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 3}
+
+
+def quick(**params):
+    return GCAEmbedder(**{**SIZES, "random_state": 0, **params})
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+# Options
+
+OPTIONS = [
+    ("ince", {"marginals": (np.inf, 0.5)}),
+    ("rince", {"q": 0.2, "lam": 0.1}),
+    ("gca_ince", {"n_iter": 3}),
+    ("gca_rince", {"q": 0.2, "lam": 0.1, "n_iter": 3}),
+    ("gca_uot", {"kl": "rows", "kl_weight": 0.5, "marginal_weight": 0.2, "entropy_weight": 0.1}),
+    ("gca_uot", {"rince_weight": 1.0, "q": 0.3, "lam": 0.2, "kl_weight": 0.0}),
+    ("iot", {"n_iter": 2}),
+    ("iot_uni", {"uniformity_weight": 0.5}),
+    ("byol", {"ema_decay": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("loss", "options"), OPTIONS)
+def test_every_option_changes_what_is_learned(iris, loss, options):
+    plain = quick(loss=loss).fit(iris[0]).transform(iris[0])
+    for option, value in options.items():
+        if option not in ("q", "lam", "kl_weight") or loss != "gca_uot":
+            one = clone(quick(loss=loss)).set_params(**{option: value}).fit(iris[0]).transform(iris[0])
+            assert not np.array_equal(one, plain), option
+    together = quick(loss=loss, **options)
+    assert together.fit(iris[0]).get_params().items() >= options.items()
+
+
+def test_the_options_of_a_loss_in_a_grid(iris):
+    X, y = iris
+    model = make_pipeline(quick(loss="gca_uot"), LogisticRegression(max_iter=1000))
+    grid = [
+        {"gcaembedder__kl": ["mass", "rows"], "gcaembedder__marginals": [0.5, (np.inf, 1.0)]},
+        {"gcaembedder__loss": ["rince"], "gcaembedder__q": [0.1, 0.9], "gcaembedder__lam": [0.01]},
+        {"gcaembedder__rince_weight": [0.02], "gcaembedder__entropy_weight": [0.1], "gcaembedder__n_iter": [5]},
+    ]
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert len(search.cv_results_["params"]) == 7
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"loss": "ince", "q": 0.5}, r"loss='ince' does not use q=0.5; it is an option of 'gca_rince', 'gca_uot' and"),
+        ({"loss": "iot", "uniformity_weight": 0.5}, r"does not use uniformity_weight=0.5; .* option of 'iot_uni'"),
+        ({"loss": "rince", "kl": "rows"}, r"does not use kl='rows'; it is an option of 'gca_uot'"),
+        ({"loss": "byol", "marginals": "row"}, r"loss='byol' does not use marginals='row'"),
+        ({"loss": "ince", "n_iter": 20}, r"n_iter=20 has no effect: loss='ince' leaves a marginal free"),
+        ({"loss": "gca_uot", "q": 0.5}, r"q=0.5 has no effect with rince_weight=0"),
+        ({"loss": "rince", "q": 1.5}, r"q=1.5 must lie in \(0, 1\]"),
+        ({"loss": "gca_uot", "kl": "row"}, r"kl='row' is not known; valid are 'mass' and 'rows'"),
+        ({"loss": "gca_uot", "kl_weight": -1.0}, r"weight -1.0 .* must be a finite number of at least 0"),
+        ({"loss": "gca_uot", "kl_weight": 0.0}, r"Every term of the loss has weight 0"),
+        ({"sigma": 2.0}, r"target='pairs' does not use sigma=2.0; it is an option of target='continuous'"),
+        ({"target": "labels", "alpha": 0.5}, r"does not use alpha=0.5; it is an option of target='domains'"),
+        ({"ema_decay": 0.9}, r"ema_decay=0.9 has no effect: loss='gca_ince' trains without a target network"),
+        ({"loss": "byol", "ema_decay": 1.5}, r"'ema_decay' .*\[0.0, 1.0\]"),
+        ({"cost": "manhattan"}, r"'cost' .*'student_t'"),
+        ({"target": "affinity"}, r"'target' .*'domains'"),
+        ({"n_views": 1}, r"'n_views' .*\[2, inf\)"),
+        ({"view_pairs": "best"}, r"'view_pairs' .*'worst'"),
+        ({"views": [ColumnCorruption(0.1)]}, r"must hold two callables or more"),
+        ({"views": [ColumnCorruption(0.1), "clean"]}, r"must hold two callables or more"),
+        ({"views": [ColumnCorruption(0.1)] * 2, "n_views": 3}, r"n_views=3, but views holds 2; leave n_views out"),
+        ({"epsilon": "learned"}, r"'epsilon' .*LearnableEpsilon"),
+    ],
+)
+def test_what_is_wrong_or_has_no_effect_is_refused_before_training(iris, params, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        quick(**params).fit(*iris)
+
+
+def test_none_is_the_default_of_the_loss(iris):
+    """The same bits as with the default written out."""
+    X, _ = iris
+    for loss, options in {
+        "gca_ince": {"n_iter": 10, "marginals": "balanced"},
+        "rince": {"q": 0.6, "lam": 0.01},
+        "iot_uni": {"n_iter": 100, "uniformity_weight": 0.1},
+        "byol": {"ema_decay": 0.99},
+    }.items():
+        plain, written = quick(loss=loss).fit(X), quick(loss=loss, target="pairs", **options).fit(X)
+        assert np.array_equal(plain.transform(X), written.transform(X)), loss
+
+
+@pytest.mark.parametrize("cost", ["sqeuclidean", "student_t"])
+def test_other_costs_train(iris, cost):
+    X, _ = iris
+    fitted = quick(cost=cost, max_epochs=30).fit(X)
+    assert fitted.history_[-1]["loss"] < fitted.history_[0]["loss"]
+    assert not np.array_equal(fitted.transform(X), quick(max_epochs=30).fit(X).transform(X))
+
+
+# Views
+
+
+def clean(batch, generator):
+    return batch
+
+
+def test_one_callable_for_each_view(iris):
+    X, _ = iris
+    seen = []
+
+    def spy(batch, generator):
+        seen.append(batch.clone())
+        return batch
+
+    fitted = quick(views=[ColumnCorruption(0.3), spy], max_epochs=1).fit(X)
+    inputs = torch.as_tensor(fitted.scaler_.transform(X), dtype=torch.float32)
+    assert torch.equal(torch.cat(seen).sort(0).values, inputs.sort(0).values)  # every row once, as it is
+    pair, both = quick(views=[ColumnCorruption(0.3), clean]), quick(views=ColumnCorruption(0.3))
+    assert not np.array_equal(pair.fit(X).transform(X), both.fit(X).transform(X))
+    same = quick(views=(ColumnCorruption(0.3), ColumnCorruption(0.3)))
+    assert np.array_equal(same.fit(X).transform(X), both.transform(X))
+
+
+@pytest.mark.parametrize("loss", [name for name in PRESETS if name != "supcon"])
+@pytest.mark.parametrize("view_pairs", ["all", "worst"])
+def test_four_views(iris, loss, view_pairs):
+    X, _ = iris
+    fitted = quick(loss=loss, n_views=4, view_pairs=view_pairs).fit(X)
+    assert np.isfinite(fitted.transform(X)).all()
+    assert not np.array_equal(fitted.transform(X), quick(loss=loss, view_pairs=view_pairs).fit(X).transform(X))
+
+
+def test_two_views_have_one_pair(iris):
+    X, _ = iris
+    every, worst = quick(view_pairs="all").fit(X), quick(view_pairs="worst").fit(X)
+    assert np.array_equal(every.transform(X), worst.transform(X))
+
+
+def test_a_missed_tolerance_counts_the_plans_of_all_pairs_of_views(iris):
+    with pytest.warns(SinkhornConvergenceWarning, match="of 18 transport plans"):  # 3 epochs, 2 batches, 3 pairs
+        quick(n_views=3, sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05).fit(iris[0])
+
+
+# Learnable epsilon
+
+
+def test_epsilon_is_learned_within_its_bounds(iris):
+    X, _ = iris
+    fitted = quick(epsilon=LearnableEpsilon(0.5, low=0.3, high=0.7), max_epochs=20, lr=0.05).fit(X)
+    assert fitted.epsilon_ == 0.3  # InfoNCE falls with epsilon where rows are told apart
+    free = quick(epsilon=LearnableEpsilon(0.5), max_epochs=20).fit(X)
+    assert 0.01 < free.epsilon_ < 0.49
+    assert quick(epsilon=0.2).fit(X).epsilon_ == 0.2
+
+
+def test_weight_decay_leaves_epsilon_alone(iris):
+    X, _ = iris
+    loose, decayed = (quick(epsilon=LearnableEpsilon(5.0, high=9.0), weight_decay=w).fit(X) for w in (0.0, 1.0))
+    groups = decayed.net_.optimizer_.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.0, 1.0]
+    assert [parameter.shape for parameter in groups[0]["params"]] == [torch.Size([])]
+    assert decayed.epsilon_ == pytest.approx(loose.epsilon_, rel=0.02)
+
+
+def test_warm_start_goes_on_from_the_learned_epsilon(iris):
+    X, _ = iris
+    fitted = quick(epsilon=LearnableEpsilon(0.5), max_epochs=10, lr=0.01, warm_start=True).fit(X)
+    first = fitted.epsilon_
+    fitted.set_params(lr=1e-9).fit(X)
+    assert fitted.epsilon_ == pytest.approx(first, rel=1e-5)
+    assert first != 0.5
+    fitted.set_params(epsilon=LearnableEpsilon(0.9, low=0.8)).fit(X)
+    assert fitted.epsilon_ == pytest.approx(0.8, rel=1e-5)
+
+
+def test_a_learnable_epsilon_among_the_parameters(iris):
+    model = quick(epsilon=LearnableEpsilon(0.2))
+    assert clone(model).epsilon == LearnableEpsilon(0.2)
+    fitted = model.fit(iris[0])
+    assert pickle.loads(pickle.dumps(fitted)).epsilon_ == copy.deepcopy(fitted).epsilon_ == fitted.epsilon_
+    X, y = iris
+    grid = {"gcaembedder__epsilon": [0.5, LearnableEpsilon(0.5)]}
+    search = GridSearchCV(make_pipeline(quick(), LogisticRegression(max_iter=1000)), grid, cv=2, error_score="raise")
+    assert search.fit(X, y).best_estimator_[0].epsilon_ > 0
+
+
+# BYOL
+
+
+def test_the_decay_rises_from_its_start_to_one():
+    schedule = MomentumSchedule(0.9, n_steps=10)
+    decays = [schedule(step) for step in range(12)]
+    assert decays[0] == pytest.approx(0.9)
+    assert decays[5] == pytest.approx(0.95)
+    assert decays[10] == decays[11] == 1.0
+    assert all(earlier < later for earlier, later in itertools.pairwise(decays[:11]))
+
+
+def test_the_target_network_is_the_moving_average_of_the_online_one():
+    online = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    before = online[0].weight.detach().clone()
+    target = MomentumTarget(online, MomentumSchedule(0.75, n_steps=2))
+    expected = before.clone()
+    for decay in (0.75, 0.875):
+        with torch.no_grad():
+            online[0].weight.add_(1.0)
+        target.follow(online)
+        expected = decay * expected + (1 - decay) * online[0].weight.detach()
+        output = target(torch.eye(3)) - target(torch.zeros(3, 3))
+        torch.testing.assert_close(output.T, expected)
+        assert not output.requires_grad
+
+
+def test_byol_trains_a_predictor_and_keeps_no_target_network(iris):
+    X, _ = iris
+    fitted = quick(loss="byol").fit(X)
+    assert fitted.net_.module_.predictor[0].in_features == 8
+    assert not hasattr(fitted.net_, "_target")
+    untrained = quick(loss="byol", max_epochs=0).fit(X)
+    for trained, fresh in zip(fitted.net_.module_.parameters(), untrained.net_.module_.parameters(), strict=True):
+        assert not torch.equal(trained, fresh)
+    assert quick().fit(X).net_.module_.predictor is None
+
+
+def test_byol_starts_from_the_encoder_that_the_others_start_from(iris):
+    X, _ = iris
+    assert np.array_equal(
+        quick(loss="byol", max_epochs=0).fit(X).transform(X), quick(loss="ince", max_epochs=0).fit(X).transform(X)
+    )
+
+
+def test_warm_start_and_copies_of_byol(iris):
+    X, _ = iris
+    fitted = quick(loss="byol", warm_start=True).fit(X)
+    other = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(other.fit(X).transform(X), fitted.fit(X).transform(X))
+    with pytest.raises(ValueError, match="nor change between a loss with a predictor and one without"):
+        fitted.set_params(loss="ince").fit(X)
+
+
+def test_an_interrupted_byol_is_usable(iris):
+    made = []
+
+    def interrupted(batch, generator):
+        made.append(1)
+        if len(made) == 9:
+            raise KeyboardInterrupt
+        return batch
+
+    fitted = quick(loss="byol", views=interrupted, max_epochs=50).fit(iris[0])
+    assert fitted.n_epochs_ == 2
+    assert np.isfinite(fitted.transform(iris[0])).all()
+
+
+def rank_of_digits(loss):
+    """Effective rank of what the loss compares, of most 128: 1 where all rows have become one."""
+    X = load_digits().data[:600]
+    fitted = GCAEmbedder(loss=loss, max_epochs=60, random_state=0).fit(X)
+    with torch.no_grad():
+        return effective_rank(fitted.net_.module_(torch.as_tensor(fitted.scaler_.transform(X)).float()))
+
+
+def test_byol_does_not_collapse_on_digits():
+    assert rank_of_digits("byol") > 20
+
+
+def test_without_predictor_and_average_it_would(monkeypatch):
+    """What the test above sees if the loss is trained as any other is."""
+    monkeypatch.setattr(TransportCost, "repels", True)
+    assert rank_of_digits("byol") < 10
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("loss", PRESETS)
+def test_every_loss_trains_on_cuda(iris, loss):
+    X, y = iris
+    epsilon = LearnableEpsilon(0.5)
+    fitted = quick(loss=loss, device="cuda", n_views=3, epsilon=epsilon).fit(X, y, sample_group=np.arange(150) // 2)
+    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+    assert np.isfinite(fitted.transform(X)).all()

@@ -1,0 +1,331 @@
+"""What GCAEmbedder reads beside X: labels, values, domains, affinities and groups."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+import sklearn
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skgca import GCAEmbedder
+from skgca.losses import DomainsTarget
+
+SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 3}
+X, Y = load_iris(return_X_y=True)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[Y]
+
+
+def quick(**params):
+    return GCAEmbedder(**{**SIZES, "random_state": 0, **params})
+
+
+def embed(y=None, X=X, *, params, **metadata):
+    return quick(**params).fit(X, y, **metadata).transform(X)
+
+
+def first_loss(y=None, *, params, **metadata):
+    """Mean loss of the first epoch, where training has not yet made much of a last bit."""
+    return quick(**{**params, "max_epochs": 1}).fit(X, y, **metadata).history_[0]["loss"]
+
+
+def same(values):
+    """Affinity of rows with equal values."""
+    values = np.asarray(values)
+    return (values[:, None] == values).astype(float)
+
+
+# Labels
+
+HALF = np.where(np.arange(150) % 2, Y, -1)  # half of the rows unlabelled
+HALF_NAMES = [name if k % 2 else None for k, name in enumerate(NAMES)]
+LABELS = {
+    "list": HALF.tolist(),
+    "int8": HALF.astype(np.int8),
+    "float": HALF.astype(float),
+    "NaN": np.where(HALF == -1, np.nan, HALF),
+    "shifted codes": np.where(HALF == -1, -1, HALF + 7),
+    "text and None": HALF_NAMES,
+    "text and -1": np.array([-1 if name is None else name for name in HALF_NAMES], dtype=object),
+    "numbers and None": np.array([None if label == -1 else label for label in HALF.tolist()], dtype=object),
+    "text column": pd.Series(HALF_NAMES),
+    "string dtype": pd.Series(HALF_NAMES, dtype="string"),
+    "categories": pd.Series(HALF_NAMES, dtype="category"),
+    "nullable integers": pd.Series(HALF).astype("Int64").replace(-1, pd.NA),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_labels_and_their_absence_in_any_form(name):
+    expected = embed(HALF, params={"target": "labels"})
+    assert np.array_equal(embed(LABELS[name], params={"target": "labels"}), expected)
+
+
+def test_labels_change_what_is_learned_and_pairs_read_none():
+    plain = embed(params={})
+    assert np.array_equal(embed(HALF, params={}), plain)
+    assert not np.array_equal(embed(HALF, params={"target": "labels"}), plain)
+    assert not np.array_equal(embed(HALF, params={"target": "labels"}), embed(Y, params={"target": "labels"}))
+
+
+def test_supcon_is_ince_with_labels():
+    assert np.array_equal(embed(Y, params={"loss": "supcon"}), embed(Y, params={"loss": "ince", "target": "labels"}))
+    assert np.array_equal(embed(params={"loss": "supcon", "target": "pairs"}), embed(params={"loss": "ince"}))
+
+
+def test_rows_without_a_class_match_themselves_only():
+    """Classes of one row each say nothing, as does -1, beside two classes of two rows."""
+    alone, unknown = np.arange(150) + 1000, np.full(150, -1)
+    alone[:4] = unknown[:4] = [7, 7, 8, 8]
+    assert np.array_equal(embed(alone, params={"target": "labels"}), embed(unknown, params={"target": "labels"}))
+
+
+def test_a_few_labels_help_to_embed_digits():
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:900], y[:900]
+    labelled = np.concatenate([np.flatnonzero(y == label)[:30] for label in range(10)])
+    rest = np.setdiff1d(np.arange(900), labelled)
+    partly = np.full(900, -1)
+    partly[labelled] = y[labelled]
+
+    def accuracy(target):
+        embedding = GCAEmbedder(target=target, max_epochs=60, random_state=0).fit(X, partly).transform(X)
+        return LogisticRegression(max_iter=1000).fit(embedding[labelled], y[labelled]).score(embedding[rest], y[rest])
+
+    assert accuracy("labels") > accuracy("pairs") + 0.01
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, r"requires y to be passed, but the target y is None: target='labels' reads it"),
+        (np.linspace(0, 1, 150), r"y holds fractions, such as 0.00671.*use target='continuous'"),
+        (np.full(150, -1), r"y tells nothing: all of its 150 entries are -1, None or NaN"),
+        (np.where(HALF == -1, "-1", NAMES), r"y holds the text '-1'. Mark rows of no class by None"),
+        (np.where(Y == 0, -1, 1), r"y holds one class only, 1, where target='labels' needs two or more; -1 marks rows"),
+        (["a"] * 150, r"y holds one class only, 'a'"),
+        (Y[:100], r"inconsistent numbers of samples: \[150, 100\]"),
+        (np.stack([Y, Y], axis=1), r"y should be a 1d array"),
+    ],
+)
+def test_labels_that_cannot_be_read(y, message):
+    with pytest.raises(ValueError, match=message):
+        quick(target="labels").fit(X, y)
+
+
+def test_in_a_search_where_only_labels_read_y():
+    model = make_pipeline(quick(), LogisticRegression(max_iter=1000))
+    search = GridSearchCV(model, {"gcaembedder__target": ["pairs", "labels"]}, cv=2, error_score="raise").fit(X, NAMES)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_the_tag_says_whether_y_is_read():
+    reading = [{"loss": "supcon"}, {"target": "labels"}, {"target": "continuous"}, {"target": lambda y: same(y)}]
+    not_reading = [{}, {"loss": "supcon", "target": "pairs"}, {"target": "domains"}, {"target": same(Y)}]
+    assert all(quick(**params).__sklearn_tags__().target_tags.required for params in reading)
+    assert not any(quick(**params).__sklearn_tags__().target_tags.required for params in not_reading)
+
+
+# Values, callables and matrices
+
+WIDTH = X[:, 0]
+
+
+def closeness(sigma):
+    return lambda y: torch.exp(-(y[:, None] - y).abs() / sigma)
+
+
+def test_close_values_match_as_the_formula_says():
+    expected = first_loss(WIDTH, params={"target": closeness(0.5)})
+    assert first_loss(WIDTH, params={"target": "continuous", "sigma": 0.5}) == pytest.approx(expected, rel=1e-5)
+    assert first_loss(WIDTH, params={"target": "continuous"}) != pytest.approx(expected, rel=1e-3)  # sigma = 1
+
+
+def test_values_far_from_zero_and_of_two_columns():
+    flat = np.stack([WIDTH, np.full(150, 3.0)], axis=1)
+    expected = first_loss(WIDTH, params={"target": "continuous"})
+    for values in (WIDTH + 2**20, flat):
+        assert first_loss(values, params={"target": "continuous"}) == pytest.approx(expected, rel=1e-5)
+
+
+def test_unknown_values_match_themselves_only():
+    some = np.where(np.arange(150) % 2, WIDTH, np.nan)
+    assert np.isfinite(embed(some, params={"target": "continuous"})).all()
+    with pytest.raises(ValueError, match="y tells nothing: all of its 150 entries are NaN"):
+        embed(np.full(150, np.nan), params={"target": "continuous"})
+    with pytest.raises(ValueError, match="contains infinity"):
+        embed(np.full(150, np.inf), params={"target": "continuous"})
+    with pytest.raises(ValueError, match="Convert your data to numeric values"):
+        embed(NAMES, params={"target": "continuous"})
+
+
+@pytest.mark.parametrize("form", [np.asarray, np.ndarray.tolist, scipy.sparse.csr_array, scipy.sparse.coo_matrix])
+def test_a_matrix_says_what_labels_do(form):
+    assert np.array_equal(embed(params={"target": form(same(Y))}), embed(Y, params={"target": "labels"}))
+
+
+def test_a_callable_says_what_labels_do():
+    def equal(y):
+        assert isinstance(y, torch.Tensor)
+        return y[:, None] == y
+
+    expected = embed(Y, params={"target": "labels"})
+    for y in (Y, Y.astype(float), NAMES):
+        assert np.array_equal(embed(y, params={"target": equal}), expected)
+
+
+def test_a_callable_gets_row_numbers_in_cross_validation():
+    affinity = same(Y)
+    model = quick(target=lambda rows: affinity[rows][:, rows])
+    whole = model.fit(X, np.arange(150)).transform(X)
+    assert np.array_equal(whole, embed(params={"target": affinity}))
+    part = np.arange(0, 150, 2)
+    assert np.array_equal(
+        model.fit(X[part], part).transform(X), quick(target=affinity[part][:, part]).fit(X[part]).transform(X)
+    )
+
+
+def test_a_matrix_survives_clone_and_get_params():
+    model = quick(target=same(Y))
+    assert np.array_equal(clone(model).target, model.target)
+    assert "target=array" in repr(model)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (same(Y)[:100, :100], r"target has shape \(100, 100\), but 150 rows need an affinity .* row numbers as y"),
+        (same(Y)[:, :100], r"target has shape \(150, 100\)"),
+        (-same(Y), r"target holds an affinity of -1.0; all must be >= 0"),
+        (np.full((150, 150), np.nan), "contains NaN"),
+        (lambda y: torch.ones(3, 3), r"target has shape \(3, 3\); 75 rows need an affinity \(75, 75\)"),
+        (lambda y: -torch.ones(len(y), len(y)), r"affinity must hold finite values >= 0; its smallest is -1.0"),
+    ],
+)
+def test_affinities_that_cannot_be_read(target, message):
+    with pytest.raises(ValueError, match=message):
+        quick(target=target).fit(X, Y)
+
+
+def test_rows_that_an_affinity_leaves_alone_fall_back_to_their_pair():
+    """An affinity without a diagonal, whose matches are mostly in other batches."""
+    assert np.array_equal(embed(params={"target": np.zeros((150, 150))}), embed(params={"target": np.eye(150)}))
+    next_row = scipy.sparse.diags_array(np.ones(149), offsets=1, shape=(150, 150))
+    assert np.isfinite(embed(params={"target": next_row, "batch_size": 8})).all()
+
+
+# Domains
+
+DOMAIN = np.arange(150) % 3
+
+
+def test_domains_by_their_formula():
+    expected = embed(DOMAIN, params={"target": DomainsTarget(alpha=0.2, beta=0.1)})
+    params = {"target": "domains", "alpha": 0.2, "beta": 0.1}
+    for domain in (DOMAIN, np.array(["here", "lab", "there"])[DOMAIN], pd.Series(DOMAIN, dtype="category")):
+        assert np.array_equal(embed(params=params, sample_domain=domain), expected)
+
+
+def test_domains_do_not_read_y_and_their_prior_has_a_sign():
+    same_domain, other_domain = (
+        embed(y, params={"target": "domains", "alpha": alpha, "beta": beta}, sample_domain=DOMAIN)
+        for y, alpha, beta in ((None, 0.5, 0.0), (Y, 0.0, 0.5))
+    )
+    assert not np.allclose(same_domain, other_domain, atol=1e-2)
+    none = first_loss(params={"target": "domains", "alpha": 0.0}, sample_domain=DOMAIN)
+    assert none == pytest.approx(first_loss(params={}), rel=1e-5)
+
+
+def test_domains_that_are_missing_or_not_read():
+    with pytest.raises(ValueError, match="target='domains' reads sample_domain; pass it to fit"):
+        quick(target="domains").fit(X)
+    with pytest.raises(ValueError, match="sample_domain is given, but only target='domains' reads it"):
+        quick().fit(X, sample_domain=DOMAIN)
+    with pytest.raises(ValueError, match=r"sample_domain holds fractions, such as 0.5.* cut them into classes"):
+        quick(target="domains").fit(X, sample_domain=DOMAIN + 0.5)
+
+
+# Groups of related rows
+
+
+def test_groups_by_column_and_by_callable():
+    expected = embed(params={}, sample_group=DOMAIN)
+    assert not np.allclose(expected, embed(params={}), atol=1e-3)
+    assert np.array_equal(embed(params={}, sample_group=np.array(["a", "b", "c"])[DOMAIN]), expected)
+    assert np.array_equal(embed(params={"related": lambda g: g[:, None] == g}, sample_group=DOMAIN), expected)
+
+
+def test_groups_of_one_row_and_none_change_nothing():
+    plain = first_loss(params={})
+    for groups in (np.arange(150), np.where(np.arange(150) == 3, 7, -1)):
+        assert first_loss(params={}, sample_group=groups) == pytest.approx(plain, rel=1e-5)
+
+
+def test_one_group_of_all_rows_is_refused():
+    with pytest.raises(ValueError, match=r"sample_group holds one group only, 'lab', so no row is evidence against"):
+        quick().fit(X, sample_group=["lab"] * 150)
+    assert np.isfinite(embed(params={}, sample_group=["lab"] * 149 + [None])).all()
+
+
+def test_times_are_related_by_a_callable():
+    seconds = 1.7e9 + np.arange(150) / 4  # more digits than float32 holds
+    seen = []
+
+    def within_a_second(t):
+        seen.append(t)
+        return (t[:, None] - t).abs() < 1
+
+    near = embed(params={"related": within_a_second}, sample_group=seconds)
+    assert {t.dtype for t in seen} == {torch.float64}
+    assert not np.array_equal(near, embed(params={}))
+    with pytest.raises(ValueError, match=r"sample_group holds fractions.*give related= to say which are close"):
+        embed(params={}, sample_group=seconds)
+    with pytest.raises(ValueError, match="related is given, but there is no sample_group"):
+        embed(params={"related": within_a_second})
+    with pytest.raises(ValueError, match=r"related has shape \(75, 75\) of torch.float64"):
+        embed(params={"related": lambda t: t[:, None] - t}, sample_group=seconds)
+
+
+# Together with weights, and routed
+
+BESIDE = {
+    "labels": ({"target": "labels"}, {"y": HALF}),
+    "values": ({"target": "continuous"}, {"y": WIDTH}),
+    "callable": ({"target": closeness(1.0)}, {"y": WIDTH}),
+    "domains": ({"target": "domains"}, {"sample_domain": DOMAIN}),
+    "groups": ({}, {"sample_group": DOMAIN}),
+    "relation": ({"related": lambda g: g[:, None] == g}, {"sample_group": DOMAIN}),
+}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_belongs_to_a_row_of_weight_zero_goes_with_it(kind):
+    params, metadata = BESIDE[kind]
+    weight = np.where(np.arange(150) % 4 == 1, 0.0, 2.0)
+    kept = weight > 0
+    weighted = quick(**params).fit(X, **metadata, sample_weight=weight)
+    alone = quick(**params).fit(X[kept], **{name: value[kept] for name, value in metadata.items()})
+    assert np.array_equal(weighted.transform(X), alone.transform(X))
+
+
+def test_the_part_of_a_matrix_between_rows_of_some_weight():
+    weight = np.where(np.arange(150) % 4 == 1, 0.0, 1.0)
+    kept = weight > 0
+    weighted = quick(target=same(Y)).fit(X, sample_weight=weight).transform(X)
+    assert np.array_equal(weighted, quick(target=same(Y)[kept][:, kept]).fit(X[kept]).transform(X))
+
+
+@pytest.mark.parametrize("kind", ["domains", "groups"])
+def test_domains_and_groups_are_routed(kind):
+    params, metadata = BESIDE[kind]
+    (name,) = metadata
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = make_pipeline(quick(**params).set_fit_request(**{name: True}), LogisticRegression(max_iter=1000))
+        routed = model.fit(X, Y, **metadata)[:-1].transform(X)
+        assert np.array_equal(routed, quick(**params).fit(X, **metadata).transform(X))
+        scores = cross_val_score(model, X, Y, params=metadata, cv=3)
+    assert np.isfinite(scores).all()

@@ -17,6 +17,7 @@ from ._net import ContrastiveNet, MomentumNet
 from ._runtime import seeded_global_generator
 from .encoders import MLP, EncoderWithHead
 from .losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, make_loss
+from .ot import Marginals
 from .views import ColumnCorruption, MultiView
 
 __all__ = ["LOSS_OPTIONS", "effective_target", "last_module", "make_criterion", "make_module", "make_net"]
@@ -78,6 +79,12 @@ def make_criterion(params: Any, last_epsilon: float | None = None) -> AlignmentL
         )
     except ValueError as error:
         raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {error}") from error
+    own_marginals = Marginals.parse(default_options(params.loss).get("marginals", criterion.marginals))
+    if params.n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
+        raise InvalidParameterError(
+            f"n_iter={params.n_iter!r} has no effect: loss={params.loss!r} leaves a marginal free, which half a step "
+            "solves exactly. Leave n_iter out."
+        )
     if params.ema_decay is not None and criterion.repels:
         raise InvalidParameterError(
             f"ema_decay={params.ema_decay!r} has no effect: loss={params.loss!r} trains without a target network, "

@@ -80,6 +80,9 @@ def test_the_options_of_a_loss_in_a_grid(iris):
         ({"loss": "rince", "kl": "rows"}, r"does not use kl='rows'; it is an option of 'gca_uot'"),
         ({"loss": "byol", "marginals": "row"}, r"loss='byol' does not use marginals='row'"),
         ({"loss": "ince", "n_iter": 20}, r"n_iter=20 has no effect: loss='ince' leaves a marginal free"),
+        ({"loss": "ince", "n_iter": 20, "marginals": (0.0, 1.0)}, r"n_iter=20 has no effect"),
+        ({"loss": "byol", "n_iter": 20}, r"n_iter=20 has no effect: loss='byol'"),
+        ({"loss": "supcon", "n_iter": 20}, r"n_iter=20 has no effect: loss='supcon'"),
         ({"loss": "gca_uot", "q": 0.5}, r"q=0.5 has no effect with rince_weight=0"),
         ({"loss": "rince", "q": 1.5}, r"q=1.5 must lie in \(0, 1\]"),
         ({"loss": "gca_uot", "kl": "row"}, r"kl='row' is not known; valid are 'mass' and 'rows'"),
@@ -115,6 +118,11 @@ def test_none_is_the_default_of_the_loss(iris):
     }.items():
         plain, written = quick(loss=loss).fit(X), quick(loss=loss, target="pairs", **options).fit(X)
         assert np.array_equal(plain.transform(X), written.transform(X)), loss
+
+
+@pytest.mark.parametrize(("loss", "marginals"), [("gca_ince", "row"), ("gca_uot", (1.0, 0.0)), ("ince", "balanced")])
+def test_n_iter_in_a_grid_over_marginals(iris, loss, marginals):
+    assert quick(loss=loss, n_iter=5, marginals=marginals).fit(iris[0]).net_.criterion_.n_iter == 5
 
 
 @pytest.mark.parametrize("cost", ["sqeuclidean", "student_t"])

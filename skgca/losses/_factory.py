@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from ..ot import Marginals
 from ..ot._marginals import MarginalsLike
 from ._alignment import AlignmentLoss
 from ._epsilon import LearnableEpsilon
@@ -39,7 +38,8 @@ def make_loss(
     layout : {"joint", "cross"}, default="joint"
         One plan over both views, or from one view to the other.
     n_iter : int, default=None
-        Sinkhorn iterations. None takes what the loss says, mostly 10.
+        Sinkhorn iterations. None takes what the loss says, mostly 10. Where a marginal is free, half a step is exact,
+        and any number is as good.
     **options
         Options of the named loss, such as ``q``; of its target plan, such as ``target`` and ``sigma``; and further
         parameters of :class:`AlignmentLoss`. None stands for the default of each.
@@ -77,7 +77,7 @@ def make_loss(
         if option not in defaults:
             _refuse(name, option, value, target)
     settings = {**defaults, **given}
-    _check_effect(name, given, settings)
+    _check_effect(given, settings)
     given["target"] = make_target(target, **of_target)
     return PRESETS[name](epsilon=epsilon, **given)
 
@@ -122,15 +122,8 @@ def _refuse(name: str, option: str, value: Any, target: Any) -> None:
 _TARGET_OPTIONS = {option: target for target in ("continuous", "domains") for option in sorted(target_options(target))}
 
 
-def _check_effect(name: str, given: dict[str, Any], settings: dict[str, Any]) -> None:
+def _check_effect(given: dict[str, Any], settings: dict[str, Any]) -> None:
     """Raise ValueError if something was set that changes nothing."""
-    own = default_options(name).get("marginals", 0.0)
-    if "n_iter" in given and all(Marginals.parse(m).one_sided for m in (own, settings.get("marginals", own))):
-        remedy = ", or hold both with marginals='balanced'" if "marginals" in settings else ""
-        raise ValueError(
-            f"n_iter={given['n_iter']!r} has no effect: loss={name!r} leaves a marginal free, which half a step solves "
-            f"exactly. Leave n_iter out{remedy}."
-        )
     for option, weight in _WEIGHT_OF.items():
         if option in given and settings.get(weight, 1.0) == 0.0:
             raise ValueError(

@@ -20,10 +20,10 @@ from .losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, m
 from .ot import Marginals
 from .views import ColumnCorruption, MultiView
 
-__all__ = ["LOSS_OPTIONS", "effective_target", "last_module", "make_criterion", "make_module", "make_net"]
+__all__ = ["effective_target", "last_module", "make_criterion", "make_module", "make_net"]
 
 # Parameters of the estimator that a loss may or may not have, under the same name; None takes the loss's default.
-LOSS_OPTIONS = (
+_LOSS_OPTIONS = (
     "marginals",
     "n_iter",
     "q",
@@ -75,10 +75,16 @@ def make_criterion(params: Any, last_epsilon: float | None = None) -> AlignmentL
             tol=params.sinkhorn_tol,
             gradient=params.sinkhorn_gradient,
             memory_limit=params.memory_limit,
-            **{option: getattr(params, option) for option in LOSS_OPTIONS},
+            **{option: getattr(params, option) for option in _LOSS_OPTIONS},
         )
     except ValueError as error:
         raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {error}") from error
+    _check_effect(params, criterion)
+    return criterion
+
+
+def _check_effect(params: Any, criterion: AlignmentLoss) -> None:
+    """Raise InvalidParameterError if something was set that changes nothing; make_loss sees to its own options."""
     own_marginals = Marginals.parse(default_options(params.loss).get("marginals", criterion.marginals))
     if params.n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
         raise InvalidParameterError(
@@ -90,7 +96,6 @@ def make_criterion(params: Any, last_epsilon: float | None = None) -> AlignmentL
             f"ema_decay={params.ema_decay!r} has no effect: loss={params.loss!r} trains without a target network, "
             "which 'byol' has. Leave it out."
         )
-    return criterion
 
 
 def make_module(params: Any, n_features: int, *, with_predictor: bool, seed: int) -> EncoderWithHead:

@@ -7,13 +7,15 @@ splits among threads rounds otherwise on one thread than on two, while joblib gi
 main process has; so the number of threads is part of the estimator's parameters, not of its surroundings.
 """
 
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
-__all__ = ["fixed_threads", "resolve_device", "seeded_global_generator"]
+__all__ = ["fixed_threads", "resolve_device", "seeded_by", "seeded_global_generator"]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -42,15 +44,37 @@ _global_generator = threading.RLock()
 
 
 @contextmanager
-def seeded_global_generator(seed: int) -> Iterator[None]:
-    """Seed torch's global CPU generator for the block, one thread at a time, and put its state back after."""
+def seeded_global_generator(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed the global generators for the block, one thread at a time, and put their states back after.
+
+    These are torch's on the CPU and on ``device``, if that is CUDA, numpy's, and Python's.
+    """
+    generators = [torch.default_generator]
+    if device is not None and device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        generators.append(torch.cuda.default_generators[index])
     with _global_generator:
-        state = torch.get_rng_state()
-        torch.default_generator.manual_seed(seed)
+        states = [generator.get_state() for generator in generators]
+        numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+        for generator in generators:
+            generator.manual_seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
         try:
             yield
         finally:
-            torch.set_rng_state(state)
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)
+
+
+@contextmanager
+def seeded_by(generator: torch.Generator) -> Iterator[None]:
+    """Seed the global generators for the block from the next number of a generator, and that of its device too."""
+    seed = torch.randint(2**31 - 1, (), generator=generator, device=generator.device)
+    with seeded_global_generator(int(seed), generator.device):
+        yield
 
 
 _threads = threading.Lock()

@@ -41,6 +41,8 @@ ROOMS = [
     "losses",
     "views._multi",
     "views._tabular",
+    "views._callables",
+    "views._images",
     "views",
     "encoders",
     "_inputs",

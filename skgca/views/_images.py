@@ -1,0 +1,134 @@
+"""Views of images, by kornia."""
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from .._runtime import seeded_by
+
+__all__ = ["IMAGE_PRESETS", "ImageAugmentation"]
+
+# Each preset makes its transforms for images of a shape (c, h, w); K is kornia.augmentation. All draw for each image.
+
+
+def _standard(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
+    return [_crop(K, h, w, smallest=0.2), K.RandomHorizontalFlip(), *_colours(K, c), _blur(K, h, w)]
+
+
+def _digits(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
+    # One warp does it all: above 1 the scale crops, and so does the translation.
+    warp = K.RandomAffine(20.0, translate=(0.1, 0.1), scale=(0.75, 1.25), shear=(-15.0, 15.0, -15.0, 15.0), p=1.0)
+    return [warp, K.RandomErasing(scale=(0.02, 0.2), ratio=(0.5, 2.0), p=0.5)]
+
+
+def _strong(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
+    return [
+        _crop(K, h, w, smallest=0.08),
+        K.RandomHorizontalFlip(),
+        *_colours(K, c),
+        K.RandomBrightness((0.4, 1.6), p=0.8),  # kornia adds the factor - 1
+        K.RandomErasing(scale=(0.1, 0.5), ratio=(0.3, 3.3), p=0.8),
+    ]
+
+
+def _crop(K: ModuleType, h: int, w: int, *, smallest: float) -> nn.Module:
+    return K.RandomResizedCrop((h, w), scale=(smallest, 1.0), cropping_mode="resample")
+
+
+def _colours(K: ModuleType, c: int) -> list[nn.Module]:
+    """Jitter of colours where there are three channels, else of what any number of channels has."""
+    if c == 3:
+        return [K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), K.RandomGrayscale(p=0.2)]
+    return [K.RandomBrightness((0.8, 1.2), p=0.8), K.RandomContrast((0.6, 1.4), p=0.8)]
+
+
+def _blur(K: ModuleType, h: int, w: int) -> nn.Module:
+    # A kernel of about a tenth of the image as in SimCLR, odd, and 3 at least, below which it would do nothing.
+    kernel = tuple(max(3, round(size / 10) // 2 * 2 + 1) for size in (h, w))
+    return K.RandomGaussianBlur(kernel, (0.1, 2.0), p=0.5)
+
+
+IMAGE_PRESETS = {"standard": _standard, "digits": _digits, "strong": _strong}
+
+
+class ImageAugmentation:
+    """Random crops, warps, colours and erasures of images, each image by its own random numbers.
+
+    Needs kornia: ``pip install "skgca[image]"``.
+
+    Parameters
+    ----------
+    preset : {"standard", "digits", "strong"}, default="standard"
+        What is done to an image.
+
+        - "standard" is for photographs, after SimCLR [1]_: crop to 20 % of the area or more and resize back, flip left
+          to right, change colours (of one channel: brightness and contrast), drop them, blur.
+        - "digits" is for what means something else when flipped, such as digits and letters: rotate, scale, shear and
+          shift in one warp, and erase a rectangle.
+        - "strong" is for trials of robustness, after the extreme views of GCA [2]_: crop to 8 % or more, flip, change
+          colours, brighten or darken much, erase up to half.
+
+    Raises
+    ------
+    ImportError
+        If kornia is not installed.
+    ValueError
+        If there is no such preset.
+
+    References
+    ----------
+    .. [1] T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A simple framework for contrastive learning of visual
+       representations", ICML 2020.
+    .. [2] Z. Chen, C.-H. Lin, R. Liu, J. Xiao, E. L. Dyer, "Your contrastive learning problem is secretly a
+       distribution alignment problem", NeurIPS 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.views import ImageAugmentation
+    >>> images = torch.rand(2, 1, 28, 28)
+    >>> ImageAugmentation("digits")(images, torch.Generator().manual_seed(0)).shape
+    torch.Size([2, 1, 28, 28])
+    """
+
+    def __init__(self, preset: str = "standard") -> None:
+        if preset not in IMAGE_PRESETS:
+            raise ValueError(f"preset={preset!r} is not one of {sorted(IMAGE_PRESETS)}.")
+        _kornia()  # fail now rather than in the first batch
+        self.preset = preset
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        """Return changed copies of the images of a batch.
+
+        Parameters
+        ----------
+        batch : Tensor of shape (n, c, h, w)
+            Images with values in [0, 1], h and w at least 2.
+        generator : torch.Generator
+            Source of all random numbers, on the device of the batch.
+
+        Returns
+        -------
+        Tensor of shape (n, c, h, w)
+            Images with values in [0, 1].
+        """
+        # Made anew each time, in half a millisecond: kornia's modules keep their last random numbers.
+        transforms = IMAGE_PRESETS[self.preset](_kornia(), *batch.shape[1:])
+        with torch.no_grad(), seeded_by(generator):
+            for transform in transforms:
+                batch = transform(batch)
+        return batch.clamp(0.0, 1.0)
+
+    def __repr__(self) -> str:
+        return f"ImageAugmentation({self.preset!r})"
+
+
+def _kornia() -> Any:
+    """Import kornia.augmentation."""
+    try:
+        import kornia.augmentation
+    except ImportError as error:
+        raise ImportError('ImageAugmentation needs kornia; install it by: pip install "skgca[image]"') from error
+    return kornia.augmentation

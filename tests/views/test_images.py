@@ -1,0 +1,129 @@
+import builtins
+import copy
+import pickle
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from skgca.views import IMAGE_PRESETS, ImageAugmentation
+
+presets = pytest.mark.parametrize("preset", sorted(IMAGE_PRESETS))
+
+
+def generator(seed=0, device="cpu"):
+    return torch.Generator(device).manual_seed(seed)
+
+
+def images(n=6, c=1, h=28, w=28):
+    return torch.rand(n, c, h, w, generator=generator(99))
+
+
+def global_draws():
+    """What the global generators would give next."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    return torch.get_rng_state().tolist(), numpy_state[1].tolist(), numpy_state[2], python_state
+
+
+@presets
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8), (1, 28, 28), (3, 32, 32), (2, 9, 13), (4, 64, 31), (3, 2, 2)])
+def test_a_view_has_the_shape_and_range_of_its_images(preset, shape):
+    batch = images(5, *shape)
+    before = batch.clone()
+    view = ImageAugmentation(preset)(batch, generator())
+    assert view.shape == batch.shape
+    assert view.dtype == batch.dtype
+    assert 0 <= view.min() < view.max() <= 1
+    assert torch.equal(batch, before)  # the images themselves stay as they are
+    assert not torch.equal(view, batch)
+
+
+@presets
+def test_each_image_gets_random_numbers_of_its_own(preset):
+    batch = images(1, c=3).expand(40, -1, -1, -1)
+    view = ImageAugmentation(preset)(batch, generator())
+    assert len(torch.unique(view.flatten(1), dim=0)) == 40
+
+
+@presets
+def test_a_view_depends_on_its_generator_alone(preset):
+    batch, view = images(c=3), ImageAugmentation(preset)
+    torch.manual_seed(1)
+    first = view(batch, generator(1))
+    torch.manual_seed(2)
+    before = global_draws()
+    assert torch.equal(first, view(batch, generator(1)))
+    assert global_draws() == before
+    assert not torch.equal(first, view(batch, generator(2)))
+
+
+def test_the_generator_moves_on():
+    source, view = generator(), ImageAugmentation("digits")
+    assert not torch.equal(view(images(), source), view(images(), source))
+
+
+def mirrored_share(preset):
+    """Share of images, dark but for a bright left half, that come out brighter on the right."""
+    batch = torch.zeros(400, 1, 16, 16)
+    batch[..., :8] = 1.0
+    view = ImageAugmentation(preset)(batch, generator())
+    left, right = view[..., :8].sum((1, 2, 3)), view[..., 8:].sum((1, 2, 3))
+    return (right > left).float().mean()
+
+
+def test_digits_are_not_flipped_and_photographs_are():
+    assert mirrored_share("digits") < 0.02  # a large erasure on the left can look like it
+    assert mirrored_share("standard") > 0.3
+    assert mirrored_share("strong") > 0.2
+
+
+def test_colours_change_where_there_are_colours():
+    grey = images(200, 1, 8, 8).expand(-1, 3, -1, -1)
+    red = grey * torch.tensor([1.0, 0.0, 0.0])[:, None, None]
+    view = ImageAugmentation("standard")
+    hues = view(red, generator()).mean((2, 3))
+    assert (hues[:, 1:].amax(1) > 0.02).float().mean() > 0.4  # jitter of the hue and loss of colour add the others
+    assert torch.allclose(*view(grey, generator()).mean((2, 3))[:, :2].T, atol=1e-3)  # grey has no hue to change
+
+
+def test_strong_erases_more_than_the_others():
+    white = torch.ones(200, 1, 32, 32)
+    dark = {preset: (ImageAugmentation(preset)(white, generator()) == 0).float().mean() for preset in IMAGE_PRESETS}
+    assert dark["standard"] == 0 < dark["digits"] < dark["strong"]  # a warp leaves dark corners too
+
+
+@presets
+def test_copies_and_pickles_make_the_same_view(preset):
+    batch, view = images(), ImageAugmentation(preset)
+    made = view(batch, generator())
+    for other in (copy.deepcopy(view), pickle.loads(pickle.dumps(view)), eval(repr(view))):
+        assert torch.equal(other(batch, generator()), made)
+
+
+def test_an_unknown_preset_lists_those_that_are_known():
+    with pytest.raises(ValueError, match=r"preset='photo' is not one of \['digits', 'standard', 'strong'\]"):
+        ImageAugmentation("photo")
+
+
+def test_without_kornia_the_error_says_what_to_install(monkeypatch):
+    real_import = builtins.__import__
+
+    def without_kornia(name, *args, **kwargs):
+        if name.startswith("kornia"):
+            raise ImportError(name)
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_kornia)
+    with pytest.raises(ImportError, match=r'pip install "skgca\[image\]"'):
+        ImageAugmentation()
+
+
+@pytest.mark.cuda
+@presets
+def test_a_view_is_made_on_the_device_of_its_images(preset):
+    before = torch.cuda.get_rng_state()
+    first, second = (ImageAugmentation(preset)(images().cuda(), generator(1, "cuda")) for _ in range(2))
+    assert first.is_cuda
+    assert torch.equal(first, second)
+    assert torch.equal(before, torch.cuda.get_rng_state())

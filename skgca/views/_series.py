@@ -1,0 +1,118 @@
+"""Views of time series (n, channels, length): displaced and stretched in time."""
+
+import torch
+from torch import Generator, Tensor
+
+__all__ = ["TimeCrop", "TimeJitter"]
+
+
+class TimeJitter:
+    """Shift each series in time by a random amount, all its channels together.
+
+    The shift is drawn uniformly and is not a whole number of samples: values between samples are interpolated linearly.
+    What the shift leaves free takes the value at that edge. A missing value (NaN) makes those missing that lie between
+    it and its neighbours.
+
+    Noise on the values, which some call jitter too, is :class:`GaussianNoise`.
+
+    Parameters
+    ----------
+    max_shift : float, default=0.1
+        Largest shift to either side, as a share of the length, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``max_shift`` is outside of [0, 1].
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.views import TimeJitter
+    >>> batch = torch.arange(5.0).expand(2, 1, 5)
+    >>> TimeJitter(0.2)(batch, torch.Generator().manual_seed(0))
+    tensor([[[0.0075, 1.0075, 2.0075, 3.0075, 4.0000]],
+    <BLANKLINE>
+            [[0.0000, 0.4636, 1.4636, 2.4636, 3.4636]]])
+    """
+
+    def __init__(self, max_shift: float = 0.1) -> None:
+        if not 0 <= max_shift <= 1:
+            raise ValueError(f"max_shift={max_shift!r} must lie in [0, 1], such as 0.1.")
+        self.max_shift = max_shift
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        """Return a shifted copy of a batch of shape (n, channels, length)."""
+        _check_series(self, batch)
+        n, _, length = batch.shape
+        draw = torch.rand(n, 1, generator=generator, device=batch.device)
+        shift = (2 * draw - 1) * (self.max_shift * length)
+        return _at_times(batch, torch.arange(length, device=batch.device) - shift)
+
+    def __repr__(self) -> str:
+        return f"TimeJitter(max_shift={self.max_shift})"
+
+
+class TimeCrop:
+    """Cut a random window out of each series and stretch it back to the full length, all channels together.
+
+    The share of the window is drawn uniformly from [``low``, 1] and its start uniformly from what that leaves; values
+    between samples are interpolated linearly. A missing value (NaN) makes those missing that lie between it and its
+    neighbours.
+
+    Parameters
+    ----------
+    low : float, default=0.6
+        Least share of the length, in (0, 1].
+
+    Raises
+    ------
+    ValueError
+        If ``low`` is outside of (0, 1].
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.views import TimeCrop
+    >>> TimeCrop(0.5)(torch.arange(5.0).expand(2, 1, 5), torch.Generator().manual_seed(0))
+    tensor([[[0.0891, 0.8373, 1.5854, 2.3335, 3.0817]],
+    <BLANKLINE>
+            [[0.0612, 0.9453, 1.8294, 2.7135, 3.5976]]])
+    """
+
+    def __init__(self, low: float = 0.6) -> None:
+        if not 0 < low <= 1:
+            raise ValueError(f"low={low!r} must lie in (0, 1], such as 0.6.")
+        self.low = low
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        """Return a stretched copy of a batch of shape (n, channels, length)."""
+        _check_series(self, batch)
+        n, _, length = batch.shape
+        draw_share, draw_start = torch.rand(2, n, 1, generator=generator, device=batch.device)
+        share = self.low + (1 - self.low) * draw_share
+        start = draw_start * (1 - share) * (length - 1)
+        return _at_times(batch, start + share * torch.arange(length, device=batch.device))
+
+    def __repr__(self) -> str:
+        return f"TimeCrop(low={self.low})"
+
+
+def _check_series(view: object, batch: Tensor) -> None:
+    if batch.ndim != 3 or not batch.is_floating_point():
+        raise ValueError(
+            f"{type(view).__name__} takes floating-point batches (n, channels, length), not {batch.dtype} of shape "
+            f"{tuple(batch.shape)}; a single channel is batch[:, None].float()."
+        )
+
+
+def _at_times(batch: Tensor, times: Tensor) -> Tensor:
+    """Values of series (n, channels, length) at times (n, k) in samples, the edges repeated: (n, channels, k)."""
+    times = times.clamp(0, batch.shape[2] - 1)
+    before = times.floor()
+    fraction = (times - before).to(batch.dtype)[:, None]  # (n, 1, k)
+    before = before.long()[:, None].expand(-1, batch.shape[1], -1)  # (n, channels, k)
+    left = batch.gather(2, before)
+    right = batch.gather(2, (before + 1).clamp(max=batch.shape[2] - 1))
+    # At a sample it is that sample, whatever comes next: 0 times a missing value would be missing.
+    return torch.where(fraction == 0, left, left + fraction * (right - left))

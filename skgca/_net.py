@@ -1,6 +1,7 @@
 """The skorch nets: views before the module, and the loss of their projections after it."""
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from ._inputs import shuffled_batches
+from ._runtime import seeded_by
 from .exceptions import TrainingDivergedError
 from .losses import multiview_loss
 
@@ -30,15 +32,29 @@ class ContrastiveNet(NeuralNet):
     view_pairs : {"all", "worst"}
         As in :func:`skgca.losses.multiview_loss`.
     seed : int
-        Seed of the order of batches and of the views.
+        Seed of the order of batches, of the views, and of what the module draws.
+    draws : bool, default=False
+        Whether the module draws random numbers in training, as dropout does: from torch's global generators, which are
+        lent to it and put back.
     **kwargs
         As in :class:`skorch.NeuralNet`.
     """
 
-    def __init__(self, module: Any, criterion: Any, *, views: Any, view_pairs: str, seed: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        module: Any,
+        criterion: Any,
+        *,
+        views: Any,
+        view_pairs: str,
+        seed: int,
+        draws: bool = False,
+        **kwargs: Any,
+    ) -> None:
         self.views = views
         self.view_pairs = view_pairs
         self.seed = seed
+        self.draws = draws
         super().__init__(module, criterion, **kwargs)
 
     def get_iterator(self, dataset: Any, training: bool = False) -> DataLoader:
@@ -56,12 +72,13 @@ class ContrastiveNet(NeuralNet):
         super().on_train_end(net, X=X, y=y, **kwargs)
         del self._view_generator
 
-    def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
-        """Project the views of a batch: (n, ...) -> (v, n, d)."""
-        x = x.to(self.device)
-        views = self.views(x, self._view_generator)
-        projections = self.project(torch.cat(views))  # (..., v n, d): one pass through the module
-        return projections.unflatten(-2, (len(views), len(x)))
+    def infer(self, x: tuple[Tensor, ...], **fit_params: Any) -> Tensor:
+        """Project the views of a batch, which is (n, ...) once, or once for each measured view: -> (v, n, d)."""
+        measured = [part.to(self.device) for part in x]
+        views = self.views(measured[0] if len(measured) == 1 else measured, self._view_generator)
+        with seeded_by(self._view_generator) if self.draws else nullcontext():
+            projections = self.project(torch.cat(views))  # (..., v n, d): one pass through the module
+        return projections.unflatten(-2, (len(views), len(measured[0])))
 
     def project(self, views: Tensor) -> Tensor:
         """Project views, (v n, ...) -> (v n, d)."""

@@ -1,6 +1,6 @@
 """Two or more views of one batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Generator, Tensor
 
@@ -36,16 +36,32 @@ class MultiView:
             raise ValueError(f"{len(views)} view has nothing to be compared with; give 2 or more.")
         self.views = views
 
-    def __call__(self, batch: Tensor, generator: Generator) -> tuple[Tensor, ...]:
-        """Return the views of a batch of shape (n, ...), each of n rows.
+    def __call__(self, batch: Tensor | Sequence[Tensor], generator: Generator) -> tuple[Tensor, ...]:
+        """Return the views of a batch.
+
+        Parameters
+        ----------
+        batch : Tensor of shape (n, ...), or as many of them as there are views
+            What all views are made of; or what each is made of, where the same rows were measured more than once.
+        generator : torch.Generator
+            Source of the random numbers, on the device of the batch.
 
         Raises
         ------
         ValueError
-            If a view changes the number of rows.
+            If a view changes the number of rows, or their shape.
         """
-        made = tuple(view(batch, generator) for view in self.views)
-        for view, made_by in zip(made, self.views, strict=True):
-            if len(view) != len(batch):
-                raise ValueError(f"The view {made_by!r} made {len(view)} rows of {len(batch)}; it must keep each row.")
-        return made
+        batches = [batch] * len(self.views) if isinstance(batch, Tensor) else batch
+        return tuple(_checked(view, part, generator) for view, part in zip(self.views, batches, strict=True))
+
+
+def _checked(view: View, batch: Tensor, generator: Generator) -> Tensor:
+    made = view(batch, generator)
+    if len(made) != len(batch):
+        raise ValueError(f"The view {view!r} made {len(made)} rows of {len(batch)}; it must keep each row.")
+    if made.shape != batch.shape:
+        raise ValueError(
+            f"The view {view!r} made rows of shape {tuple(made.shape[1:])} from {tuple(batch.shape[1:])}; it must keep "
+            "their shape, such as by resizing at its end."
+        )
+    return made.to(batch.dtype)

@@ -1,0 +1,228 @@
+"""The module that ``fit`` trains: stem, body and heads, from the parameters of the estimator and what its data are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ._compat import InvalidParameterError
+from ._inputs import Reader
+from ._runtime import seeded_global_generator
+from .encoders import (
+    MLP,
+    ChannelStem,
+    Conv1dEncoder,
+    ConvEncoder,
+    Encoder,
+    EncoderWithHead,
+    ResNet18,
+    ResNetMLP,
+    TableStem,
+)
+
+__all__ = ["ENCODERS", "check_encoder", "last_module", "make_module"]
+
+
+@dataclass(frozen=True)
+class _Named:
+    """An encoder with a name.
+
+    kinds : what it encodes; make : ``(params, reader, n_features, widths) -> Module``; widths : its default
+    ``hidden_layer_sizes``, None where it has none.
+    """
+
+    kinds: tuple[str, ...]
+    make: Callable[[Any, Reader, int, tuple[int, ...]], nn.Module]
+    widths: tuple[int, ...] | None
+
+
+def _perceptron(cls: type[nn.Module]) -> Callable[[Any, Reader, int, tuple[int, ...]], nn.Module]:
+    def make(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
+        options = {"dropout": params.dropout, "normalization": params.normalization}
+        body = cls(n_features, widths, params.n_components, **options)
+        return body if reader.kind == "table" else nn.Sequential(nn.Flatten(), body)
+
+    return make
+
+
+def _convolutional(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
+    channels, *size = reader.image_shape
+    return ConvEncoder(channels, size, params.n_components, widths=widths)
+
+
+def _residual(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
+    return ResNet18(reader.image_shape[0], params.n_components)
+
+
+def _temporal(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
+    return Conv1dEncoder(*reader.shape, params.n_components, widths=widths)
+
+
+ENCODERS = {
+    "mlp": _Named(("table", "images", "series"), _perceptron(MLP), (256, 256)),
+    "resnet_mlp": _Named(("table", "images", "series"), _perceptron(ResNetMLP), (256, 256)),
+    "conv": _Named(("images",), _convolutional, (32, 64, 128)),
+    "resnet18": _Named(("images",), _residual, None),
+    "conv1d": _Named(("series",), _temporal, (32, 64, 128)),
+}
+_AUTO = {"table": "mlp", "images": "conv", "series": "conv1d"}
+
+
+def check_encoder(params: Any, kind: str) -> None:
+    """Raise InvalidParameterError if the encoder is for other data, or a parameter of encoders has no effect."""
+    named = _named(params, kind)
+    if named is not None and kind not in named.kinds:
+        valid = sorted(name for name, other in ENCODERS.items() if kind in other.kinds)
+        raise InvalidParameterError(
+            f"encoder={params.encoder!r} encodes {' or '.join(named.kinds)}, but X holds {_article(kind)}; use 'auto' or "
+            f"one of {valid}. image_shape= makes images of flat rows."
+        )
+    if params.hidden_layer_sizes is not None and (named is None or named.widths is None):
+        raise InvalidParameterError(
+            f"hidden_layer_sizes={params.hidden_layer_sizes!r} has no effect with encoder={params.encoder!r}; leave it "
+            "out."
+        )
+    perceptron = named is not None and named.make.__qualname__.startswith("_perceptron")
+    for name, default in (("dropout", 0.0), ("normalization", "batch")):
+        value = getattr(params, name)
+        if value != default and not perceptron:
+            raise InvalidParameterError(
+                f"{name}={value!r} has no effect with encoder={params.encoder!r} on {kind}; it is for 'mlp' and "
+                "'resnet_mlp'."
+            )
+
+
+def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool, seed: int) -> EncoderWithHead:
+    """Make the encoder and its heads, with random weights.
+
+    Parameters
+    ----------
+    params : GCAEmbedder
+        Holds the parameters as attributes.
+    reader : Reader
+        Fitted.
+    rows : Tensor of shape (n, ...)
+        Some rows, to see what the encoder makes of them.
+    with_predictor : bool
+        Whether the loss needs one.
+    seed : int
+        Of the weights.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the encoder does not give (n, k), or another k than ``n_components``.
+    """
+    with seeded_global_generator(seed):  # torch initialises weights from its global generator
+        stem = make_stem(params, reader)
+        body = _make_body(params, reader, stem)
+        width = _output_width(params, nn.Sequential(stem, body), rows)
+        plain = stem.plain(rows).shape[1] if passes_through(params, reader) else 0
+        sizes = _sizes(params, "projection_sizes")
+        if not sizes:
+            raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
+        module = EncoderWithHead(
+            Encoder(stem, body, width, passthrough=plain > 0),
+            nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1])),
+        )
+        if with_predictor:  # as deep and wide as the projection head
+            module.predictor = MLP(sizes[-1], sizes[:-1], sizes[-1])
+    return module
+
+
+def make_stem(params: Any, reader: Reader) -> nn.Module:
+    """Return what stands before the body of the encoder."""
+    if reader.kind == "table":
+        return TableStem(reader.n_categories, reader.has_missing)
+    return ChannelStem(reader.mean, reader.std, 2 if reader.kind == "images" else 1)
+
+
+def passes_through(params: Any, reader: Reader) -> bool:
+    """Whether the embedding has the inputs beside it."""
+    return reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
+
+
+def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool) -> EncoderWithHead:
+    """Copy the module of the last fit, so that one which fails leaves it as it was.
+
+    Raises
+    ------
+    ValueError
+        If the parameters now ask for another architecture.
+    """
+    module = copy.deepcopy(params.net_.module_)
+    fresh = make_module(params, reader, rows, with_predictor=with_predictor, seed=0)
+    if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
+        raise ValueError(
+            "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "
+            "the last fit had, nor change between a loss with a predictor and one without; set them back, or fit with "
+            "warm_start=False."
+        )
+    return module
+
+
+def _named(params: Any, kind: str) -> _Named | None:
+    """Return the named encoder that the parameters ask for; None for a module of the user's own."""
+    if not isinstance(params.encoder, str):
+        return None
+    return ENCODERS[_AUTO[kind] if params.encoder == "auto" else params.encoder]
+
+
+def _make_body(params: Any, reader: Reader, stem: nn.Module) -> nn.Module:
+    named = _named(params, reader.kind)
+    n_features = stem.n_features if reader.kind == "table" else int(np.prod(_row_shape(reader)))
+    if named is not None:
+        widths = named.widths
+        if params.hidden_layer_sizes is not None:
+            widths = _sizes(params, "hidden_layer_sizes")
+        return named.make(params, reader, n_features, widths)
+    if isinstance(params.encoder, nn.Module):
+        return copy.deepcopy(params.encoder)  # a fit leaves the parameter as it is
+    body = params.encoder(n_features if reader.kind == "table" else _row_shape(reader)[0], params.n_components)
+    if not isinstance(body, nn.Module):
+        raise InvalidParameterError(f"encoder={params.encoder!r} made a {type(body).__name__}, but a Module is needed.")
+    return body
+
+
+def _output_width(params: Any, encoder: nn.Module, rows: Tensor) -> int:
+    """Look at what the encoder makes of two rows, in evaluation mode so that nothing in it changes."""
+    encoder.eval()
+    with torch.no_grad():
+        output = encoder(rows)
+    encoder.train()
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    name = type(encoder[-1]).__name__
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(rows):
+        raise InvalidParameterError(
+            f"The encoder {name} makes {shape} of a batch of shape {tuple(rows.shape)}; it must make "
+            f"({len(rows)}, k), one vector a row, such as by a last nn.Flatten()."
+        )
+    if not isinstance(params.encoder, nn.Module) and output.shape[1] != params.n_components:
+        raise InvalidParameterError(
+            f"The encoder {name} makes {output.shape[1]} outputs, but n_components={params.n_components} is what it was "
+            f"asked for; set n_components={output.shape[1]}, or read its second argument."
+        )
+    return output.shape[1]
+
+
+def _row_shape(reader: Reader) -> tuple[int, ...]:
+    return reader.image_shape if reader.kind == "images" else reader.shape
+
+
+def _sizes(params: Any, name: str) -> tuple[int, ...]:
+    sizes = tuple(np.ravel(getattr(params, name)).tolist())
+    if not all(isinstance(width, int) and width >= 1 for width in sizes):
+        raise InvalidParameterError(
+            f"{name}={getattr(params, name)!r} must hold whole numbers of at least 1, such as (256, 256)."
+        )
+    return sizes
+
+
+def _article(kind: str) -> str:
+    return "a table" if kind == "table" else kind

@@ -105,7 +105,7 @@ class ImageAugmentation:
         Parameters
         ----------
         batch : Tensor of shape (n, c, h, w)
-            Images with values in [0, 1], h and w at least 2.
+            Images with values in [0, 1], h and w at least 4.
         generator : torch.Generator
             Source of all random numbers, on the device of the batch.
 

@@ -1,11 +1,11 @@
-"""Encoders and projection heads: torch modules from a batch of inputs to a batch of vectors."""
+"""Multilayer perceptrons, as encoders of tables and as heads."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import Tensor, nn
+from torch import nn
 
-__all__ = ["MLP", "EncoderWithHead"]
+__all__ = ["MLP"]
 
 
 class MLP(nn.Sequential):
@@ -29,27 +29,3 @@ class MLP(nn.Sequential):
         for fan_in, fan_out in pairwise((n_inputs, *hidden_layer_sizes)):
             layers += [nn.Linear(fan_in, fan_out), nn.BatchNorm1d(fan_out), nn.ReLU()]
         super().__init__(*layers, nn.Linear((n_inputs, *hidden_layer_sizes)[-1], n_outputs))
-
-
-class EncoderWithHead(nn.Module):
-    """An encoder, and the heads that only training uses.
-
-    Parameters
-    ----------
-    encoder : Module
-        Batch of inputs -> (n, n_components); what ``transform`` keeps.
-    head : Module
-        (n, n_components) -> (n, d); the loss compares its outputs.
-    predictor : Module, default=None
-        (n, d) -> (n, d): from a projection to that of another view, for losses that need a target network.
-    """
-
-    def __init__(self, encoder: nn.Module, head: nn.Module, predictor: nn.Module | None = None) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.head = head
-        self.predictor = predictor
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Project a batch."""
-        return self.head(self.encoder(batch))

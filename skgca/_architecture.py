@@ -21,12 +21,14 @@ from .encoders import (
     ConvEncoder,
     Encoder,
     EncoderWithHead,
+    PeriodicEmbedding,
+    PiecewiseLinearEncoding,
     ResNet18,
     ResNetMLP,
     TableStem,
 )
 
-__all__ = ["ENCODERS", "check_encoder", "last_module", "make_module"]
+__all__ = ["ENCODERS", "NUMERIC_EMBEDDINGS", "check_encoder", "last_module", "make_module", "series_wanted"]
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,13 @@ class _Named:
     """An encoder with a name.
 
     kinds : what it encodes; make : ``(params, reader, n_features, widths) -> Module``; widths : its default
-    ``hidden_layer_sizes``, None where it has none.
+    ``hidden_layer_sizes``, None where it has none; layered : whether ``dropout`` and ``normalization`` are for it.
     """
 
     kinds: tuple[str, ...]
     make: Callable[[Any, Reader, int, tuple[int, ...]], nn.Module]
     widths: tuple[int, ...] | None
+    layered: bool = False
 
 
 def _perceptron(cls: type[nn.Module]) -> Callable[[Any, Reader, int, tuple[int, ...]], nn.Module]:
@@ -65,12 +68,17 @@ def _temporal(params: Any, reader: Reader, n_features: int, widths: tuple[int, .
 
 
 ENCODERS = {
-    "mlp": _Named(("table", "images", "series"), _perceptron(MLP), (256, 256)),
-    "resnet_mlp": _Named(("table", "images", "series"), _perceptron(ResNetMLP), (256, 256)),
+    "mlp": _Named(("table", "images", "series"), _perceptron(MLP), (256, 256), layered=True),
+    "resnet_mlp": _Named(("table", "images", "series"), _perceptron(ResNetMLP), (256, 256), layered=True),
     "conv": _Named(("images",), _convolutional, (32, 64, 128)),
     "resnet18": _Named(("images",), _residual, None),
     "conv1d": _Named(("series",), _temporal, (32, 64, 128)),
 }
+NUMERIC_EMBEDDINGS = {
+    "periodic": lambda numbers: PeriodicEmbedding(numbers.shape[1]),
+    "piecewise_linear": lambda numbers: PiecewiseLinearEncoding.from_quantiles(numbers, _N_BINS),
+}
+_N_BINS = 16
 _AUTO = {"table": "mlp", "images": "conv", "series": "conv1d"}
 
 
@@ -80,22 +88,27 @@ def check_encoder(params: Any, kind: str) -> None:
     if named is not None and kind not in named.kinds:
         valid = sorted(name for name, other in ENCODERS.items() if kind in other.kinds)
         raise InvalidParameterError(
-            f"encoder={params.encoder!r} encodes {' or '.join(named.kinds)}, but X holds {_article(kind)}; use 'auto' or "
-            f"one of {valid}. image_shape= makes images of flat rows."
+            f"encoder={params.encoder!r} encodes {' or '.join(named.kinds)}, but X holds {_article(kind)}; use 'auto' "
+            f"or one of {valid}. image_shape= makes images of flat rows."
         )
     if params.hidden_layer_sizes is not None and (named is None or named.widths is None):
         raise InvalidParameterError(
             f"hidden_layer_sizes={params.hidden_layer_sizes!r} has no effect with encoder={params.encoder!r}; leave it "
             "out."
         )
-    perceptron = named is not None and named.make.__qualname__.startswith("_perceptron")
     for name, default in (("dropout", 0.0), ("normalization", "batch")):
         value = getattr(params, name)
-        if value != default and not perceptron:
+        if value != default and (named is None or not named.layered):
             raise InvalidParameterError(
                 f"{name}={value!r} has no effect with encoder={params.encoder!r} on {kind}; it is for 'mlp' and "
                 "'resnet_mlp'."
             )
+
+
+def series_wanted(encoder: Any) -> bool | None:
+    """Whether three-dimensional input is series, as far as the name of the encoder tells."""
+    kinds = ENCODERS[encoder].kinds if isinstance(encoder, str) and encoder in ENCODERS else ()
+    return kinds == ("series",) if len(kinds) == 1 else None
 
 
 def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool, seed: int) -> EncoderWithHead:
@@ -108,7 +121,7 @@ def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
     reader : Reader
         Fitted.
     rows : Tensor of shape (n, ...)
-        Some rows, to see what the encoder makes of them.
+        Some training rows: quantiles are taken of them, and the encoder is tried on the first two.
     with_predictor : bool
         Whether the loss needs one.
     seed : int
@@ -120,32 +133,20 @@ def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
         If the encoder does not give (n, k), or another k than ``n_components``.
     """
     with seeded_global_generator(seed):  # torch initialises weights from its global generator
-        stem = make_stem(params, reader)
+        stem = _make_stem(params, reader, rows)
         body = _make_body(params, reader, stem)
-        width = _output_width(params, nn.Sequential(stem, body), rows)
-        plain = stem.plain(rows).shape[1] if passes_through(params, reader) else 0
+        width = _output_width(params, nn.Sequential(stem, body), rows[:2])
+        passthrough = reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
         sizes = _sizes(params, "projection_sizes")
         if not sizes:
             raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
         module = EncoderWithHead(
-            Encoder(stem, body, width, passthrough=plain > 0),
+            Encoder(stem, body, width, passthrough=passthrough),
             nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1])),
         )
         if with_predictor:  # as deep and wide as the projection head
             module.predictor = MLP(sizes[-1], sizes[:-1], sizes[-1])
     return module
-
-
-def make_stem(params: Any, reader: Reader) -> nn.Module:
-    """Return what stands before the body of the encoder."""
-    if reader.kind == "table":
-        return TableStem(reader.n_categories, reader.has_missing)
-    return ChannelStem(reader.mean, reader.std, 2 if reader.kind == "images" else 1)
-
-
-def passes_through(params: Any, reader: Reader) -> bool:
-    """Whether the embedding has the inputs beside it."""
-    return reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
 
 
 def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool) -> EncoderWithHead:
@@ -165,6 +166,17 @@ def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
             "warm_start=False."
         )
     return module
+
+
+def _make_stem(params: Any, reader: Reader, rows: Tensor) -> nn.Module:
+    """Return what stands before the body of the encoder."""
+    if reader.kind != "table":
+        return ChannelStem(reader.mean, reader.std, 2 if reader.kind == "images" else 1)
+    numbers = rows[:, torch.from_numpy(reader.n_categories == 0)]
+    encoding = None
+    if params.numeric_embedding is not None and numbers.shape[1]:
+        encoding = NUMERIC_EMBEDDINGS[params.numeric_embedding](numbers)
+    return TableStem(reader.n_categories, reader.has_missing, encoding)
 
 
 def _named(params: Any, kind: str) -> _Named | None:
@@ -205,8 +217,8 @@ def _output_width(params: Any, encoder: nn.Module, rows: Tensor) -> int:
         )
     if not isinstance(params.encoder, nn.Module) and output.shape[1] != params.n_components:
         raise InvalidParameterError(
-            f"The encoder {name} makes {output.shape[1]} outputs, but n_components={params.n_components} is what it was "
-            f"asked for; set n_components={output.shape[1]}, or read its second argument."
+            f"The encoder {name} makes {output.shape[1]} outputs, but was asked for n_components={params.n_components} "
+            f"of them; set n_components={output.shape[1]}, or read its second argument."
         )
     return output.shape[1]
 

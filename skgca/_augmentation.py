@@ -73,7 +73,9 @@ def make_views(params: Any, reader: Reader, *, paired: bool, reference: Callable
     views, n_views = params.views, params.n_views
     if isinstance(views, list | tuple):
         if len(views) < 2 or not all(isinstance(view, str) or callable(view) for view in views):
-            raise InvalidParameterError(f"views={views!r} must hold two views or more, names or callables, one for each.")
+            raise InvalidParameterError(
+                f"views={views!r} must hold two views or more, names or callables, one for each."
+            )
         if n_views is not None and n_views != len(views):
             raise InvalidParameterError(f"n_views={n_views}, but views holds {len(views)}; leave n_views out.")
     else:
@@ -98,7 +100,9 @@ def _make_view(params: Any, reader: Reader, view: Any, *, paired: bool) -> Any:
     if reader.kind not in kinds:
         valid = sorted(name for name, (others, _) in VIEWS.items() if reader.kind in others)
         what = "a table" if reader.kind == "table" else reader.kind
-        raise InvalidParameterError(f"views={view!r} is for {' or '.join(kinds)}, but X holds {what}; use one of {valid}.")
+        raise InvalidParameterError(
+            f"views={view!r} is for {' or '.join(kinds)}, but X holds {what}; use one of {valid}."
+        )
     return make(params, reader)
 
 

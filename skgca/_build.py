@@ -1,26 +1,22 @@
-"""What ``fit`` makes from the parameters of the estimator: the loss, the module, and the net that trains it."""
+"""The loss, and the net that trains, from the parameters of the estimator."""
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
 from ._callbacks import WarnUnconverged, warmup_cosine
 from ._compat import InvalidParameterError
 from ._inputs import EvenBatches
 from ._net import ContrastiveNet, MomentumNet
-from ._runtime import seeded_global_generator
-from .encoders import MLP, EncoderWithHead
+from .encoders import EncoderWithHead
 from .losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, make_loss
 from .ot import Marginals
-from .views import ColumnCorruption, MultiView
+from .views import MultiView
 
-__all__ = ["effective_target", "last_module", "make_criterion", "make_module", "make_net"]
+__all__ = ["effective_target", "make_criterion", "make_net"]
 
 # Parameters of the estimator that a loss may or may not have, under the same name; None takes the loss's default.
 _LOSS_OPTIONS = (
@@ -98,46 +94,22 @@ def _check_effect(params: Any, criterion: AlignmentLoss) -> None:
         )
 
 
-def make_module(params: Any, n_features: int, *, with_predictor: bool, seed: int) -> EncoderWithHead:
-    """Make the encoder and its heads, with random weights."""
-    encoder, head = _architecture(params, n_features)
-    with seeded_global_generator(seed):  # torch initialises weights from its global generator
-        module = EncoderWithHead(
-            MLP(encoder[0], encoder[1:-1], encoder[-1]),
-            nn.Sequential(nn.ReLU(), MLP(head[0], head[1:-1], head[-1])),
-        )
-        if with_predictor:  # as deep and wide as the projection head
-            module.predictor = MLP(head[-1], head[1:-1], head[-1])
-    return module
-
-
-def last_module(params: Any, *, with_predictor: bool) -> EncoderWithHead:
-    """Copy the module of the last fit, so that one which fails leaves it as it was.
-
-    Raises
-    ------
-    ValueError
-        If the parameters now ask for another architecture.
-    """
-    module = copy.deepcopy(params.net_.module_)
-    fresh = make_module(params, params.n_features_in_, with_predictor=with_predictor, seed=0)
-    if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
-        raise ValueError(
-            "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "
-            "the last fit had, nor change between a loss with a predictor and one without; set them back, or fit with "
-            "warm_start=False."
-        )
-    return module
-
-
 def make_net(
-    params: Any, module: EncoderWithHead, criterion: AlignmentLoss, n_rows: int, *, seed: int, device: torch.device
+    params: Any,
+    module: EncoderWithHead,
+    criterion: AlignmentLoss,
+    views: MultiView,
+    n_rows: int,
+    *,
+    seed: int,
+    device: torch.device,
 ) -> ContrastiveNet:
     """Make the net that trains a module."""
     n_batches = len(EvenBatches(n_rows, params.batch_size, generator=torch.Generator()))
     max_epochs = _auto_epochs(n_batches) if params.max_epochs == "auto" else params.max_epochs
     settings = {
-        "views": MultiView(*_views(params)),
+        "views": views,
+        "draws": not isinstance(params.encoder, str),  # a module of the user's own may hold torch's dropout
         "view_pairs": params.view_pairs,
         "seed": seed,
         "optimizer": torch.optim.AdamW,
@@ -159,35 +131,6 @@ def make_net(
         return ContrastiveNet(module, criterion, **settings)
     decay = _EMA_DECAY if params.ema_decay is None else params.ema_decay
     return MomentumNet(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
-
-
-def _views(params: Any) -> list[Any]:
-    """Return what makes each view of a batch."""
-    views, n_views = params.views, params.n_views
-    if not callable(views) and not isinstance(views, str):
-        views = list(views)
-        if not all(callable(view) for view in views) or len(views) < 2:
-            raise InvalidParameterError(f"views={views!r} must hold two callables or more, one for each view.")
-        if n_views is not None and n_views != len(views):
-            raise InvalidParameterError(f"n_views={n_views}, but views holds {len(views)}; leave n_views out.")
-        return views
-    view = views if callable(views) else ColumnCorruption(params.corruption_rate)
-    return [view] * (2 if n_views is None else n_views)
-
-
-def _architecture(params: Any, n_features: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Widths of the encoder and of the head, input to output."""
-    widths = {}
-    for name in ("hidden_layer_sizes", "projection_sizes"):
-        widths[name] = tuple(np.ravel(getattr(params, name)).tolist())
-        if not all(isinstance(width, int) and width >= 1 for width in widths[name]):
-            raise InvalidParameterError(
-                f"{name}={getattr(params, name)!r} must hold whole numbers of at least 1, such as (256, 256)."
-            )
-    if not widths["projection_sizes"]:
-        raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
-    encoder = (n_features, *widths["hidden_layer_sizes"], params.n_components)
-    return encoder, (params.n_components, *widths["projection_sizes"])
 
 
 def _auto_epochs(n_batches: int) -> int:

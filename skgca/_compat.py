@@ -11,12 +11,14 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "check_feature_names_in",
     "check_sample_weight",
     "fit_context",
     "is_pandas_na",

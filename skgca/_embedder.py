@@ -9,15 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ._annotations import annotations, reads_y
-from ._build import effective_target, last_module, make_criterion, make_module, make_net
-from ._compat import Interval, StrOptions, check_sample_weight, fit_context
-from ._inputs import RowDataset, fit_scaler, standardized
+from ._architecture import ENCODERS, NUMERIC_EMBEDDINGS, check_encoder, last_module, make_module, series_wanted
+from ._augmentation import VIEWS, make_views
+from ._build import effective_target, make_criterion, make_net
+from ._compat import Interval, StrOptions, check_feature_names_in, check_sample_weight, fit_context
+from ._embed import embed, n_outputs, plain_names, standardize_outputs
+from ._inputs import Reader, RowDataset, Rows, check_rows, make_reader, read_ahead
 from ._runtime import fixed_threads, resolve_device
 from .losses import PRESETS, VIEW_PAIRS, LearnableEpsilon
 from .losses._alignment import LAYOUTS
@@ -28,11 +31,10 @@ from .ot._scores import SOURCES
 __all__ = ["GCAEmbedder"]
 
 _SEED_END = np.iinfo(np.int32).max - 1
-_CHUNK = 1024  # rows that transform encodes at a time
-_CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
+_SAMPLE = 10_000  # training rows that views and embeddings of numbers may look at
 
 
-class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class GCAEmbedder(TransformerMixin, BaseEstimator):
     """Embedding learned from unlabelled rows by generalized contrastive alignment.
 
     Two corrupted views of each row go through an encoder and a projection head. A transport plan between all views of
@@ -99,20 +101,49 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     related : callable, default=None
         Which rows are no evidence against each other: ``(sample_group_batch) -> related`` gets a tensor, and returns a
         boolean matrix (n, n). None takes rows of equal ``sample_group``.
-    encoder : {"auto", "mlp"}, default="auto"
-        Network from features to embedding. "auto" is "mlp" for tables.
-    hidden_layer_sizes : sequence of int, default=(256, 256)
-        Widths of the hidden layers of the encoder.
+    encoder : str, Module, or callable, default="auto"
+        Network from inputs to embedding.
+
+        - "mlp", "resnet_mlp": multilayer perceptrons; "auto" is "mlp" for tables. They take images and series too,
+          flattened.
+        - "conv": three convolutions, for small images, of which it knows what is where; "auto" for images.
+        - "resnet18": ResNet-18 with the stem for small images.
+        - "conv1d": convolutions over time; "auto" for series.
+        - a Module class, or a callable: called with ``(n_inputs, n_components)``, where n_inputs is the number of
+          features, or of channels.
+        - a Module: copied with its weights, of which training starts; it fixes the width of the embedding.
+    hidden_layer_sizes : sequence of int, default=None
+        Widths of the hidden layers of the encoder, or channels of its convolutions. None is (256, 256) for
+        perceptrons, (32, 64, 128) for convolutions.
+    dropout : float, default=0.0
+        Share of hidden activations of "mlp" and "resnet_mlp" set to 0 in training, in [0, 1).
+    normalization : {"batch", "layer"}, default="batch"
+        What normalises the hidden layers of "mlp" and "resnet_mlp"; None is nothing.
+    numeric_embedding : {"periodic", "piecewise_linear"}, default=None
+        What columns of numbers go through before the network: :class:`skgca.encoders.PeriodicEmbedding` or
+        :class:`skgca.encoders.PiecewiseLinearEncoding` with 16 bins of equally many rows.
+    passthrough : bool or "auto", default="auto"
+        Whether the embedding has the inputs beside it, as in scikit-learn's StackingClassifier: numbers standardised
+        and gaps filled, with indicators, categories one-hot. "auto" does so for tables.
     projection_sizes : sequence of int, default=(128, 128)
         Widths of the projection head: hidden layers, then its output, which the loss compares. The predictor that
         "byol" has besides is as wide.
     ema_decay : float, default=None
         Decay of the moving average that is the target network of "byol", in the first step; it rises to 1 by half a
         cosine. None is 0.99.
-    views : {"auto", "corruption"}, callable or sequence of callable, default="auto"
-        How a view of a batch is made. "corruption", which "auto" stands for, is
-        :class:`skgca.views.ColumnCorruption`. A callable ``(batch, generator) -> batch`` gets and returns a tensor of
-        shape (n, n_features), standardised if ``standardize``. Of a sequence, each makes one view.
+    views : str, callable, or sequence of them, default="auto"
+        How a view of a batch is made. Of a sequence, each makes one view.
+
+        - "corruption", for tables, which "auto" takes: :class:`skgca.views.ColumnCorruption`.
+        - "noise", "dropout", "mixup", for tables and series: :class:`skgca.views.GaussianNoise`,
+          :class:`skgca.views.FeatureDropout`, :class:`skgca.views.NeighborMixup`.
+        - "time", for series, which "auto" takes: windows, shifts and noise.
+        - "digits", "standard", "strong", for images: :class:`skgca.views.ImageAugmentation`, by kornia. "auto" takes
+          "digits" for images of one channel, where mirroring may change what is seen, else "standard".
+        - "clean": the rows as they are.
+        - a callable ``(batch, generator) -> batch`` or ``(batch) -> batch``, such as a kornia module: gets and returns
+          a tensor. Tables have one column for each original column, numbers standardised if ``standardize`` and NaN
+          where missing, categories numbered from 1; images are (n, c, h, w) in [0, 1]; series (n, channels, length).
     n_views : int, default=None
         Views of each row. None is 2, or as many as ``views`` holds.
     view_pairs : {"all", "worst"}, default="all"
@@ -121,7 +152,13 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     corruption_rate : float, default=0.2
         Share of cells that "corruption" replaces, in [0, 1].
     standardize : bool, default=True
-        Whether to bring each feature to zero mean and unit variance first.
+        Whether to bring columns of numbers to a common scale first, by median and interquartile range, and to squash
+        outliers.
+    categorical_features : "from_dtype", array-like of bool, int or str, or None, default="from_dtype"
+        Which columns are categories: as a mask, by number or name. "from_dtype" takes text, categories and booleans of
+        data frames, and text in arrays; None takes none, and refuses text.
+    image_shape : tuple of int, default=None
+        Shape of one image, (h, w), (c, h, w) or (h, w, c), where rows of X are flat.
     max_epochs : int or "auto", default="auto"
         Passes over the training data. "auto" is as many as make about 2,000 steps, at least 20 and at most 300. With 0
         the encoder keeps its random initial weights.
@@ -157,10 +194,10 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Epochs of the last ``fit``.
     epsilon_ : float
         Epsilon at the end of training: ``epsilon``, or what was learned.
-    scaler_ : StandardScaler or None
-        Standardisation of the features.
+    reader_ : TableReader, ImageReader or SeriesReader
+        What was learned of the columns: scales, categories, gaps; or of the layout and range of images and series.
     n_features_in_ : int
-        Number of features seen in ``fit``.
+        Number of features seen in ``fit``; the length of the second axis.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where ``fit`` got a dataframe with string names.
 
@@ -202,15 +239,21 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "layout": [StrOptions(set(LAYOUTS))],
         "target": [None, StrOptions(set(TARGETS) - {"affinity"}), callable, "array-like", "sparse matrix"],
         "related": [None, callable],
-        "encoder": [StrOptions({"auto", "mlp"})],
-        "hidden_layer_sizes": ["array-like"],
+        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module, callable],
+        "hidden_layer_sizes": [None, "array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "normalization": [None, StrOptions({"batch", "layer"})],
+        "numeric_embedding": [None, StrOptions(set(NUMERIC_EMBEDDINGS))],
+        "passthrough": [StrOptions({"auto"}), "boolean"],
         "projection_sizes": ["array-like"],
         "ema_decay": [None, Interval(Real, 0, 1, closed="both")],
-        "views": [StrOptions({"auto", "corruption"}), callable, list, tuple],
+        "views": [StrOptions({"auto", *VIEWS}), callable, list, tuple],
         "n_views": [None, Interval(Integral, 2, None, closed="left")],
         "view_pairs": [StrOptions(set(VIEW_PAIRS))],
         "corruption_rate": [Interval(Real, 0, 1, closed="both")],
         "standardize": ["boolean"],
+        "categorical_features": [None, StrOptions({"from_dtype"}), "array-like"],
+        "image_shape": [None, tuple, list],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -249,15 +292,21 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         alpha: float | None = None,
         beta: float | None = None,
         related: Callable | None = None,
-        encoder: str = "auto",
-        hidden_layer_sizes: Sequence[int] = (256, 256),
+        encoder: str | nn.Module | Callable[..., nn.Module] = "auto",
+        hidden_layer_sizes: Sequence[int] | None = None,
+        dropout: float = 0.0,
+        normalization: str | None = "batch",
+        numeric_embedding: str | None = None,
+        passthrough: bool | str = "auto",
         projection_sizes: Sequence[int] = (128, 128),
         ema_decay: float | None = None,
-        views: str | Callable | Sequence[Callable] = "auto",
+        views: str | Callable | Sequence[str | Callable] = "auto",
         n_views: int | None = None,
         view_pairs: str = "all",
         corruption_rate: float = 0.2,
         standardize: bool = True,
+        categorical_features: ArrayLike | str | None = "from_dtype",
+        image_shape: Sequence[int] | None = None,
         max_epochs: int | str = "auto",
         batch_size: int = 128,
         lr: float = 2e-3,
@@ -294,6 +343,10 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.related = related
         self.encoder = encoder
         self.hidden_layer_sizes = hidden_layer_sizes
+        self.dropout = dropout
+        self.normalization = normalization
+        self.numeric_embedding = numeric_embedding
+        self.passthrough = passthrough
         self.projection_sizes = projection_sizes
         self.ema_decay = ema_decay
         self.views = views
@@ -301,6 +354,8 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.view_pairs = view_pairs
         self.corruption_rate = corruption_rate
         self.standardize = standardize
+        self.categorical_features = categorical_features
+        self.image_shape = image_shape
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
@@ -326,13 +381,18 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         sample_weight: ArrayLike | None = None,
         sample_domain: ArrayLike | None = None,
         sample_group: ArrayLike | None = None,
+        X_pair: ArrayLike | None = None,
     ) -> GCAEmbedder:
         """Learn the embedding. An interrupt from the keyboard ends training early, with what was learned so far.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training rows, at least 2 of them.
+        X : array-like or data frame of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
+            Training rows, at least 2 of them. A table: an array, or a pandas or polars data frame. Images: (n, h, w),
+            (n, c, h, w) or (n, h, w, c), or flat with ``image_shape``. Series: (n, channels, length). Three dimensions
+            are images where they are square or of 8 bits; ``encoder`` or ``image_shape`` says otherwise. What slices
+            but is not in memory is read batch by batch: ``numpy.memmap``, zarr, h5py, a map-style
+            :class:`torch.utils.data.Dataset`.
         y : array-like of shape (n_samples,) or (n_samples, k), default=None
             What ``target`` reads, if it does. Otherwise ignored, so that a Pipeline may pass labels on.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -342,6 +402,9 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         sample_group : array-like of shape (n_samples,) or (n_samples, k), default=None
             Groups of related rows, such as subjects or documents: within a group, rows are no evidence against each
             other. -1, None or NaN is none. With ``related``, whatever that reads.
+        X_pair : as X, default=None
+            Another measurement of the same things, row by row. It takes the place of augmentation: one view is of X,
+            the other of X_pair, unchanged unless ``views`` is set.
 
         Returns
         -------
@@ -356,35 +419,43 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If X or what belongs to it cannot be trained on, or the loss stops being finite.
         """
         continues = self.warm_start and hasattr(self, "net_")
-        X = validate_data(self, X, dtype=(np.float64, np.float32), ensure_min_samples=2, reset=not continues)
-        weight = check_sample_weight(sample_weight, X)
+        rows = check_rows(self, X, reset=not continues, min_rows=2)
+        pair = None if X_pair is None else self._check_pair(X_pair, rows)
+        length = np.broadcast_to(0.0, len(rows))  # what is checked against X is checked against this
+        weight = check_sample_weight(sample_weight, length)
         kept = weight > 0
         if kept.sum() < 2:
             raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
         criterion = make_criterion(self, self.epsilon_ if continues else None)
         target = effective_target(self.loss, self.target)
         beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
-        extras = annotations(X, kept, target=target, related=self.related, **beside)
-        X, weight = (X, weight) if kept.all() else (X[kept], weight[kept])
+        extras = annotations(length, kept, target=target, related=self.related, **beside)
+        measured = [rows] if pair is None else [rows, pair]
+        if not kept.all():
+            measured, weight = [source.only(np.flatnonzero(kept)) for source in measured], weight[kept]
         device = resolve_device(self.device)
         rng = check_random_state(self.random_state)
         with fixed_threads(self.n_threads):
+            reader = self.reader_ if continues else self._make_reader(measured[0])
+            inputs = [read_ahead(source, reader.read) for source in measured]
+            n_rows = len(measured[0])
+            sample = _sample(inputs[0], n_rows)
             predicts = not criterion.repels
             if continues:
-                scaler, module = self.scaler_, last_module(self, with_predictor=predicts)
+                module = last_module(self, reader, sample, with_predictor=predicts)
             else:
-                scaler = fit_scaler(X) if self.standardize else None
-                module = make_module(self, X.shape[1], with_predictor=predicts, seed=rng.randint(_SEED_END))
-            inputs = standardized(X, scaler)
+                module = make_module(self, reader, sample, with_predictor=predicts, seed=rng.randint(_SEED_END))
+            views = make_views(self, reader, paired=pair is not None, reference=lambda: sample.to(device))
             if not (weight == weight[0]).all():  # equal weights are none, and spare the loss looking at them
-                extras["weight"] = torch.as_tensor(weight, dtype=inputs.dtype)
-            dataset = RowDataset(inputs, **extras)
-            net = make_net(self, module, criterion, len(X), seed=rng.randint(_SEED_END), device=device)
+                extras["weight"] = torch.as_tensor(weight, dtype=torch.float32)
+            dataset = RowDataset(n_rows, *inputs, **extras)
+            net = make_net(self, module, criterion, views, n_rows, seed=rng.randint(_SEED_END), device=device)
             net.fit(dataset, y=None)
             net.module_.eval()
-        self.scaler_ = scaler
+            standardize_outputs(net.module_.encoder, inputs[0], n_rows, net.device)
+        self.reader_ = reader
         self.net_ = net
-        self._n_features_out = self.n_components  # of this fit, whatever the parameter may become
+        self._n_features_out = n_outputs(net.module_.encoder, sample[:1].to(net.device))
         self.epsilon_ = net.criterion_.epsilon
         self.history_ = net.epochs()
         self.n_epochs_ = len(self.history_)
@@ -395,49 +466,80 @@ class GCAEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows with the features seen in ``fit``.
+        X : as in ``fit``
+            Rows with the columns seen in ``fit``, or of the same shape.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_components)
-            Output of the encoder; float32 for float32 input, else float64.
+        ndarray of shape (n_samples, n_features_out)
+            The ``n_components`` outputs of the encoder, then what is passed through; float32 for float32 input and
+            images of 8 bits, else float64.
 
         Raises
         ------
-        ValueError
-            If X does not have the features seen in ``fit``, or holds NaN or infinite values.
+        TypeError, ValueError
+            If X does not have the columns seen in ``fit``, or holds infinite values, or a stack holds NaN.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        embedding = np.empty((len(X), self._n_features_out), dtype=X.dtype)
+        rows = check_rows(self, X, reset=False)
         with fixed_threads(self.n_threads):
-            for start in range(0, len(X), _CHUNK):
-                rows = slice(start, start + _CHUNK)
-                embedding[rows] = self._encode(X[rows])
-        bad = ~np.isfinite(embedding).all(axis=1)
-        if bad.any():
-            raise ValueError(
-                f"The embedding of row {bad.argmax()} is not finite: its values, up to {np.abs(X[bad]).max():.3g} in "
-                "size, are too large for the encoder. Use standardize=True, or scale the features before."
-            )
-        return embedding
+            return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
+
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
+        """Return names for the columns of the embedding, then for what is passed through.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the input columns, of which those passed through keep theirs. None is ``feature_names_in_``, or
+            "x0" and so on.
+
+        Returns
+        -------
+        ndarray of str
+            "gcaembedder0" and so on; of a column of categories "name_category", of an indicator of missing values
+            "missingindicator_name".
+        """
+        check_is_fitted(self)
+        input_names = check_feature_names_in(self, input_features)
+        passed = plain_names(self.encoder_, self.reader_, input_names) if self.encoder_.passthrough else []
+        prefix = type(self).__name__.lower()
+        names = [f"{prefix}{k}" for k in range(self._n_features_out - len(passed))]
+        return np.array(names + passed, dtype=object)
 
     def __sklearn_tags__(self):
-        """Return scikit-learn's tags: float32 input gives float32 output, and a target plan may need y."""
+        """Return scikit-learn's tags: tables may have categories and gaps, and a target plan may need y."""
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.target_tags.required = reads_y(effective_target(self.loss, self.target))
         return tags
 
-    def _encode(self, X: np.ndarray) -> np.ndarray:
-        """Embed one chunk of rows.
+    def _check_pair(self, X_pair: Any, rows: Rows) -> Rows:
+        """Check the second measurement of each row."""
+        pair = check_rows(self, X_pair, reset=False)
+        if pair.shape != rows.shape:
+            raise ValueError(
+                f"X_pair has shape {pair.shape}, but X has {rows.shape}; row i of one must be another view of row i of "
+                "the other."
+            )
+        return pair
 
-        Torch multiplies matrices of few rows by other kernels, which round otherwise. Padding to a multiple of
-        _CHUNK_STEP rows makes the embedding of a row independent of the rows it came with.
-        """
-        inputs = standardized(X, self.scaler_)
-        padding = inputs.new_zeros((-len(inputs) % _CHUNK_STEP, *inputs.shape[1:]))
-        with torch.inference_mode():
-            batch = torch.cat([inputs, padding]).to(self.net_.device)
-            return self.encoder_(batch)[: len(inputs)].cpu().numpy()
+    def _make_reader(self, rows: Rows) -> Reader:
+        """Learn to read the training rows, and refuse an encoder that is for other data."""
+        reader = make_reader(
+            rows,
+            categorical_features=self.categorical_features,
+            standardize=self.standardize,
+            image_shape=self.image_shape,
+            series=series_wanted(self.encoder),
+        )
+        check_encoder(self, reader.kind)
+        return reader.fit(rows)
+
+
+def _sample(inputs: Callable[[torch.Tensor], torch.Tensor], n_rows: int) -> torch.Tensor:
+    """Fetch evenly spaced training rows."""
+    return inputs(torch.from_numpy(np.linspace(0, n_rows - 1, min(n_rows, _SAMPLE)).astype(np.int64)))

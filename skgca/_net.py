@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from ._inputs import shuffled_batches
 from ._runtime import seeded_by
+from .encoders import EncoderWithHead
 from .exceptions import TrainingDivergedError
 from .losses import multiview_loss
 
@@ -171,7 +172,7 @@ class MomentumNet(ContrastiveNet):
 
     def _online(self) -> nn.Module:
         """Return what the target network follows, which shares its weights with the module."""
-        return nn.Sequential(self.module_.encoder, self.module_.head)
+        return EncoderWithHead(self.module_.encoder, self.module_.head)
 
 
 class MomentumSchedule:

@@ -96,8 +96,9 @@ def test_the_options_of_a_loss_in_a_grid(iris):
         ({"target": "affinity"}, r"'target' .*'domains'"),
         ({"n_views": 1}, r"'n_views' .*\[2, inf\)"),
         ({"view_pairs": "best"}, r"'view_pairs' .*'worst'"),
-        ({"views": [ColumnCorruption(0.1)]}, r"must hold two callables or more"),
-        ({"views": [ColumnCorruption(0.1), "clean"]}, r"must hold two callables or more"),
+        ({"views": [ColumnCorruption(0.1)]}, r"must hold two views or more"),
+        ({"views": [ColumnCorruption(0.1), 3]}, r"must hold two views or more"),
+        ({"views": [ColumnCorruption(0.1), "clear"]}, r"views='clear' is not known; valid are .*'clean'"),
         ({"views": [ColumnCorruption(0.1)] * 2, "n_views": 3}, r"n_views=3, but views holds 2; leave n_views out"),
         ({"epsilon": "learned"}, r"'epsilon' .*LearnableEpsilon"),
     ],
@@ -149,7 +150,7 @@ def test_one_callable_for_each_view(iris):
         return batch
 
     fitted = quick(views=[ColumnCorruption(0.3), spy], max_epochs=1).fit(X)
-    inputs = torch.as_tensor(fitted.scaler_.transform(X), dtype=torch.float32)
+    inputs = fitted.reader_.read(X)
     assert torch.equal(torch.cat(seen).sort(0).values, inputs.sort(0).values)  # every row once, as it is
     pair, both = quick(views=[ColumnCorruption(0.3), clean]), quick(views=ColumnCorruption(0.3))
     assert not np.array_equal(pair.fit(X).transform(X), both.fit(X).transform(X))
@@ -293,7 +294,7 @@ def rank_of_digits(loss):
     X = load_digits().data[:600]
     fitted = GCAEmbedder(loss=loss, max_epochs=60, random_state=0).fit(X)
     with torch.no_grad():
-        return effective_rank(fitted.net_.module_(torch.as_tensor(fitted.scaler_.transform(X)).float()))
+        return effective_rank(fitted.net_.module_(fitted.reader_.read(X)))
 
 
 def test_byol_does_not_collapse_on_digits():

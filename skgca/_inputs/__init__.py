@@ -57,7 +57,7 @@ def make_reader(
             return SeriesReader()
     if n_dimensions > 4:
         raise ValueError(
-            f"Found array with dim {n_dimensions}, of shape {rows.shape}; GCAEmbedder takes tables (n, columns), series "
-            "(n, channels, length) and images (n, h, w), (n, c, h, w) or (n, h, w, c)."
+            f"Found array with dim {n_dimensions}, of shape {rows.shape}; GCAEmbedder takes tables (n, columns), "
+            "series (n, channels, length) and images (n, h, w), (n, c, h, w) or (n, h, w, c)."
         )
     return ImageReader(image_shape)

@@ -84,7 +84,7 @@ def _content_of_objects(values: np.ndarray, name: Any) -> str:
     if len(found) > 1:
         shown = " and ".join(f"{value!r} ({label})" for label, value in sorted(found.items()))
         raise ValueError(
-            f"Column {name!r} mixes types: {shown}. Convert it to one of them: X[{name!r}].astype(str), say, or numbers."
+            f"Column {name!r} mixes types: {shown}. Convert it to one of them, as by X[{name!r}].astype(str)."
         )
     return next(iter(found), "missing")
 
@@ -144,7 +144,7 @@ def parse_categorical(categorical_features: Any, names: list[Any], held: list[st
     if wanted.dtype.kind == "b":
         chosen = wanted.copy()
     elif wanted.dtype.kind in "iu":
-        if len(wanted) and not (0 <= wanted.min() and wanted.max() < len(names)):
+        if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(names)):
             raise ValueError(f"categorical_features={wanted.tolist()} must lie in 0 to {len(names) - 1}.")
         chosen[wanted] = True
     elif len(wanted):

@@ -115,9 +115,7 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Row
         )
         return Rows(X)
     if isinstance(X, np.memmap) and X.ndim < 2:
-        raise ValueError(
-            f"X has shape {X.shape}, but rows of features are needed; use X.reshape(-1, 1) for one column."
-        )
+        raise ValueError(f"X has shape {X.shape}, but rows are needed; X.reshape(-1, 1) makes them of one column.")
     rows = Rows(X)
     if len(rows) < min_rows:
         raise ValueError(
@@ -147,10 +145,7 @@ def _dtype(X: Any) -> np.dtype:
         return np.asarray(_first_item(X)).dtype
     if not is_frame(X):
         return np.dtype(X.dtype)
-    if hasattr(X, "iloc"):
-        types = {str(dtype) for dtype in X.dtypes}
-    else:
-        types = {str(dtype).lower() for dtype in X.dtypes}
+    types = {str(dtype).lower() for dtype in X.dtypes}  # polars writes them Float32
     return np.dtype(types.pop()) if types in ({"float32"}, {"float64"}) else np.dtype(object)
 
 

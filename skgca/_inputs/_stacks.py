@@ -77,7 +77,8 @@ class _StackReader:
         place = tuple(int(k) for k in np.argwhere(~np.isfinite(block))[0])
         what = "NaN" if np.isnan(block[place]) else "infinity"
         raise ValueError(
-            f"Input X contains {what}, in the {self.kind} at (row, channel, place) {place} of a chunk; fill it in before."
+            f"Input X contains {what}, in the {self.kind} at (row, channel, place) {place} of what was read; fill it "
+            "in before."
         )
 
     def _set_layout(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -120,7 +121,7 @@ class ImageReader(_StackReader):
             raise ValueError(
                 f"image_shape={self.given} makes {np.prod(layout)} values, but the rows of X have {shape[0]}."
             )
-        if len(shape) > 1 and shape not in (layout, (*layout, 1), (1, *layout)):
+        if len(shape) > 1 and self.given is not None and shape not in (layout, (*layout, 1), (1, *layout)):
             raise ValueError(f"image_shape={self.given}, but X holds images of shape {shape}; leave it out.")
         if len(shape) > 1:
             layout = shape

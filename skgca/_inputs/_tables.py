@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ._columns import as_categories, as_numbers, column_names, columns, content, is_missing, parse_categorical
 from ._rows import Rows, is_frame
-from ._scaling import Scaler, to_float32
+from ._scaling import Scaler
 
 __all__ = ["TableReader"]
 
@@ -40,7 +40,7 @@ class TableReader:
         Categories of each column, one more where some were missing; 0 for numbers.
     has_missing : ndarray of shape (n_columns,), bool
         Which columns of numbers missed some.
-    scaler : Scaler or None
+    scaler : Scaler
         Of the columns of numbers.
     encoder : OrdinalEncoder or None
         Of the columns of categories.
@@ -69,10 +69,12 @@ class TableReader:
         self.is_category = parse_categorical(self.categorical_features, self.names, self.held, framed=is_frame(rows.X))
         self._check_text_is_no_number(whole)
         self.has_missing = np.zeros(len(self.names), dtype=bool)
-        self.scaler, self.encoder = None, None
+        self.encoder = None
         if self.is_category.any():
             self._fit_categories(rows)
-        self._fit_numbers(rows)
+        numeric = [name for name, is_category in zip(self.names, self.is_category, strict=True) if not is_category]
+        self.scaler = Scaler(numeric, standardize=self.standardize).fit(lambda X: self._split(X)[0], rows)
+        self.has_missing[~self.is_category] = self.scaler.has_missing
         self.n_categories = np.zeros(len(self.names), dtype=int)
         if self.encoder is not None:
             self.n_categories[self.is_category] = [len(known) for known in self.encoder.categories_]
@@ -87,7 +89,7 @@ class TableReader:
             If a column does not hold what it held in ``fit``, or infinite values.
         """
         numbers, categories = self._split(X)
-        numbers = to_float32(numbers, self._numeric_names()) if self.scaler is None else self.scaler.apply(numbers)
+        numbers = self.scaler.read(numbers)
         if self.encoder is None:
             return numbers
         codes = self.encoder.transform(categories)
@@ -99,13 +101,18 @@ class TableReader:
         table[:, torch.from_numpy(self.is_category)] = torch.from_numpy(codes + 1).float()
         return table
 
+    @property
+    def known_categories(self) -> list[np.ndarray]:
+        """Categories of the columns of categories, in the order of their codes."""
+        return [] if self.encoder is None else self.encoder.categories_
+
     def _contents(self, X: Any) -> list[str]:
         if not is_frame(X) and X.dtype.kind in "iufbUT":
             return [content(X[:1, 0], 0)] * X.shape[1]
         return [content(values, name) for name, values in zip(column_names(X), columns(X), strict=True)]
 
     def _check_text_is_no_number(self, X: Any) -> None:
-        """An array of text may be numbers that were read as text, and would train on one category a row."""
+        """Refuse an array of numbers that were read as text: it would train on one category a row."""
         if is_frame(X) or self.categorical_features is None or not isinstance(self.categorical_features, str):
             return
         for name, values, held in zip(self.names, columns(X), self.held, strict=True):
@@ -114,14 +121,6 @@ class TableReader:
                     f"Column {name!r} holds numbers as text, such as {values[0]!r}; convert X to numbers "
                     "(X.astype(float)), or name the column in categorical_features."
                 )
-
-    def _numeric_names(self) -> list[Any]:
-        return [name for name, is_category in zip(self.names, self.is_category, strict=True) if not is_category]
-
-    def _fit_numbers(self, rows: Rows) -> None:
-        scaler = Scaler(self._numeric_names()).fit(lambda X: self._split(X)[0], rows)
-        self.has_missing[~self.is_category] = scaler.has_missing
-        self.scaler = scaler if self.standardize else None
 
     def _fit_categories(self, rows: Rows) -> None:
         known: list[set] = [set() for _ in range(self.is_category.sum())]
@@ -171,8 +170,8 @@ class TableReader:
             return
         shown = next(value for value in values.tolist() if not is_missing(value))
         raise ValueError(
-            f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to what "
-            "it was."
+            f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
+            "what it was."
         )
 
 

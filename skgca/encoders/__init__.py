@@ -1,7 +1,22 @@
 """Encoders and projection heads: torch modules from a batch of inputs to a batch of vectors."""
 
-from ._head import EncoderWithHead
+from ._head import Encoder, EncoderWithHead
 from ._images import ConvEncoder, ResNet18
-from ._mlp import MLP
+from ._mlp import MLP, PeriodicEmbedding, PiecewiseLinearEncoding, ResNetMLP
+from ._series import Conv1dEncoder
+from ._stems import ChannelStem, Standardization, TableStem
 
-__all__ = ["MLP", "ConvEncoder", "EncoderWithHead", "ResNet18"]
+__all__ = [
+    "MLP",
+    "ChannelStem",
+    "Conv1dEncoder",
+    "ConvEncoder",
+    "Encoder",
+    "EncoderWithHead",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEncoding",
+    "ResNet18",
+    "ResNetMLP",
+    "Standardization",
+    "TableStem",
+]

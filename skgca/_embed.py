@@ -1,0 +1,103 @@
+"""From a trained encoder to embeddings: the standardisation of its outputs, and rows through it chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ._inputs import Reader, Rows
+from .encoders import Encoder
+
+__all__ = ["embed", "n_outputs", "plain_names", "standardize_outputs"]
+
+_CHUNK = 1024  # rows that are encoded at a time
+_CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
+_STANDARDIZED_BY = 10_000  # rows that the outputs are standardised by
+_CONSTANT = 1e-6  # deviation of an output, as a share of the largest, below which it tells rounding from rounding
+
+
+def standardize_outputs(encoder: Encoder, inputs: Callable[[Tensor], Tensor], n_rows: int, device: Any) -> None:
+    """Set mean and scale of the encoder's outputs, by evenly spaced training rows without views.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        In evaluation mode.
+    inputs : callable ``(numbers (k,)) -> Tensor (k, ...)``
+        Fetches training rows.
+    n_rows : int
+        Number of training rows.
+    device : torch.device
+        Where the encoder is.
+    """
+    numbers = torch.from_numpy(np.linspace(0, n_rows - 1, min(n_rows, _STANDARDIZED_BY)).astype(np.int64))
+    with torch.inference_mode():
+        outputs = torch.cat([encoder.features(inputs(part).to(device)) for part in numbers.split(_CHUNK)]).double()
+    deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
+    constant = ~(deviation > _CONSTANT * deviation.max())
+    encoder.output.mean.copy_(mean)
+    encoder.output.scale.copy_(deviation.masked_fill(constant, 1.0).reciprocal())
+
+
+def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Any) -> np.ndarray:
+    """Embed all rows, in bounded memory beside the result.
+
+    Raises
+    ------
+    ValueError
+        If an embedding is not finite; the message names the row.
+    """
+    embedding = np.empty((len(rows), width), dtype=_output_dtype(rows, reader))
+    # as many rows are read at a time as will be encoded, or several times as many
+    step = max(1, min(8, rows.chunk_size() // _CHUNK)) * min(_CHUNK, rows.chunk_size())
+    for start in range(0, len(rows), step):
+        chunk = rows.take(slice(start, min(start + step, len(rows))))
+        inputs = reader.read(chunk)
+        encoded = torch.cat([_encode(encoder, part, device) for part in inputs.split(_CHUNK)])
+        bad = ~encoded.isfinite().all(dim=1)
+        if bad.any():
+            row = int(bad.int().argmax())
+            raise ValueError(
+                f"The embedding of row {start + row} is not finite: its values, up to {inputs[row].abs().max():.3g} in "
+                "size, are too large for the encoder. Use standardize=True, or scale the features before."
+            )
+        embedding[start : start + len(encoded)] = encoded.numpy()
+    return embedding
+
+
+def n_outputs(encoder: Encoder, rows: Tensor) -> int:
+    """Return the width of the embedding, from what becomes of some rows."""
+    with torch.inference_mode():
+        return encoder(rows).shape[1]
+
+
+def plain_names(encoder: Encoder, reader: Reader, input_names: np.ndarray) -> list[str]:
+    """Return names of what an encoder passes through, as scikit-learn's own transformers name them."""
+    if reader.kind != "table":
+        return [f"x{k}" for k in range(int(np.prod(reader.image_shape if reader.kind == "images" else reader.shape)))]
+    stem = encoder.stem
+    names = [str(input_names[k]) for k in stem.numbers.tolist()]
+    names += [f"missingindicator_{input_names[k]}" for k in stem.indicated.tolist()]
+    known = dict(zip(np.flatnonzero(reader.is_category), reader.known_categories, strict=True))
+    return names + [f"{input_names[k]}_{category}" for k in stem.few.tolist() for category in known[k]]
+
+
+def _output_dtype(rows: Rows, reader: Reader) -> type:
+    single = rows.dtype == np.float32 or (reader.kind == "images" and rows.dtype == np.uint8)
+    return np.float32 if single else np.float64
+
+
+def _encode(encoder: Encoder, inputs: Tensor, device: Any) -> Tensor:
+    """Embed one chunk of rows.
+
+    Torch multiplies matrices of few rows by other kernels, which round otherwise. Padding to a multiple of
+    _CHUNK_STEP rows makes the embedding of a row independent of the rows it came with.
+    """
+    padding = inputs.new_zeros((-len(inputs) % _CHUNK_STEP, *inputs.shape[1:]))
+    with torch.inference_mode():
+        batch = torch.cat([inputs, padding]).to(device)
+        return encoder(batch)[: len(inputs)].cpu()

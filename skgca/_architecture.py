@@ -96,6 +96,10 @@ def check_encoder(params: Any, kind: str) -> None:
             f"hidden_layer_sizes={params.hidden_layer_sizes!r} has no effect with encoder={params.encoder!r}; leave it "
             "out."
         )
+    for name, default in (("numeric_embedding", None), ("categorical_features", "from_dtype")):
+        value = getattr(params, name)
+        if kind != "table" and not (value is default or (isinstance(value, str) and value == default)):
+            raise InvalidParameterError(f"{name}={value!r} has no effect on {kind}; it is for tables. Leave it out.")
     for name, default in (("dropout", 0.0), ("normalization", "batch")):
         value = getattr(params, name)
         if value != default and (named is None or not named.layered):
@@ -171,7 +175,10 @@ def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
 def _make_stem(params: Any, reader: Reader, rows: Tensor) -> nn.Module:
     """Return what stands before the body of the encoder."""
     if reader.kind != "table":
-        return ChannelStem(reader.mean, reader.std, 2 if reader.kind == "images" else 1)
+        mean, std = reader.mean, reader.std
+        if not params.standardize:
+            mean, std = np.zeros_like(mean), np.ones_like(std)
+        return ChannelStem(mean, std, 2 if reader.kind == "images" else 1)
     numbers = rows[:, torch.from_numpy(reader.n_categories == 0)]
     encoding = None
     if params.numeric_embedding is not None and numbers.shape[1]:
@@ -205,11 +212,17 @@ def _make_body(params: Any, reader: Reader, stem: nn.Module) -> nn.Module:
 def _output_width(params: Any, encoder: nn.Module, rows: Tensor) -> int:
     """Look at what the encoder makes of two rows, in evaluation mode so that nothing in it changes."""
     encoder.eval()
-    with torch.no_grad():
-        output = encoder(rows)
+    name = type(encoder[-1]).__name__
+    try:
+        with torch.no_grad():
+            output = encoder(rows)
+    except RuntimeError as error:
+        raise InvalidParameterError(
+            f"The encoder {name} fails on a batch of shape {tuple(encoder[0](rows).shape)}: {error}. It must take "
+            "such a batch; a class or callable is told the number of features or channels."
+        ) from error
     encoder.train()
     shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-    name = type(encoder[-1]).__name__
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(rows):
         raise InvalidParameterError(
             f"The encoder {name} makes {shape} of a batch of shape {tuple(rows.shape)}; it must make "

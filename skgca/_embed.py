@@ -20,7 +20,7 @@ _STANDARDIZED_BY = 10_000  # rows that the outputs are standardised by
 _CONSTANT = 1e-6  # deviation of an output, as a share of the largest, below which it tells rounding from rounding
 
 
-def standardize_outputs(encoder: Encoder, inputs: Callable[[Tensor], Tensor], n_rows: int, device: Any) -> None:
+def standardize_outputs(encoder: Encoder, inputs: Callable[[Tensor], Tensor], rows: Rows, device: Any) -> None:
     """Set mean and scale of the encoder's outputs, by evenly spaced training rows without views.
 
     Parameters
@@ -29,14 +29,15 @@ def standardize_outputs(encoder: Encoder, inputs: Callable[[Tensor], Tensor], n_
         In evaluation mode.
     inputs : callable ``(numbers (k,)) -> Tensor (k, ...)``
         Fetches training rows.
-    n_rows : int
-        Number of training rows.
+    rows : Rows
+        Where they come from; says how many there are, and how large.
     device : torch.device
         Where the encoder is.
     """
-    numbers = torch.from_numpy(np.linspace(0, n_rows - 1, min(n_rows, _STANDARDIZED_BY)).astype(np.int64))
+    numbers = torch.from_numpy(np.linspace(0, len(rows) - 1, min(len(rows), _STANDARDIZED_BY)).astype(np.int64))
     with torch.inference_mode():
-        outputs = torch.cat([encoder.features(inputs(part).to(device)) for part in numbers.split(_CHUNK)]).double()
+        parts = numbers.split(min(_CHUNK, rows.chunk_size()))
+        outputs = torch.cat([encoder.features(inputs(part).to(device)) for part in parts]).double()
     deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
     constant = ~(deviation > _CONSTANT * deviation.max())
     encoder.output.mean.copy_(mean)

@@ -31,7 +31,8 @@ from .ot._scores import SOURCES
 __all__ = ["GCAEmbedder"]
 
 _SEED_END = np.iinfo(np.int32).max - 1
-_SAMPLE = 10_000  # training rows that views and embeddings of numbers may look at
+# Training rows that views and embeddings of numbers may look at, as far as memory allows
+_SAMPLE, _SAMPLE_BYTES, _SAMPLE_LEAST = 10_000, 2**27, 256
 
 
 class GCAEmbedder(TransformerMixin, BaseEstimator):
@@ -439,7 +440,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             reader = self.reader_ if continues else self._make_reader(measured[0])
             inputs = [read_ahead(source, reader.read) for source in measured]
             n_rows = len(measured[0])
-            sample = _sample(inputs[0], n_rows)
+            sample = _sample(inputs[0], measured[0].shape)
             predicts = not criterion.repels
             if continues:
                 module = last_module(self, reader, sample, with_predictor=predicts)
@@ -452,7 +453,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             net = make_net(self, module, criterion, views, n_rows, seed=rng.randint(_SEED_END), device=device)
             net.fit(dataset, y=None)
             net.module_.eval()
-            standardize_outputs(net.module_.encoder, inputs[0], n_rows, net.device)
+            standardize_outputs(net.module_.encoder, inputs[0], measured[0], net.device)
         self.reader_ = reader
         self.net_ = net
         self._n_features_out = n_outputs(net.module_.encoder, sample[:1].to(net.device))
@@ -540,6 +541,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         return reader.fit(rows)
 
 
-def _sample(inputs: Callable[[torch.Tensor], torch.Tensor], n_rows: int) -> torch.Tensor:
+def _sample(inputs: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
     """Fetch evenly spaced training rows."""
-    return inputs(torch.from_numpy(np.linspace(0, n_rows - 1, min(n_rows, _SAMPLE)).astype(np.int64)))
+    affordable = max(_SAMPLE_LEAST, _SAMPLE_BYTES // (4 * int(np.prod(shape[1:]))))
+    numbers = np.linspace(0, shape[0] - 1, min(shape[0], _SAMPLE, affordable)).astype(np.int64)
+    return inputs(torch.from_numpy(numbers))

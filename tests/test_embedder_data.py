@@ -90,7 +90,10 @@ BAD = {
     "one dimension": (np.ones(5), "Reshape your data"),
     "images of few pixels": (np.ones((5, 2, 2)), r"Images of 2 x 2 pixels are too small.*X.reshape\(len\(X\), -1\)"),
     "five dimensions": (np.ones((5, 2, 2, 2, 2)), r"Found array with dim 5.*tables \(n, columns\)"),
-    "numbers as text": (np.array([["1.5", "b"], ["2", "d"]]), r"Column 0 holds numbers as text, such as .*astype\(float\)"),
+    "numbers as text": (
+        np.array([["1.5", "b"], ["2", "d"]]),
+        r"Column 0 holds numbers as text, such as .*astype\(float\)",
+    ),
 }
 
 

@@ -44,7 +44,7 @@ class Rows:
     def __init__(self, X: Any, kept: np.ndarray | None = None) -> None:
         self.X = X
         self.kept = kept
-        self.shape = (len(X) if kept is None else len(kept), *_row_shape(X))
+        self.shape = (_n_rows(X) if kept is None else len(kept), *_row_shape(X))
         self.dtype = _dtype(X)
 
     def __len__(self) -> int:
@@ -133,6 +133,10 @@ class _Shape:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
+
+
+def _n_rows(X: Any) -> int:
+    return X.shape[0] if hasattr(X, "shape") else len(X)  # zarr's arrays have no length, torch's datasets no shape
 
 
 def _row_shape(X: Any) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skgca._inputs import EvenBatches, RowDataset, shuffled_batches, to_float32
+from skgca._inputs import EvenBatches, RowDataset, Rows, _batches, read_ahead, shuffled_batches
 
 
 @given(n_rows=st.integers(2, 400), batch_size=st.integers(2, 60), seed=st.integers(0, 99))
@@ -31,9 +31,9 @@ def test_a_batch_is_fetched_with_one_index():
             self.fetched += 1
             return super().__getitem__(rows)
 
-    dataset = Counting(torch.arange(100.0)[:, None], weight=torch.arange(100.0))
+    dataset = Counting(100, torch.arange(100.0)[:, None].__getitem__, weight=torch.arange(100.0))
     loader = shuffled_batches(dataset, batch_size=30, generator=torch.Generator().manual_seed(0))
-    epochs = [[(x, extra["weight"]) for x, extra in loader] for _ in range(2)]
+    epochs = [[(x, extra["weight"]) for (x,), extra in loader] for _ in range(2)]
     assert dataset.fetched == 2 * 4
     assert all(torch.equal(x[:, 0], weight) for epoch in epochs for x, weight in epoch)
     assert not torch.equal(epochs[0][0][0], epochs[1][0][0])  # a new order each epoch
@@ -41,20 +41,23 @@ def test_a_batch_is_fetched_with_one_index():
 
 def test_loading_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
-    list(shuffled_batches(RowDataset(torch.ones(9, 1)), batch_size=3, generator=torch.Generator()))
+    list(shuffled_batches(RowDataset(9, torch.ones(9, 1).__getitem__), batch_size=3, generator=torch.Generator()))
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_float32_is_a_copy_even_of_a_read_only_array():
-    X = np.ones((3, 2), dtype=np.float32, order="F")
-    X.flags.writeable = False
-    tensor = to_float32(X)
-    tensor += 1
-    assert tensor.dtype == torch.float32
-    assert tensor.is_contiguous()
-    assert (X == 1).all()
+def test_inputs_are_the_same_read_ahead_or_batch_by_batch(monkeypatch):
+    rows = Rows(np.random.default_rng(0).normal(size=(50, 3)))
+    reads = []
 
+    def read(chunk):
+        reads.append(len(chunk))
+        return torch.as_tensor(chunk)
 
-def test_a_value_too_large_for_float32_is_named():
-    with pytest.raises(ValueError, match=r"X\[1, 2\] = .*1e\+200.* too large for float32; scale column 2"):
-        to_float32(np.array([[0.0, 0, 0], [0, 0, 1e200]]))
+    numbers = torch.tensor([7, 3, 49])
+    ahead = read_ahead(rows, read)(numbers)
+    assert reads == [50]
+    monkeypatch.setattr(_batches, "_READ_AHEAD_BYTES", 4 * 50 * 3 - 1)
+    fetch = read_ahead(rows, read)
+    assert reads == [50]
+    assert torch.equal(fetch(numbers), ahead)
+    assert reads == [50, 3]

@@ -1,0 +1,421 @@
+"""Mixed tables, images, series, and pairs of measurements through GCAEmbedder."""
+
+import copy
+import pickle
+import re
+
+import joblib
+import kornia.augmentation as K
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import sklearn
+import torch
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import get_tags
+from torch import nn
+
+from skgca import GCAEmbedder
+from skgca._compat import InvalidParameterError
+from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
+
+RNG = np.random.default_rng(0)
+FRAME = pd.DataFrame(
+    {
+        "size": RNG.normal(size=60),
+        "colour": RNG.choice(["red", "green", "blue"], 60),
+        "new": RNG.random(60) < 0.3,
+        "grade": pd.Categorical(RNG.choice(list("abc"), 60)),
+        "weight": RNG.lognormal(size=60),
+    }
+)
+FRAME.loc[[3, 8], "size"] = np.nan
+FRAME.loc[5, "colour"] = None
+LABELS = np.where(FRAME["new"], "yes", "no")
+IMAGES = RNG.random((40, 12, 12)).astype(np.float32)
+COLOURED = RNG.integers(0, 256, (20, 10, 11, 3), dtype=np.uint8)
+SERIES = RNG.normal(size=(40, 2, 30))
+
+
+def quick(**params):
+    sizes = {"n_components": 5, "projection_sizes": (8,), "max_epochs": 2, "batch_size": 16, "random_state": 0}
+    return GCAEmbedder(**{**sizes, **params})
+
+
+# Tables
+
+
+def test_a_mixed_frame_in_a_pipeline_and_a_search():
+    model = make_pipeline(quick(), LogisticRegression(max_iter=1000))
+    assert set(model.fit(FRAME, LABELS).predict(FRAME)) <= {"yes", "no"}
+    grid = {"gcaembedder__epsilon": [0.2, 0.5], "gcaembedder__passthrough": [True, False]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(FRAME, LABELS)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    # one category is in one fold only
+    rare = FRAME.assign(colour=["one"] * 30 + ["two"] * 30)
+    assert np.isfinite(cross_val_score(model, rare, LABELS, cv=2, error_score="raise")).all()
+
+
+def test_passed_through_are_the_columns_as_they_were_read():
+    fitted = quick().fit(FRAME)
+    embedding = fitted.transform(FRAME)
+    names = list(fitted.get_feature_names_out())
+    assert names[:5] == [f"gcaembedder{k}" for k in range(5)]
+    assert names[5:8] == ["size", "weight", "missingindicator_size"]
+    assert names[8:12] == ["colour_blue", "colour_green", "colour_red", "colour_nan"]
+    assert names[12:] == ["new_False", "new_True", "grade_a", "grade_b", "grade_c"]
+    assert embedding.shape == (60, len(names))
+    passed = dict(zip(names, embedding.T, strict=True))
+    assert np.array_equal(passed["missingindicator_size"], FRAME["size"].isna())
+    assert np.array_equal(passed["colour_red"], FRAME["colour"] == "red")
+    assert np.array_equal(passed["colour_nan"], FRAME["colour"].isna())
+    assert (passed["size"][[3, 8]] == 0).all()
+    assert np.corrcoef(pd.Series(passed["weight"]).rank(), FRAME["weight"].rank())[0, 1] == pytest.approx(1)
+    alone = quick(passthrough=False).fit(FRAME)
+    assert np.array_equal(alone.transform(FRAME), embedding[:, :5])
+    assert list(alone.get_feature_names_out()) == names[:5]
+
+
+def test_the_learned_outputs_have_mean_0_and_deviation_1():
+    for X, params in [(FRAME, {"passthrough": False}), (IMAGES, {}), (SERIES, {})]:
+        embedding = quick(**params).fit_transform(X)
+        np.testing.assert_allclose(embedding.mean(0), 0, atol=1e-4)
+        np.testing.assert_allclose(embedding.std(0), 1, atol=1e-4)
+
+
+def test_unseen_categories_and_new_gaps_are_embedded():
+    fitted = quick().fit(FRAME)
+    strange = FRAME.iloc[:3].assign(colour="violet", weight=np.nan)
+    embedding = fitted.transform(strange)
+    assert np.isfinite(embedding).all()
+    names = list(fitted.get_feature_names_out())
+    assert not embedding[:, [names.index(name) for name in names if name.startswith("colour_")]].any()
+
+
+def test_everything_is_learned_from_the_training_rows_only():
+    train, test = FRAME.iloc[:30], FRAME.iloc[30:]
+    fitted = quick().fit(train)
+    before = fitted.transform(test)
+    spoiled = FRAME.copy()
+    spoiled.loc[spoiled.index[:30], "size"] = 1e6
+    assert np.array_equal(fitted.transform(spoiled.iloc[30:]), before)
+
+
+def test_frames_of_pandas_and_polars_and_their_outputs_are_alike():
+    columns = {name: [None if pd.isna(value) else value for value in values] for name, values in FRAME.items()}
+    other = pl.DataFrame({**columns, "grade": pl.Series(columns["grade"], dtype=pl.Categorical)})
+    ours = quick().fit(FRAME)
+    np.testing.assert_allclose(quick().fit(other).transform(other), ours.transform(FRAME), atol=1e-6)
+    out = quick().set_output(transform="polars").fit_transform(other)
+    assert out.columns == list(ours.get_feature_names_out())
+
+
+def test_many_categories_get_learned_vectors():
+    many = pd.DataFrame({"id": [f"k{k % 50}" for k in range(100)], "x": np.arange(100.0)})
+    fitted = quick().fit(many)
+    assert [tuple(table.weight.shape) for table in fitted.encoder_.stem.embeddings] == [(51, 16)]
+    assert list(fitted.get_feature_names_out())[5:] == ["x"]  # not as 50 columns
+    before = fitted.encoder_.stem.embeddings[0].weight
+    untrained = quick(max_epochs=0).fit(many).encoder_.stem.embeddings[0].weight
+    assert not torch.equal(before[1:], untrained[1:])
+    assert not before[0].any()  # unknown
+    unknown = fitted.transform(pd.DataFrame({"id": ["new"], "x": [3.0]}))
+    assert np.isfinite(unknown).all()
+
+
+def test_corruption_swaps_a_column_whole():
+    seen = []
+
+    def spy(batch, generator):
+        seen.append(batch)
+        return batch
+
+    quick(views=Compose(GaussianNoise(numeric=[0]), spy), max_epochs=1).fit(FRAME)
+    batch = torch.cat(seen)
+    assert batch.shape[1] == FRAME.shape[1]  # one column each, so what swaps cells swaps categories
+    for column in (1, 2, 3):
+        assert torch.equal(batch[:, column], batch[:, column].round())
+    quick(views="corruption", corruption_rate=1.0).fit(FRAME)
+
+
+def test_columns_are_held_by_name_and_order():
+    fitted = quick().fit(FRAME)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        fitted.transform(FRAME[FRAME.columns[::-1]])
+    with pytest.raises(ValueError, match="seen at fit time, yet now missing"):
+        fitted.transform(FRAME.drop(columns="colour"))
+    with pytest.raises(ValueError, match="Column 'weight' held number in fit, and now holds text"):
+        fitted.transform(FRAME.assign(weight="heavy"))
+    with pytest.raises(TypeError, match="Column 'when' is of type datetime64"):
+        quick().fit(FRAME.assign(when=pd.Timestamp("2026-01-01")))
+
+
+def test_tags_say_what_is_taken():
+    tags = get_tags(GCAEmbedder()).input_tags
+    assert tags.allow_nan
+    assert tags.categorical
+    assert tags.three_d_array
+
+
+@pytest.mark.parametrize("numeric_embedding", ["periodic", "piecewise_linear"])
+@pytest.mark.parametrize("encoder", ["mlp", "resnet_mlp"])
+def test_embeddings_of_numbers(numeric_embedding, encoder):
+    fitted = quick(numeric_embedding=numeric_embedding, encoder=encoder).fit(FRAME)
+    assert np.isfinite(fitted.transform(FRAME)).all()
+    assert fitted.encoder_.stem.numeric_encoding is not None
+    plain = quick(encoder=encoder).fit(FRAME)
+    assert not np.allclose(plain.transform(FRAME)[:, :5], fitted.transform(FRAME)[:, :5])
+    assert np.array_equal(plain.transform(FRAME)[:, 5:], fitted.transform(FRAME)[:, 5:])  # passed through as it was
+    only_text = FRAME[["colour", "grade"]]
+    assert np.isfinite(quick(numeric_embedding=numeric_embedding).fit(only_text).transform(only_text)).all()
+
+
+# Images
+
+
+@pytest.mark.parametrize("encoder", ["auto", "conv", "mlp", "resnet_mlp"])
+@pytest.mark.parametrize("views", ["auto", "standard", "digits", "strong", "clean"])
+def test_images(encoder, views):
+    fitted = quick(encoder=encoder, views=views).fit(IMAGES)
+    embedding = fitted.transform(IMAGES)
+    assert embedding.shape == (40, 5)
+    assert embedding.dtype == np.float32
+    assert np.isfinite(embedding).all()
+    assert np.array_equal(embedding, clone(fitted).fit(IMAGES).transform(IMAGES))
+
+
+def test_layouts_and_flat_rows_embed_alike():
+    channels_last = quick().fit(COLOURED)
+    expected = channels_last.transform(COLOURED)
+    first = np.moveaxis(COLOURED, 3, 1)
+    assert np.array_equal(quick().fit(first).transform(first), expected)
+    flat = COLOURED.reshape(20, -1)
+    assert np.array_equal(quick(image_shape=(10, 11, 3)).fit(flat).transform(flat), expected)
+    model = make_pipeline(quick(image_shape=(12, 12)), LogisticRegression())
+    assert model.fit(IMAGES.reshape(40, -1), np.arange(40) % 2).score(IMAGES.reshape(40, -1), np.arange(40) % 2) > 0.5
+
+
+def test_the_embedding_of_an_image_does_not_depend_on_its_company():
+    fitted = quick().fit(IMAGES)
+    whole = fitted.transform(IMAGES)
+    for rows in (slice(0, 1), slice(5, 20), slice(39, None)):
+        np.testing.assert_allclose(fitted.transform(IMAGES[rows]), whole[rows], atol=1e-5)
+
+
+def test_transforms_of_kornia_plug_in():
+    state = torch.get_rng_state()
+    augment = K.AugmentationSequential(K.RandomAffine(15.0, p=1.0), K.RandomErasing(p=0.5))
+    fitted = quick(views=augment).fit(IMAGES)
+    assert np.array_equal(fitted.transform(IMAGES), quick(views=copy.deepcopy(augment)).fit(IMAGES).transform(IMAGES))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not np.allclose(fitted.transform(IMAGES), quick(views="clean").fit(IMAGES).transform(IMAGES))
+
+
+def test_images_in_two_workers_are_those_of_one():
+    with joblib.parallel_config("threading", n_jobs=2):
+        results = joblib.Parallel()(joblib.delayed(lambda: quick().fit_transform(IMAGES))() for _ in range(4))
+    alone = quick().fit_transform(IMAGES)
+    assert all(np.array_equal(result, alone) for result in results)
+
+
+def test_without_kornia_the_error_says_what_to_install(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "kornia", None)
+    monkeypatch.setitem(sys.modules, "kornia.augmentation", None)
+    with pytest.raises(ImportError, match=r'pip install "skgca\[image\]"'):
+        quick().fit(IMAGES)
+    assert np.isfinite(quick(views="clean").fit_transform(IMAGES)).all()
+
+
+# Series
+
+
+@pytest.mark.parametrize("views", ["auto", "time", "noise", "dropout", "mixup"])
+def test_series(views):
+    fitted = quick(views=views).fit(SERIES)
+    assert fitted.transform(SERIES).shape == (40, 5)
+    assert np.isfinite(fitted.transform(SERIES)).all()
+    square = RNG.normal(size=(20, 12, 12))
+    assert quick(encoder="conv1d", views=views).fit(square).reader_.kind == "series"
+
+
+# Pairs
+
+
+def test_pairs_of_measurements_take_the_place_of_augmentation():
+    X, other = RNG.normal(size=(2, 50, 4))
+    other = X + 0.1 * other
+    seen = []
+
+    def spy(batch, generator):
+        seen.append(batch.clone())
+        return batch
+
+    plain = quick().fit(X, X_pair=other)
+    spied = quick(views=spy).fit(X, X_pair=other)
+    assert np.array_equal(plain.transform(X), spied.transform(X))  # "auto" leaves both views as they are
+    firsts, seconds = torch.cat(seen[:8:2]), torch.cat(seen[1:8:2])
+    reader = plain.reader_
+    order = torch.cdist(firsts, reader.read(X)).argmin(1)
+    assert torch.equal(firsts, reader.read(X)[order])
+    assert torch.equal(seconds, reader.read(other)[order])
+    assert not np.array_equal(plain.transform(X), quick().fit(X).transform(X))
+
+
+def test_pairs_are_routed_and_sliced():
+    X, other = RNG.normal(size=(2, 40, 4))
+    y = np.arange(40) % 2
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = make_pipeline(quick().set_fit_request(X_pair=True), LogisticRegression())
+        routed = model.fit(X, y, X_pair=other)[:-1].transform(X)
+        search = GridSearchCV(model, {"gcaembedder__epsilon": [0.2, 0.5]}, cv=2, error_score="raise")
+        search.fit(X, y, X_pair=other)
+    assert np.array_equal(routed, quick().fit(X, X_pair=other).transform(X))
+
+
+def test_rows_of_weight_zero_are_left_out_of_pairs_too():
+    X, other = RNG.normal(size=(2, 40, 4))
+    weight = np.where(np.arange(40) < 30, 1.0, 0.0)
+    fitted = quick().fit(X, sample_weight=weight, X_pair=other)
+    assert np.array_equal(fitted.transform(X), quick().fit(X[:30], X_pair=other[:30]).transform(X))
+
+
+def test_pairs_that_do_not_fit():
+    X = RNG.normal(size=(20, 4))
+    with pytest.raises(ValueError, match=r"X_pair has shape \(19, 4\), but X has \(20, 4\)"):
+        quick().fit(X, X_pair=X[1:])
+    with pytest.raises(ValueError, match="X has 3 features, but GCAEmbedder is expecting 4"):
+        quick().fit(X, X_pair=X[:, :3])
+    with pytest.raises(InvalidParameterError, match="X_pair measures a second view, but there are to be 3 views"):
+        quick(n_views=3).fit(X, X_pair=X)
+
+
+# Views
+
+
+def test_views_by_name_one_for_each():
+    X = RNG.normal(size=(40, 4))
+    pair = quick(views=["corruption", "clean"]).fit(X)
+    assert [type(view).__name__ for view in pair.net_.views.views] == ["ColumnCorruption", "Identity"]
+    assert np.array_equal(pair.transform(X), quick(views=[pair.net_.views.views[0], Identity()]).fit(X).transform(X))
+
+
+def test_neighbours_are_those_of_the_training_rows_and_the_users_view_stays_as_it_is():
+    X = RNG.normal(size=(40, 4))
+    view = NeighborMixup(2)
+    fitted = quick(views=view).fit(X)
+    assert len(fitted.net_.views.views[0]._reference) == 40
+    assert view._reference is None
+    by_name = quick(views="mixup").fit(FRAME)
+    assert by_name.net_.views.views[0].numeric.tolist() == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("X", "params", "message"),
+    [
+        (FRAME, {"views": "digits"}, r"views='digits' is for images, but X holds a table; use one of \['clean', 'corr"),
+        (IMAGES, {"views": "corruption"}, "views='corruption' is for table, but X holds images"),
+        (FRAME, {"encoder": "conv"}, r"encoder='conv' encodes images, but X holds a table; .*image_shape="),
+        (SERIES, {"encoder": "resnet18"}, "image|Images"),
+        (IMAGES, {"encoder": "resnet18", "hidden_layer_sizes": (8,)}, r"hidden_layer_sizes=\(8,\) has no effect with"),
+        (IMAGES, {"dropout": 0.5}, "dropout=0.5 has no effect with encoder='auto' on images"),
+        (SERIES, {"normalization": None}, "normalization=None has no effect"),
+        (FRAME, {"dropout": 1.0}, r"'dropout' .*\[0.0, 1.0\)"),
+        (FRAME, {"numeric_embedding": "fourier"}, r"'numeric_embedding' .*'periodic'"),
+        (IMAGES, {"numeric_embedding": "periodic"}, "numeric_embedding='periodic' has no effect on images"),
+        (IMAGES, {"categorical_features": [0]}, r"categorical_features=\[0\] has no effect on images"),
+    ],
+)
+def test_what_is_for_other_data_is_refused(X, params, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(X)
+
+
+# Encoders of one's own
+
+
+class Net(nn.Module):
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(n_inputs, 16), nn.Dropout(0.5), nn.ReLU(), nn.Linear(16, n_outputs))
+
+    def forward(self, batch):
+        return self.layers(batch)
+
+
+class Flat(nn.Module):
+    def forward(self, batch):
+        return batch[:, 0]
+
+
+def test_an_encoder_by_class_by_callable_and_by_instance():
+    state = torch.get_rng_state()
+    by_class = quick(encoder=Net).fit(FRAME)
+    assert by_class.encoder_.body.layers[0].in_features == 12
+    embedding = by_class.transform(FRAME)
+    assert np.array_equal(embedding, quick(encoder=Net).fit(FRAME).transform(FRAME))  # dropout draws from random_state
+    assert np.array_equal(embedding, quick(encoder=lambda n, k: Net(n, k)).fit(FRAME).transform(FRAME))
+    assert torch.equal(torch.get_rng_state(), state)
+    instance = Net(12, 7)
+    before = copy.deepcopy(instance.state_dict())
+    fitted = quick(encoder=instance).fit(FRAME)
+    assert fitted.transform(FRAME).shape == (60, 7 + 12)  # as wide as the module
+    assert all(torch.equal(value, before[name]) for name, value in instance.state_dict().items())
+    assert not torch.equal(fitted.encoder_.body.layers[0].weight, instance.layers[0].weight)
+    untrained = quick(encoder=instance, max_epochs=0).fit(FRAME)
+    assert torch.equal(untrained.encoder_.body.layers[0].weight, instance.layers[0].weight)
+    again = pickle.loads(pickle.dumps(fitted))
+    assert np.array_equal(again.transform(FRAME), fitted.transform(FRAME))
+    assert clone(fitted).get_params()["encoder"] is not instance
+
+
+def test_an_encoder_of_images_gets_the_channels():
+    def small(n_channels, n_outputs):
+        return nn.Sequential(
+            nn.Conv2d(n_channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, n_outputs)
+        )
+
+    assert quick(encoder=small).fit(COLOURED).transform(COLOURED).shape == (20, 5)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        (Flat(), r"The encoder Flat makes \(2,\) of a batch of shape \(2, 5\); it must make \(2, k\)"),
+        (lambda n, k: nn.Linear(n, k + 1), "The encoder Linear makes 6 outputs, but was asked for n_components=5"),
+        (lambda n, k: "net", "made a str, but a Module is needed"),
+        (lambda n, k: nn.Linear(n + 1, k), r"The encoder Linear fails on a batch of shape \(2, 12\)"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_refused_before_training(encoder, message):
+    with pytest.raises(InvalidParameterError, match=message):
+        quick(encoder=encoder).fit(FRAME)
+
+
+def test_the_encoder_is_all_that_transform_runs():
+    fitted = quick().fit(FRAME)
+    with torch.no_grad():
+        expected = fitted.encoder_(fitted.reader_.read(FRAME)).numpy()
+    np.testing.assert_allclose(fitted.transform(FRAME), expected, atol=1e-6)
+
+
+def test_a_view_that_changes_shape_is_refused_at_the_first_batch():
+    with pytest.raises(
+        ValueError, match=r"made rows of shape \(1, 6, 6\) from \(1, 12, 12\); it must keep their shape"
+    ):
+        quick(views=lambda batch, generator: batch[:, :, ::2, ::2]).fit(IMAGES)
+    with pytest.raises(ValueError, match=re.escape("it must keep each row")):
+        quick(views=lambda batch, generator: batch[::2]).fit(FRAME)
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("X", [FRAME, IMAGES, COLOURED, SERIES], ids=["frame", "images", "coloured", "series"])
+def test_every_kind_of_data_on_cuda(X):
+    fitted = quick(device="cuda").fit(X)
+    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+    assert np.isfinite(fitted.transform(X)).all()

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._inputs import Reader, Rows
+from ._inputs import Reader, Rows, evenly_spaced
 from .encoders import Encoder
 
 __all__ = ["embed", "n_outputs", "plain_names", "standardize_outputs"]
 
 _CHUNK = 1024  # rows that are encoded at a time
 _CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
-_STANDARDIZED_BY = 10_000  # rows that the outputs are standardised by
 _CONSTANT = 1e-6  # deviation of an output, as a share of the largest, below which it tells rounding from rounding
 
 
@@ -34,9 +33,8 @@ def standardize_outputs(encoder: Encoder, inputs: Callable[[Tensor], Tensor], ro
     device : torch.device
         Where the encoder is.
     """
-    numbers = torch.from_numpy(np.linspace(0, len(rows) - 1, min(len(rows), _STANDARDIZED_BY)).astype(np.int64))
     with torch.inference_mode():
-        parts = numbers.split(min(_CHUNK, rows.chunk_size()))
+        parts = evenly_spaced(rows).split(min(_CHUNK, rows.chunk_size()))
         outputs = torch.cat([encoder.features(inputs(part).to(device)) for part in parts]).double()
     deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
     constant = ~(deviation > _CONSTANT * deviation.max())

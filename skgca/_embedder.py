@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,24 +14,19 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from ._annotations import annotations, reads_y
-from ._architecture import ENCODERS, NUMERIC_EMBEDDINGS, check_encoder, last_module, make_module, series_wanted
-from ._augmentation import VIEWS, make_views
+from ._architecture import check_encoder, last_module, make_module, series_wanted
+from ._augmentation import make_views
 from ._build import effective_target, make_criterion, make_net
-from ._compat import Interval, StrOptions, check_feature_names_in, check_sample_weight, fit_context
+from ._compat import check_feature_names_in, check_sample_weight, fit_context
 from ._embed import embed, n_outputs, plain_names, standardize_outputs
-from ._inputs import Reader, RowDataset, Rows, check_rows, make_reader, read_ahead
+from ._inputs import Reader, RowDataset, Rows, check_rows, evenly_spaced, make_reader, read_ahead
+from ._parameters import PARAMETER_CONSTRAINTS
 from ._runtime import fixed_threads, resolve_device
-from .losses import PRESETS, VIEW_PAIRS, LearnableEpsilon
-from .losses._alignment import LAYOUTS
-from .losses._targets import TARGETS
-from .ot._gradient import GRADIENTS
-from .ot._scores import SOURCES
+from .losses import LearnableEpsilon
 
 __all__ = ["GCAEmbedder"]
 
 _SEED_END = np.iinfo(np.int32).max - 1
-# Training rows that views and embeddings of numbers may look at, as far as memory allows
-_SAMPLE, _SAMPLE_BYTES, _SAMPLE_LEAST = 10_000, 2**27, 256
 
 
 class GCAEmbedder(TransformerMixin, BaseEstimator):
@@ -224,48 +218,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     (150,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "loss": [StrOptions(set(PRESETS))],
-        "epsilon": [Interval(Real, 0, None, closed="neither"), LearnableEpsilon],
-        "cost": [StrOptions(set(SOURCES))],
-        "marginals": [None, StrOptions({"row", "balanced"}), Interval(Real, 0, np.inf, closed="both"), tuple, list],
-        "n_iter": [None, Interval(Integral, 1, None, closed="left")],
-        **{option: [None, Real] for option in ("q", "lam", "sigma", "alpha", "beta")},  # in the ranges of the loss
-        "kl": [None, str],
-        **{f"{term}_weight": [None, Real] for term in ("kl", "rince", "marginal", "entropy", "uniformity")},
-        "sinkhorn_tol": [None, Interval(Real, 0, None, closed="neither")],
-        "sinkhorn_gradient": [StrOptions(set(GRADIENTS))],
-        "memory_limit": [None, Interval(Real, 0, None, closed="left")],
-        "layout": [StrOptions(set(LAYOUTS))],
-        "target": [None, StrOptions(set(TARGETS) - {"affinity"}), callable, "array-like", "sparse matrix"],
-        "related": [None, callable],
-        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module, callable],
-        "hidden_layer_sizes": [None, "array-like"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "normalization": [None, StrOptions({"batch", "layer"})],
-        "numeric_embedding": [None, StrOptions(set(NUMERIC_EMBEDDINGS))],
-        "passthrough": [StrOptions({"auto"}), "boolean"],
-        "projection_sizes": ["array-like"],
-        "ema_decay": [None, Interval(Real, 0, 1, closed="both")],
-        "views": [StrOptions({"auto", *VIEWS}), callable, list, tuple],
-        "n_views": [None, Interval(Integral, 2, None, closed="left")],
-        "view_pairs": [StrOptions(set(VIEW_PAIRS))],
-        "corruption_rate": [Interval(Real, 0, 1, closed="both")],
-        "standardize": ["boolean"],
-        "categorical_features": [None, StrOptions({"from_dtype"}), "array-like"],
-        "image_shape": [None, tuple, list],
-        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
-        "device": [str, torch.device],
-        "n_threads": [Interval(Integral, 1, None, closed="left")],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "warm_start": ["boolean"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
@@ -440,7 +393,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             reader = self.reader_ if continues else self._make_reader(measured[0])
             inputs = [read_ahead(source, reader.read) for source in measured]
             n_rows = len(measured[0])
-            sample = _sample(inputs[0], measured[0].shape)
+            sample = inputs[0](evenly_spaced(measured[0]))
             predicts = not criterion.repels
             if continues:
                 module = last_module(self, reader, sample, with_predictor=predicts)
@@ -539,10 +492,3 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         )
         check_encoder(self, reader.kind)
         return reader.fit(rows)
-
-
-def _sample(inputs: Callable[[torch.Tensor], torch.Tensor], shape: tuple[int, ...]) -> torch.Tensor:
-    """Fetch evenly spaced training rows."""
-    affordable = max(_SAMPLE_LEAST, _SAMPLE_BYTES // (4 * int(np.prod(shape[1:]))))
-    numbers = np.linspace(0, shape[0] - 1, min(shape[0], _SAMPLE, affordable)).astype(np.int64)
-    return inputs(torch.from_numpy(numbers))

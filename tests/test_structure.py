@@ -65,6 +65,7 @@ ROOMS = [
     "_annotations",
     "_architecture",
     "_augmentation",
+    "_parameters",
     "_embed",
     "_build",
     "_embedder",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._batches import EvenBatches, RowDataset, read_ahead, shuffled_batches
+from ._batches import EvenBatches, RowDataset, evenly_spaced, read_ahead, shuffled_batches
 from ._rows import Rows, check_rows
 from ._stacks import ImageReader, SeriesReader
 from ._tables import TableReader
@@ -18,6 +18,7 @@ __all__ = [
     "SeriesReader",
     "TableReader",
     "check_rows",
+    "evenly_spaced",
     "make_reader",
     "read_ahead",
     "shuffled_batches",

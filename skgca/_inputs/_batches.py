@@ -10,9 +10,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ._rows import Rows
 
-__all__ = ["EvenBatches", "RowDataset", "read_ahead", "shuffled_batches"]
+__all__ = ["EvenBatches", "RowDataset", "evenly_spaced", "read_ahead", "shuffled_batches"]
 
 _READ_AHEAD_BYTES = 2**29  # inputs of at most this size are read before training
+_TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256
 
 
 def read_ahead(rows: Rows, read: Callable[[Any], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -32,6 +33,12 @@ def read_ahead(rows: Rows, read: Callable[[Any], Tensor]) -> Callable[[Tensor], 
     if 4 * np.prod(rows.shape) > _READ_AHEAD_BYTES:
         return lambda numbers: read(rows.take(numbers.numpy()))
     return torch.cat([read(chunk) for chunk in rows.chunks()]).__getitem__
+
+
+def evenly_spaced(rows: Rows) -> Tensor:
+    """Return the numbers of rows from the first to the last, of as many as may be looked at together."""
+    affordable = max(_LEAST_TOGETHER, _TOGETHER_BYTES // (4 * int(np.prod(rows.shape[1:]))))
+    return torch.from_numpy(np.linspace(0, len(rows) - 1, min(len(rows), _TOGETHER, affordable)).astype(np.int64))
 
 
 class RowDataset(Dataset):

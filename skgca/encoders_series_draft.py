@@ -1,0 +1,79 @@
+"""Encoders of time series (n, channels, length)."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Conv1dEncoder"]
+
+_STRIDE = 2
+
+
+class Conv1dEncoder(nn.Module):
+    """Convolutions along time, each of which halves the length, then pooling over time and a linear layer.
+
+    Every convolution is followed by batch normalisation and ReLU. What is left of the length is pooled by its mean and
+    its maximum: how much of a feature there is, and how clearly it appears, wherever it does. That is as many numbers
+    as two steps hold, so two steps or one are kept as they are instead, with their order.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of the series.
+    length : int
+        Samples of the series, at least 2.
+    n_outputs : int
+        Number of output features.
+    widths : sequence of int, default=(32, 64, 128)
+        Channels behind each convolution, at least one.
+    kernel_size : int, default=5
+        Samples that a convolution looks at, at least its stride of 2.
+
+    Raises
+    ------
+    ValueError
+        If a size is too small.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders_series_draft import Conv1dEncoder
+    >>> Conv1dEncoder(3, 100, 8)(torch.ones(4, 3, 100)).shape
+    torch.Size([4, 8])
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        length: int,
+        n_outputs: int,
+        *,
+        widths: Sequence[int] = (32, 64, 128),
+        kernel_size: int = 5,
+    ) -> None:
+        super().__init__()
+        if length < 2:
+            raise ValueError(f"length={length!r} is no series; give 2 samples or more, or take an MLP.")
+        if len(widths) == 0:
+            raise ValueError(f"widths={widths!r} has no convolution; give one or more, such as (32, 64, 128).")
+        if kernel_size < _STRIDE:
+            raise ValueError(f"kernel_size={kernel_size!r} must be at least {_STRIDE}, or samples are skipped; take 5.")
+        padding = kernel_size // 2
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise((n_channels, *widths)):
+            # no bias: the normalisation takes away its effect
+            layers.append(nn.Conv1d(fan_in, fan_out, kernel_size, stride=_STRIDE, padding=padding, bias=False))
+            layers += [nn.BatchNorm1d(fan_out), nn.ReLU()]
+            length = (length + 2 * padding - kernel_size) // _STRIDE + 1
+        self.convolutions = nn.Sequential(*layers)
+        self.pools = length > 2
+        self.last = nn.Linear((2 if self.pools else length) * widths[-1], n_outputs)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Encode series, (n, n_channels, length) -> (n, n_outputs)."""
+        features = self.convolutions(batch)  # (n, widths[-1], length left)
+        pooled = torch.cat([features.mean(2), features.amax(2)], 1) if self.pools else features.flatten(1)
+        encoded: Tensor = self.last(pooled)
+        return encoded

@@ -46,6 +46,8 @@ ROOMS = [
     "views._compose",
     "views",
     "encoders",
+    "encoders_mlp_draft",  # goes to encoders._mlp
+    "encoders_series_draft",  # goes to encoders._series
     "_inputs",
     "_net",
     "_callbacks",

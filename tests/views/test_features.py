@@ -157,10 +157,19 @@ def test_mixup_moves_rows_towards_each_of_their_nearest_in_the_batch(shape, k):
 @pytest.mark.parametrize("block", [1, 40, 2**22])
 def test_mixup_finds_neighbors_in_a_reference_of_which_some_rows_are_the_batch(block, monkeypatch):
     monkeypatch.setattr("skgca.views._features._BLOCK", block)
-    reference = rows(25, 4) + 50.0  # far from the origin, where products of rows cancel
-    batch = torch.cat([reference[[3, 20, 7]], rows(3, 4, seed=4) + 50.0])
+    reference = rows(25, 4)
+    batch = torch.cat([reference[[3, 20, 7]], rows(3, 4, seed=4)])
     expected = oracle_neighbors(batch, reference, 3)
     assert which_neighbors(NeighborMixup(3).fit(reference), batch, reference) == [set(row) for row in expected]
+
+
+def test_neighbors_far_from_the_origin_where_products_of_rows_cancel():
+    start = torch.arange(50.0) + 5000
+    batch = torch.stack([start, start + 0.25], 1).reshape(-1, 1)  # pairs, 0.25 within and 0.75 between
+    moved = NeighborMixup(1, share=1.0)(batch, generator())
+    assert torch.equal(moved.floor(), batch.floor())
+    assert (moved - moved.floor() <= 0.25).all()
+    assert (moved != batch).float().mean() > 0.9
 
 
 def test_lam_is_uniform_up_to_the_share_and_every_neighbor_equally_likely():
@@ -173,10 +182,10 @@ def test_lam_is_uniform_up_to_the_share_and_every_neighbor_equally_likely():
 
 
 def test_a_second_copy_is_a_neighbor_and_gives_the_row_back():
-    batch = torch.tensor([[1.0], [1.0], [5.0]])
-    moved = NeighborMixup(1, share=1.0)(batch, generator())
-    assert moved[:2].tolist() == [[1.0], [1.0]]
-    assert 1.0 <= moved[2] < 5.0
+    view = NeighborMixup(2, share=1.0).fit(torch.tensor([[1.0], [1.0], [5.0]]))
+    moved = view(torch.ones(4000, 1), generator())
+    assert abs((moved == 1).float().mean() - 0.5) < 0.03
+    assert moved.max() > 4.9
 
 
 def test_share_zero_is_no_move():

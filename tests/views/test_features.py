@@ -177,6 +177,7 @@ def test_lam_is_uniform_up_to_the_share_and_every_neighbor_equally_likely():
     reference = torch.tensor([[1.0], [-1.0], [0.0], [3.0]])
     moved = NeighborMixup(2, share=0.4).fit(reference)(batch, generator())[:, 0]
     assert abs((moved > 0).float().mean() - 0.5) < 0.01
+    assert abs(moved[moved > 0].mean() + moved[moved < 0].mean()) < 0.01  # the step does not tell the neighbour
     lam = moved.abs().sort().values
     assert (lam - torch.linspace(0, 0.4, len(lam))).abs().max() < 0.4 * 0.02  # Kolmogorov-Smirnov, far beyond 0.1 %
 

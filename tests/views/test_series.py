@@ -65,6 +65,7 @@ def test_windows_are_uniform_in_size_and_in_place(low):
     assert (share.sort().values - torch.linspace(low, 1, n)).abs().max() < 0.03
     place = times[:, 0] / ((1 - share) * (length - 1))
     assert (place.sort().values - torch.linspace(0, 1, n)).abs().max() < 0.03
+    assert torch.corrcoef(torch.stack([share, place]))[0, 1].abs() < 0.05  # drawn apart
     steps = times.diff(dim=1)
     torch.testing.assert_close(steps, steps[:, :1].expand_as(steps), rtol=0, atol=1e-5)
     assert 0 <= times.min() < times.max() <= length - 1

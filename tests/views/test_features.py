@@ -230,7 +230,8 @@ def test_a_row_with_missing_cells_is_still_found_to_be_its_own_copy():
 
 def test_equal_rates_by_column_corrupt_as_one_rate():
     batch = torch.arange(400.0).reshape(40, 10)
-    for rate in (0.0, 0.2, 0.7, 1.0):
+    just_above_a_draw = torch.rand(1, generator=generator()).item() + 1e-9  # and equal to it in single precision
+    for rate in (0.0, 0.2, 0.7, 1.0, just_above_a_draw):
         one, each = ColumnCorruption(rate), ColumnCorruption([rate] * 10)
         assert torch.equal(one(batch, generator()), each(batch, generator()))
 

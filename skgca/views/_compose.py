@@ -59,6 +59,24 @@ class Compose:
                 raise TypeError(f"{view!r} is not callable; give views one by one, as in Compose(Identity()).")
         self.views = views
 
+    def fit(self, X: Tensor) -> "Compose":
+        """Let the views that learn from data see training rows; each sees them as they are, not after the others.
+
+        Parameters
+        ----------
+        X : Tensor of shape (m, ...)
+            Training rows.
+
+        Returns
+        -------
+        Compose
+            The view itself.
+        """
+        for view in self.views:
+            if hasattr(view, "fit"):
+                view.fit(X)
+        return self
+
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return the batch after all views."""
         for view in self.views:

@@ -285,7 +285,8 @@ def _neighbors(rows: Tensor, reference: Tensor, count: int, columns: Tensor | No
     rows = _vectors(rows, columns)
     candidates = _nearest(rows, reference, count + 1, columns)  # (n, k)
     # Distances by matrix products are off by rounding; whether two rows are equal is looked up instead.
-    equal = (_vectors(reference[candidates.flatten()], columns).view(*candidates.shape, -1) == rows[:, None]).all(-1)
+    found = _vectors(reference[candidates.flatten()], columns).view(*candidates.shape, rows.shape[1])
+    equal = (found == rows[:, None]).all(-1)
     itself = equal & (equal.cumsum(1) == 1)
     order = itself.int().argsort(dim=1, stable=True)
     n_found = (candidates.shape[1] - itself.sum(1)).clamp(max=count)

@@ -62,13 +62,7 @@ class ColumnCorruption:
             If there are rates for another number of columns.
         """
         n = len(batch)
-        rate = self.rate
-        if isinstance(rate, tuple):
-            if len(rate) != batch.shape[1]:
-                raise ValueError(
-                    f"There are {len(rate)} rates for {batch.shape[1]} columns; give {batch.shape[1]}, or one for all."
-                )
-            rate = torch.tensor(rate, device=batch.device)  # single precision, in which a float is compared too
+        rate = self._rate(batch)
         if n < 2:
             return batch
         corrupt = torch.rand(batch.shape, generator=generator, device=batch.device) < rate
@@ -81,11 +75,8 @@ class ColumnCorruption:
         """Rates to compare draws with: a number, or one for each column in single precision, in which draws are."""
         if not isinstance(self.rate, tuple):
             return self.rate
-        n_columns = batch.shape[1]
-        if len(self.rate) != n_columns:
-            raise ValueError(
-                f"rate holds {len(self.rate)} shares, but there are {n_columns} columns; give {n_columns}."
-            )
+        if len(self.rate) != batch.shape[1]:
+            raise ValueError(f"rate holds {len(self.rate)} shares for {batch.shape[1]} columns; give one a column.")
         return torch.tensor(self.rate, dtype=torch.float32, device=batch.device)
 
     def __repr__(self) -> str:

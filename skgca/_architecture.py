@@ -25,6 +25,8 @@ from .encoders import (
     PiecewiseLinearEncoding,
     ResNet18,
     ResNetMLP,
+    RotatedComponents,
+    Standardization,
     TableStem,
 )
 
@@ -140,17 +142,15 @@ def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
         stem = _make_stem(params, reader, rows)
         body = _make_body(params, reader, stem)
         width = _output_width(params, nn.Sequential(stem, body), rows[:2])
-        passthrough = reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
         sizes = _sizes(params, "projection_sizes")
         if not sizes:
             raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
-        module = EncoderWithHead(
-            Encoder(stem, body, width, passthrough=passthrough),
-            nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1])),
-        )
-        if with_predictor:  # as deep and wide as the projection head
-            module.predictor = MLP(sizes[-1], sizes[:-1], sizes[-1])
-    return module
+        head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
+        predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
+        # last, so that what is trained does not depend on what is read out of it
+        readout = _make_readout(params, reader, stem, body, width, rows[:2])
+        passthrough = reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
+    return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)
 
 
 def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool) -> EncoderWithHead:
@@ -169,6 +169,9 @@ def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
             "the last fit had, nor change between a loss with a predictor and one without; set them back, or fit with "
             "warm_start=False."
         )
+    module.encoder.passthrough = fresh.encoder.passthrough
+    if type(module.encoder.readout) is not type(fresh.encoder.readout):  # else its rotation stays
+        module.encoder.readout = fresh.encoder.readout
     return module
 
 
@@ -184,6 +187,23 @@ def _make_stem(params: Any, reader: Reader, rows: Tensor) -> nn.Module:
     if params.numeric_embedding is not None and numbers.shape[1]:
         encoding = NUMERIC_EMBEDDINGS[params.numeric_embedding](numbers)
     return TableStem(reader.n_categories, reader.has_missing, encoding)
+
+
+def _make_readout(params: Any, reader: Reader, stem: nn.Module, body: nn.Module, width: int, rows: Tensor) -> nn.Module:
+    """Return what reads the embedding out of the body."""
+    layered = hasattr(body, "activations")
+    if params.layers == "all" and not layered:
+        raise InvalidParameterError(
+            f"layers='all' needs an encoder that gives its activations, as 'mlp' and 'resnet_mlp' do of tables; "
+            f"encoder={params.encoder!r} on {reader.kind} does not. Use layers='auto'."
+        )
+    if params.layers == "all" or (params.layers == "auto" and layered and reader.kind == "table"):
+        body.eval()  # so that nothing in it changes
+        with torch.no_grad():
+            n_activations = sum(layer.shape[1] for layer in body.activations(stem(rows)))
+        body.train()
+        return RotatedComponents(n_activations, width)
+    return Standardization(width)
 
 
 def _named(params: Any, kind: str) -> _Named | None:

@@ -18,7 +18,7 @@ from ._architecture import check_encoder, last_module, make_module, series_wante
 from ._augmentation import make_views
 from ._build import effective_target, make_criterion, make_net
 from ._compat import check_feature_names_in, check_sample_weight, fit_context
-from ._embed import embed, n_outputs, plain_names, standardize_outputs
+from ._embed import embed, fit_readout, n_outputs, plain_names
 from ._inputs import Reader, RowDataset, Rows, check_rows, evenly_spaced, make_reader, read_ahead
 from ._parameters import PARAMETER_CONSTRAINTS
 from ._runtime import fixed_threads, resolve_device
@@ -117,6 +117,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     numeric_embedding : {"periodic", "piecewise_linear"}, default=None
         What columns of numbers go through before the network: :class:`skgca.encoders.PeriodicEmbedding` or
         :class:`skgca.encoders.PiecewiseLinearEncoding` with 16 bins of equally many rows.
+    layers : {"auto", "all", "last"}, default="auto"
+        Which layers of the encoder the embedding is read from. "last" gives its outputs; "all" the principal components
+        of all activations, rotated, as :class:`skgca.encoders.RotatedComponents` does. "auto" takes "all" where "mlp"
+        or "resnet_mlp" reads a table. Either way the columns have mean 0 and deviation 1 on training rows.
     passthrough : bool or "auto", default="auto"
         Whether the embedding has the inputs beside it, as in scikit-learn's StackingClassifier: numbers standardised
         and gaps filled, with indicators, categories one-hot. "auto" does so for tables.
@@ -251,6 +255,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         dropout: float = 0.0,
         normalization: str | None = "batch",
         numeric_embedding: str | None = None,
+        layers: str = "auto",
         passthrough: bool | str = "auto",
         projection_sizes: Sequence[int] = (128, 128),
         ema_decay: float | None = None,
@@ -300,6 +305,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self.dropout = dropout
         self.normalization = normalization
         self.numeric_embedding = numeric_embedding
+        self.layers = layers
         self.passthrough = passthrough
         self.projection_sizes = projection_sizes
         self.ema_decay = ema_decay
@@ -406,7 +412,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             net = make_net(self, module, criterion, views, n_rows, seed=rng.randint(_SEED_END), device=device)
             net.fit(dataset, y=None)
             net.module_.eval()
-            standardize_outputs(net.module_.encoder, inputs[0], measured[0], net.device)
+            fit_readout(net.module_.encoder, inputs[0], measured[0], net.device)
         self.reader_ = reader
         self.net_ = net
         self._n_features_out = n_outputs(net.module_.encoder, sample[:1].to(net.device))

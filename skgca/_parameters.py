@@ -39,6 +39,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "dropout": [Interval(Real, 0, 1, closed="left")],
     "normalization": [None, StrOptions({"batch", "layer"})],
     "numeric_embedding": [None, StrOptions(set(NUMERIC_EMBEDDINGS))],
+    "layers": [StrOptions({"auto", "all", "last"})],
     "passthrough": [StrOptions({"auto"}), "boolean"],
     "projection_sizes": ["array-like"],
     "ema_decay": [None, Interval(Real, 0, 1, closed="both")],

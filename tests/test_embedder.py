@@ -371,15 +371,36 @@ def test_standardize_makes_the_scale_of_features_irrelevant(iris):
 
 def test_warm_start_goes_on_from_the_last_weights(iris):
     X, _ = iris
-    fitted = quick(warm_start=True, lr=1e-8, hidden_layer_sizes=()).fit(X)  # no running statistics either
+    fitted = quick(warm_start=True, lr=1e-8, layers="last", hidden_layer_sizes=()).fit(
+        X
+    )  # no running statistics either
     before, reader = fitted.transform(X), fitted.reader_
     # other rows, but hardly moved, and read by the same scale; only the outputs are standardised anew
     after = fitted.fit(X + 1).transform(X)
     assert fitted.reader_ is reader
     correlation = [np.corrcoef(before[:, k], after[:, k])[0, 1] for k in range(before.shape[1])]
     assert min(correlation) > 1 - 1e-6
-    fresh = quick(warm_start=False, lr=1e-8, hidden_layer_sizes=(), random_state=1).fit(X)
+    fresh = quick(random_state=1, **params).fit(X)
     assert not np.allclose(fresh.transform(X), before, atol=1e-2)
+
+
+@pytest.mark.parametrize("layers", ["all", "last"])
+def test_warm_start_that_trains_nothing_keeps_the_embedding(iris, layers):
+    X, _ = iris
+    fitted = quick(warm_start=True, layers=layers).fit(X)
+    before = fitted.transform(X)
+    after = fitted.set_params(max_epochs=0).fit(X).transform(X)
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_warm_start_follows_what_is_read_and_passed_through(iris):
+    X, _ = iris
+    fitted = quick(warm_start=True, layers="all").fit(X)
+    everything = fitted.transform(X)
+    last = fitted.set_params(max_epochs=0, layers="last", passthrough=True).fit(X).transform(X)
+    assert last.shape[1] == everything.shape[1] + X.shape[1]
+    straight = quick(layers="last").fit(X).transform(X)
+    np.testing.assert_allclose(last[:, : straight.shape[1]], straight, atol=1e-5)
 
 
 def test_warm_start_refuses_another_architecture_or_width(iris):

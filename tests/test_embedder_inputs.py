@@ -21,6 +21,7 @@ from torch import nn
 
 from skgca import GCAEmbedder
 from skgca._compat import InvalidParameterError
+from skgca.encoders import RotatedComponents, Standardization
 from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
 
 RNG = np.random.default_rng(0)
@@ -419,3 +420,30 @@ def test_every_kind_of_data_on_cuda(X):
     fitted = quick(device="cuda").fit(X)
     assert next(fitted.encoder_.parameters()).device.type == "cuda"
     assert np.isfinite(fitted.transform(X)).all()
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "resnet_mlp"])
+def test_all_layers_of_a_table_are_read_and_only_the_last_of_stacks(encoder):
+    whole = quick(encoder=encoder, passthrough=False).fit(FRAME)
+    assert isinstance(whole.encoder_.readout, RotatedComponents)
+    assert whole.transform(FRAME).shape[1] == whole.n_components
+    assert isinstance(quick(encoder=encoder, layers="last").fit(FRAME).encoder_.readout, Standardization)
+    for stack in (IMAGES, SERIES):
+        assert isinstance(quick(encoder=encoder).fit(stack).encoder_.readout, Standardization)
+
+
+def test_more_rows_keep_more_components():
+    rng = np.random.default_rng(0)
+    ranks = []
+    for n in (40, 400):
+        X = rng.normal(size=(n, 4))
+        model = quick(passthrough=False, n_components=64, hidden_layer_sizes=(64,), max_epochs=0).fit(X)
+        ranks.append(np.linalg.matrix_rank(model.transform(X), tol=1e-3 * n))
+    assert ranks[0] == 8
+    assert 40 <= ranks[1] <= 60  # 400 rows of about 4 dimensions, 2 rows a component and dimension
+
+
+@pytest.mark.parametrize(("X", "encoder"), [(IMAGES, "auto"), (FRAME, lambda n, k: torch.nn.Linear(n, k))])
+def test_all_layers_need_an_encoder_that_gives_them(X, encoder):
+    with pytest.raises(InvalidParameterError, match="layers='all' needs an encoder that gives its activations"):
+        quick(encoder=encoder, layers="all").fit(X)

@@ -3,8 +3,9 @@
 from ._head import Encoder, EncoderWithHead
 from ._images import ConvEncoder, ResNet18
 from ._mlp import MLP, PeriodicEmbedding, PiecewiseLinearEncoding, ResNetMLP
+from ._readout import RotatedComponents, Standardization
 from ._series import Conv1dEncoder
-from ._stems import ChannelStem, Standardization, TableStem
+from ._stems import ChannelStem, TableStem
 
 __all__ = [
     "MLP",
@@ -17,6 +18,7 @@ __all__ = [
     "PiecewiseLinearEncoding",
     "ResNet18",
     "ResNetMLP",
+    "RotatedComponents",
     "Standardization",
     "TableStem",
 ]

@@ -1,43 +1,57 @@
-"""An encoder as it is trained and as it is used: with heads, and with what makes its outputs an embedding."""
+"""An encoder as it is trained and as it is used: with heads, and with what reads the embedding out of it."""
 
 import torch
 from torch import Tensor, nn
 
-from ._stems import Standardization
+from ._readout import RotatedComponents, Standardization
 
 __all__ = ["Encoder", "EncoderWithHead"]
 
 
 class Encoder(nn.Module):
-    """Stem, body, and the standardisation of the outputs; what ``transform`` runs.
+    """Stem, body, and the readout of the embedding; what ``transform`` runs.
 
     Parameters
     ----------
     stem : Module
         What a reader gives -> what the body takes; its ``plain`` gives the inputs as features.
     body : Module
-        -> (n, n_outputs).
-    n_outputs : int
-        Number of outputs of the body.
+        -> (n, n_outputs). With the readout :class:`RotatedComponents`, it has ``activations(batch)``, which gives those
+        of each layer, the outputs last.
+    readout : Standardization or RotatedComponents
+        From the outputs of the body, or from all activations, to the columns of the embedding.
     passthrough : bool, default=False
         Whether the embedding has the inputs beside it.
     """
 
-    def __init__(self, stem: nn.Module, body: nn.Module, n_outputs: int, *, passthrough: bool = False) -> None:
+    def __init__(
+        self,
+        stem: nn.Module,
+        body: nn.Module,
+        readout: Standardization | RotatedComponents,
+        *,
+        passthrough: bool = False,
+    ) -> None:
         super().__init__()
         self.stem = stem
         self.body = body
-        self.output = Standardization(n_outputs)
+        self.readout = readout
         self.passthrough = passthrough
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Embed a batch: standardised outputs of the body, then the inputs if they are passed through."""
-        embedding = self.output(self.features(batch))
+        """Embed a batch: what is read out of the body, then the inputs if they are passed through."""
+        embedding = self.readout(self.activations(batch))
         return torch.cat([embedding, self.stem.plain(batch)], dim=1) if self.passthrough else embedding
 
     def features(self, batch: Tensor) -> Tensor:
         """Return the outputs of the body, which training works on: (n, ...) -> (n, n_outputs)."""
         return self.body(self.stem(batch))
+
+    def activations(self, batch: Tensor) -> Tensor:
+        """Return what the embedding is read from: (n, ...) -> (n, n_activations)."""
+        if isinstance(self.readout, RotatedComponents):
+            return torch.cat(self.body.activations(self.stem(batch)), dim=1)
+        return self.features(batch)
 
 
 class EncoderWithHead(nn.Module):

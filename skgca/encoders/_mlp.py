@@ -119,6 +119,15 @@ class MLP(nn.Sequential):
             layers += [SeededDropout(dropout)] if dropout else []
         super().__init__(*layers, nn.Linear((n_inputs, *hidden_layer_sizes)[-1], n_outputs))
 
+    def activations(self, batch: Tensor) -> list[Tensor]:
+        """Return what each hidden layer makes of a batch, (n, width) each, and the outputs (n, n_outputs)."""
+        found: list[Tensor] = []
+        for layer in self:
+            if isinstance(layer, nn.Linear):  # begins a layer
+                found.append(batch)
+            batch = layer(batch)
+        return [*found[1:], batch]
+
 
 class ResNetMLP(nn.Module):
     """Residual multilayer perceptron: blocks that each add to a trunk of fixed width.
@@ -183,11 +192,16 @@ class ResNetMLP(nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Encode a batch, (n, n_inputs) -> (n, n_outputs)."""
+        return self.activations(batch)[-1]
+
+    def activations(self, batch: Tensor) -> list[Tensor]:
+        """Return the trunk behind each block, (n, width) each, and the outputs (n, n_outputs)."""
         trunk = self.first(batch)
+        found = []
         for block in self.blocks:
             trunk = trunk + block(trunk)
-        encoded: Tensor = self.last(trunk)
-        return encoded
+            found.append(trunk)
+        return [*found, self.last(trunk)]
 
 
 class PiecewiseLinearEncoding(nn.Module):

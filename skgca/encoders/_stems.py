@@ -1,4 +1,4 @@
-"""What stands before and after the body of an encoder: from what a reader gives to what a body takes."""
+"""What stands before the body of an encoder: from what a reader gives to what a body takes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["ChannelStem", "Standardization", "TableStem"]
+__all__ = ["ChannelStem", "TableStem"]
 
 _ONE_HOT_UP_TO = 32  # categories; a column of more gets a learned vector for each
 _EMBEDDING_SIZE = 16
@@ -122,22 +122,3 @@ class ChannelStem(nn.Module):
     def plain(self, batch: Tensor) -> Tensor:
         """Return the standardised values in rows: (n, c, ...) -> (n, k)."""
         return self(batch).flatten(1)
-
-
-class Standardization(nn.Module):
-    """Bring each output of an encoder to mean 0 and a common deviation, by what the training rows showed.
-
-    Parameters
-    ----------
-    n_outputs : int
-        Number of outputs.
-    """
-
-    def __init__(self, n_outputs: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(n_outputs))
-        self.register_buffer("scale", torch.ones(n_outputs))
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Standardise a batch: (n, n_outputs) -> (n, n_outputs)."""
-        return (batch - self.mean) * self.scale

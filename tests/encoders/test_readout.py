@@ -1,0 +1,128 @@
+"""What reads the embedding out of an encoder, against float64 NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skgca.encoders import MLP, Encoder, ResNetMLP, RotatedComponents, Standardization, TableStem
+
+
+def activations(n=60, k=7, seed=0):
+    """Correlated columns of very different scale and mean."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n, k)) @ rng.normal(size=(k, k)) * np.geomspace(0.01, 100, k) + rng.normal(size=k) * 10
+    return torch.from_numpy(rows.astype(np.float32))
+
+
+def made(n_outputs, k=7, seed=0):
+    torch.manual_seed(seed)
+    return RotatedComponents(k, n_outputs)
+
+
+def z_scores(rows):
+    rows = np.asarray(rows, dtype=np.float64)
+    return (rows - rows.mean(0)) / rows.std(0)
+
+
+@pytest.mark.parametrize("n_kept", [1, 3, 7, 50])
+@pytest.mark.parametrize("n_outputs", [2, 5, 20])
+def test_columns_have_mean_zero_and_deviation_one(n_kept, n_outputs):
+    rows = activations()
+    columns = made(n_outputs).fit(rows, n_kept)(rows)
+    assert columns.shape == (60, n_outputs)
+    np.testing.assert_allclose(columns.mean(0), 0, atol=2e-5)
+    np.testing.assert_allclose(columns.std(0, correction=0), 1, atol=2e-5)
+
+
+@pytest.mark.parametrize("n_kept", [1, 3, 7])
+def test_columns_span_the_first_principal_components(n_kept):
+    rows = activations()
+    columns = made(20).fit(rows, n_kept)(rows).double().numpy()
+    left, _, _ = np.linalg.svd(z_scores(rows), full_matrices=False)
+    components = left[:, :n_kept]
+    assert np.linalg.matrix_rank(columns, tol=1e-3) == n_kept
+    np.testing.assert_allclose(components @ (components.T @ columns), columns, atol=1e-4)
+
+
+def test_variances_of_components_survive_a_scaler():
+    """Without a rotation, standardising the columns would whiten them."""
+    rows = activations(n=400, k=12)
+    values = np.linalg.svd(z_scores(rows), compute_uv=False)
+    found = np.linalg.svd(z_scores(made(200, 12).fit(rows, 12)(rows)), compute_uv=False)[:12]
+    np.testing.assert_allclose(found / found[0], values / values[0], rtol=0.3)
+    assert values[-1] / values[0] < 0.2
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_order_of_training_rows_does_not_matter(seed):
+    rows = activations(seed=seed)
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))
+    first, second = made(6).fit(rows, 4)(rows), made(6).fit(rows[order], 4)(rows)
+    gram = first @ first.T
+    np.testing.assert_allclose(second @ second.T, gram, atol=1e-2 * float(gram.abs().max()))
+
+
+def test_constant_activations_are_left_out():
+    rows = activations(k=4)
+    padded = torch.cat([rows, torch.full((60, 3), 5.0)], dim=1)
+    with_constant, without = made(6, 7).fit(padded, 4)(padded), made(6, 4).fit(rows, 4)(rows)
+    np.testing.assert_allclose(with_constant @ with_constant.T, without @ without.T, atol=1e-3)
+
+
+@pytest.mark.parametrize("make", [lambda: made(3, 4), lambda: Standardization(4)])
+def test_rows_that_are_all_alike_are_all_zero(make):
+    rows = torch.full((5, 4), 3.0)
+    assert torch.equal(make().fit(rows, 2)(rows), torch.zeros(5, 3 if isinstance(make(), RotatedComponents) else 4))
+
+
+def test_the_seed_of_the_rotation_comes_from_the_global_generator():
+    rows = activations()
+    first, again, other = (made(6, seed=seed).fit(rows, 4)(rows) for seed in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=0.1)
+
+
+def test_standardization_is_that_of_numpy():
+    rows = activations()
+    np.testing.assert_allclose(Standardization(7).fit(rows)(rows), z_scores(rows), atol=1e-4)
+
+
+@pytest.mark.parametrize("cls", [MLP, ResNetMLP])
+def test_activations_end_in_the_outputs(cls):
+    torch.manual_seed(0)
+    body, batch = cls(3, (8, 6, 6), 5).eval(), torch.randn(10, 3)
+    layers = body.activations(batch)
+    assert [layer.shape[1] for layer in layers] == ([8, 6, 6, 5] if cls is MLP else [8, 8, 5])
+    assert torch.equal(layers[-1], body(batch))
+
+
+def test_activations_of_a_perceptron_are_behind_its_nonlinearity():
+    torch.manual_seed(0)
+    body, batch = MLP(3, (8, 6), 5).eval(), torch.randn(10, 3)
+    layers = body.activations(batch)
+    assert torch.equal(layers[0], body[2](body[1](body[0](batch))))
+    assert (layers[0] >= 0).all()
+    assert (layers[1] >= 0).all()
+
+
+def test_an_encoder_reads_what_its_readout_asks_for():
+    torch.manual_seed(0)
+    stem, body = TableStem([0, 0], [False, False]), MLP(2, (6,), 3)
+    batch = torch.randn(40, 2)
+    last = Encoder(stem, body, Standardization(3)).eval()
+    everything = Encoder(stem, body, RotatedComponents(9, 3)).eval()
+    assert torch.equal(last.activations(batch), last.features(batch))
+    assert torch.equal(everything.features(batch), last.features(batch))
+    assert everything.activations(batch).shape == (40, 9)
+    everything.readout.fit(everything.activations(batch).detach(), 3)
+    assert everything(batch).shape == (40, 3)
+
+
+def test_it_goes_through_state_dict():
+    rows = activations()
+    readout = made(6).fit(rows, 4)
+    fresh = made(6, seed=1)
+    fresh.load_state_dict(readout.state_dict())
+    assert torch.equal(fresh(rows), readout(rows))

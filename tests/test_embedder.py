@@ -371,9 +371,8 @@ def test_standardize_makes_the_scale_of_features_irrelevant(iris):
 
 def test_warm_start_goes_on_from_the_last_weights(iris):
     X, _ = iris
-    fitted = quick(warm_start=True, lr=1e-8, layers="last", hidden_layer_sizes=()).fit(
-        X
-    )  # no running statistics either
+    params = {"lr": 1e-8, "layers": "last", "hidden_layer_sizes": ()}  # no running statistics either
+    fitted = quick(warm_start=True, **params).fit(X)
     before, reader = fitted.transform(X), fitted.reader_
     # other rows, but hardly moved, and read by the same scale; only the outputs are standardised anew
     after = fitted.fit(X + 1).transform(X)

@@ -50,6 +50,7 @@ ROOMS = [
     "encoders._mlp",
     "encoders._series",
     "encoders._stems",
+    "encoders._readout",
     "encoders._head",
     "encoders._images",
     "encoders",

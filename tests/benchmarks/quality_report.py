@@ -1,0 +1,222 @@
+"""Tables of what quality.py has measured."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load, needs_stand_in
+from scipy.stats import rankdata, wilcoxon
+from scipy.stats import t as student_t
+
+SCORES = {"all": "all labels", "few": f"{LABELS} labels a class"}
+WAYS = {"": "scaler", " plain": "no scaler"}  # between the features and the probe, by suffix of the score
+USUAL_ITER = 100  # LogisticRegression's default
+TIE = 1.0  # points of accuracy
+
+
+class Results:
+    """Records by method and data, each over seeds; a column of the tables is (method, suffix of the score)."""
+
+    def __init__(self, jobs, records):
+        self.methods, self.data, self.found = [], [], {}
+        for job in jobs:
+            if job.key in records:
+                self.found.setdefault((job.method, job.data), {})[job.seed] = records[job.key]
+        self.methods = list(dict.fromkeys(method for method, _ in self.found))
+        self.data = [name for name in DATA if any(found == name for _, found in self.found)]
+
+    def of(self, score, method, data):
+        return {seed: record[score] for seed, record in self.found.get((method, data), {}).items()}
+
+    def means(self, score, method, data):
+        """Mean of a score for each set, in %."""
+        return np.array([100 * np.mean(list(self.of(score, method, name).values())) for name in data])
+
+    def shared(self, data):
+        """Those sets of which every method has results: only there do means and ranks compare."""
+        return [name for name in data if all((method, name) in self.found for method in self.methods)]
+
+
+def cell(values, unit=100.0, digits=1):
+    """Mean and standard deviation over seeds."""
+    values = unit * np.array(list(values.values()))
+    if not len(values):
+        return ""
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}"
+
+
+def difference(ours, theirs, ratio):
+    """Mean of the differences on the same seeds, in bold where a t test at 5% tells it from 0.
+
+    The test is that of Nadeau and Bengio for splits that share rows: the variance of the mean is that of single
+    differences times (1 / number of splits + ratio of test to training rows).
+    """
+    values = 100 * np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
+    if not len(values):
+        return ""
+    mean, n = values.mean(), len(values)
+    bound = student_t.ppf(0.975, n - 1) * values.std(ddof=1) * (1 / n + ratio) ** 0.5 if n > 1 else np.inf
+    mark = "**" if abs(mean) > bound else ""
+    return f"{mark}{mean:+.1f}{mark}"
+
+
+def table(title, head, rows):
+    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    for row in rows:
+        print(f"| {' | '.join(map(str, row))} |")
+
+
+def holm(p_values):
+    """Holm's adjusted p values, in the order given."""
+    p_values = np.asarray(p_values, dtype=float)
+    order = np.argsort(p_values)
+    steps = p_values[order] * np.arange(len(p_values), 0, -1)
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def signed_rank(differences):
+    """P value of Wilcoxon's test over sets; 1 where nothing differs."""
+    return wilcoxon(differences).pvalue if np.any(differences) else 1.0
+
+
+def columns_of(results, *, plain):
+    """Title, method and suffix of the score: all behind the scaler, then those of ``plain`` without."""
+    columns = [(method, method, "") for method in results.methods]
+    return columns + [(f"{method}, no scaler", method, " plain") for method in results.methods if method in plain]
+
+
+def report_accuracy(results, score, quick):
+    columns = columns_of(results, plain=["gca"])  # as users write it
+    rows = [[name, *(cell(results.of(score + s, m, name)) for _, m, s in columns)] for name in results.data]
+    table(f"Accuracy in %, {SCORES[score]}", ["", *(title for title, _, _ in columns)], rows)
+    rows = []
+    for name in results.data:
+        split = Split(name, 0, quick)
+        ratio, raw = len(split.test) / len(split.train), results.of(score, "raw", name)
+        rows.append([name, *(difference(results.of(score + s, m, name), raw, ratio) for _, m, s in columns[1:])])
+    table(f"Points above raw on the same splits, {SCORES[score]}", ["", *(title for title, _, _ in columns[1:])], rows)
+
+
+def report_summary(results, score, group, data):
+    """One line for each method and way, over sets: mean, gain over raw behind the scaler, worst set, wins, rank."""
+    data = results.shared(data)
+    if not data or "raw" not in results.methods:
+        return
+    raw, rows = results.means(score, "raw", data), []
+    for suffix in WAYS:
+        means = [results.means(score + suffix, method, data) for method in results.methods]
+        ranks = rankdata([-found for found in means], axis=0).mean(1)  # among those of this way
+        for method, found, rank in zip(results.methods, means, ranks, strict=True):
+            compared = [""] * 4 if (method, suffix) == ("raw", "") else against(found - raw, data)
+            rows.append([method, WAYS[suffix], f"{found.mean():.1f}", *compared, f"{rank:.2f}"])
+    head = ["", "probe behind", "mean", "mean gain over raw", "worst", "win / tie / loss", "p", "mean rank"]
+    table(f"{group}, {len(data)} sets, {SCORES[score]}", head, rows)
+
+
+def against(gain, data):
+    """Cells of a comparison over sets: mean, worst, wins, p value; a tie is within TIE points."""
+    wins, losses = int(np.sum(gain > TIE)), int(np.sum(gain < -TIE))
+    worst = f"{gain.min():+.1f} ({data[gain.argmin()]})"
+    return [
+        f"{gain.mean():+.2f}",
+        worst,
+        f"{wins} / {len(gain) - wins - losses} / {losses}",
+        f"{signed_rank(gain):.4f}",
+    ]
+
+
+def report_duels(results, data):
+    """Gca behind the scaler less each other method, which takes the way that is better for it on average."""
+    data, others = results.shared(data), [method for method in results.methods if method != "gca"]
+    if "gca" not in results.methods or not data or not others:
+        return
+    rows, p_values = [], []
+    for score, title in SCORES.items():
+        ours = results.means(score, "gca", data)
+        for other in others:
+            suffix = max(WAYS, key=lambda way: results.means(score + way, other, data).mean())
+            gain = ours - results.means(score + suffix, other, data)
+            p_values.append(signed_rank(gain))
+            rows.append([title, other, WAYS[suffix], *against(gain, data)])
+    rows = [[*row, f"{p:.4f}"] for row, p in zip(rows, holm(p_values), strict=True)]
+    head = ["", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p", "p by Holm"]
+    table(
+        f"gca behind the scaler, and each other method at its better; {len(data)} tables, {len(rows)} tests", head, rows
+    )
+
+
+def report_probes(results):
+    """How the probes fared: a user of LogisticRegression() is warned beyond its usual iterations."""
+    rows = []
+    for method in results.methods:
+        records = [r for (found, _), by_seed in results.found.items() if found == method for r in by_seed.values()]
+        most = {way: [r[f"all{way} iterations"] for r in records] for way in WAYS}
+        over = [f"{sum(n > USUAL_ITER for n in most[way])} of {len(records)}" for way in WAYS]
+        missed = f"{sum(r['missed'] for r in records)} of {len(records) * len(WAYS) * (1 + DRAWS)}"
+        rows.append([method, *over, *(max(most[way]) for way in WAYS), missed])
+    head = ["", *(f"over {USUAL_ITER}, {how}" for how in WAYS.values()), *(f"most, {how}" for how in WAYS.values())]
+    table(
+        "Iterations of the probe, all labels", [*head, f"probes not converged in {MAX_ITER}, both label regimes"], rows
+    )
+
+
+def report_seconds(results, quick):
+    for score, title in (("seconds", "Seconds of a fit"), ("embed", "Milliseconds to embed 1,000 test rows")):
+        rows = []
+        for name in results.data:
+            unit = 1.0 if score == "seconds" else 1e6 / len(Split(name, 0, quick).test)
+            rows.append([name, *(cell(results.of(score, m, name), unit, 2) for m in results.methods)])
+        table(f"{title}, processor time of one thread", ["", *results.methods], rows)
+
+
+def report_data(data, quick):
+    rows = []
+    for name in data:
+        split = Split(name, 0, quick)
+        X, kinds = split.X, len(np.unique(split.y))
+        if isinstance(X, pd.DataFrame):
+            n_categories = X.select_dtypes("category").shape[1]
+            columns = f"{X.shape[1] - n_categories} numbers, {n_categories} categories"
+            missing = int(load(name)[0].isna().to_numpy().sum())
+        else:
+            columns = " x ".join(map(str, X.shape[1:])) + (" pixels" if X.ndim == 3 else " numbers")
+            missing = int(np.isnan(load(name)[0]).sum())
+        share = np.bincount(split.y_test).max() / len(split.y_test)
+        rarest = min(LABELS, np.unique(split.y, return_counts=True)[1].min())
+        rows.append([name, len(X), len(split.X_test), columns, missing, kinds, f"{100 * share:.1f}", rarest])
+    head = ["", "training rows", "test rows", "columns", "missing cells", "classes", "largest class, %"]
+    table("Data", [*head, f"fewest of {LABELS} labels a class"], rows)
+
+
+def machine():
+    info = Path("/proc/cpuinfo")
+    models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return f"{os.cpu_count()} cores ({models[0] if models else platform.machine()})"
+
+
+def report(jobs, records, quick):
+    results = Results(jobs, records)
+    used = [record for by_seed in results.found.values() for record in by_seed.values()]
+    missing = len(jobs) - len(used)
+    print(f"\nPython {platform.python_version()}, torch {torch.__version__}, {machine()}", end="; ")
+    for versions in sorted({json.dumps(record["versions"]) for record in used}):
+        print(versions, end="; ")
+    print(f"seeds {sorted({record['seed'] for record in used})}; {missing} of {len(jobs)} fits are missing", end="")
+    print("; GCAEmbedder behind a stand-in that prepares its rows" if needs_stand_in() else "")
+    report_data(results.data, quick)
+    for score in SCORES:
+        report_accuracy(results, score, quick)
+    groups = {"Tables": TABLES, "Tables and images": DATA}
+    for score in SCORES:
+        for group, data in groups.items():
+            report_summary(results, score, group, data)
+    report_duels(results, TABLES)
+    report_probes(results)
+    report_seconds(results, quick)

@@ -1,0 +1,289 @@
+"""What the estimator costs over bare torch, and how much memory a table on disk takes.
+
+    python tests/benchmarks/throughput.py                       # all three; writes 4 GB to --dir
+    python tests/benchmarks/throughput.py --what transform fit  # or: memory
+    python tests/benchmarks/throughput.py --quick               # small, to see that it runs
+
+transform: seconds of GCAEmbedder.transform over those of a bare loop of the same encoder over the same rows, ready as
+float32 tensors. fit: seconds of GCAEmbedder.fit over those of a hand-written loop with the same initial model, views,
+loss, batch sizes, optimizer and schedule, on rows that are ready. Both sides alternate in one process, on one thread,
+and each figure is the median of the ratios of single rounds. Seconds are the processor's, which a busy neighbour does
+not add to; --wall takes those of the clock. memory: peak anonymous memory of a fresh process that fits
+and transforms a float32 memmap. Pages of the file do not count, since the system drops them when it needs the room.
+Needs Linux. Prints tables in Markdown; docs/performance.md holds them.
+"""
+
+import argparse
+import copy
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skgca import GCAEmbedder
+
+CHUNK = 1024  # rows of the bare forward loop
+TRANSFORM_SHAPES = ((2_000, 16), (20_000, 16), (20_000, 64), (20_000, 784))
+FIT_SHAPES = ((1_257, 64), (14_000, 16), (4_000, 784))
+FIT_STEPS, BLOCK, SLICE = 400, 8192, 65_536
+MIB, GIB = 2**20, 2**30
+
+
+def rows_of(n, n_columns, dtype=np.float32):
+    """Rows in ten clusters."""
+    rng = np.random.default_rng(0)
+    return (rng.normal(size=(10, n_columns))[rng.integers(10, size=n)] + rng.normal(size=(n, n_columns))).astype(dtype)
+
+
+def encoder_inputs(model, X):
+    """Return what the fitted encoder gets from transform for the rows X, without what pads a chunk."""
+    batches = []
+    hook = model.encoder_.register_forward_pre_hook(lambda module, args: batches.append(args[0].clone()))
+    try:
+        for start in range(0, len(X), CHUNK):
+            model.transform(X[start : start + CHUNK])
+            batches[-1] = batches[-1][: len(X[start : start + CHUNK])]
+    finally:
+        hook.remove()
+    inputs = torch.cat(batches)
+    if len(inputs) != len(X):
+        raise RuntimeError(f"transform of at most {CHUNK} rows took several passes, which this script cannot match")
+    return inputs
+
+
+def compared(ours, bare, given):
+    """Median of the ratios ours / bare, and of the seconds of each; the first round warms up."""
+    now = time.perf_counter if given.wall else time.process_time
+    rounds = []
+    for _ in range(given.repeats + 1):
+        seconds = []
+        for run in (ours, bare):
+            start = now()
+            run()
+            seconds.append(now() - start)
+        rounds.append(seconds)
+    ratios = [first / second for first, second in rounds[1:]]
+    return statistics.median(ratios), *(statistics.median(side) for side in zip(*rounds[1:], strict=True))
+
+
+# ----------------------------------------------------------------------------------------------------- transform
+
+
+def transform_ratio(n, n_columns, dtype, given):
+    X = rows_of(n, n_columns, dtype)
+    model = GCAEmbedder(max_epochs=1, random_state=0).fit(X[:1024])
+    inputs, encoder = encoder_inputs(model, X), model.encoder_
+
+    def bare():
+        with torch.inference_mode():
+            return torch.cat([encoder(batch) for batch in inputs.split(CHUNK)]).numpy()
+
+    gap = np.abs(model.transform(X)[:, : bare().shape[1]] - bare()).max()
+    return *compared(lambda: model.transform(X), bare, given), gap
+
+
+def report_transform(given):
+    print("\ntransform over a bare forward loop\n")
+    print(
+        "| rows | columns | type | transform, ms | bare, ms | ratio | target | largest difference |\n"
+        + "|---" * 8
+        + "|"
+    )
+    shapes = [(500, 16)] if given.quick else TRANSFORM_SHAPES
+    for n, n_columns in shapes:
+        for dtype in (np.float32, np.float64):
+            ratio, ours, bare, gap = transform_ratio(n, n_columns, dtype, given)
+            cells = [n, n_columns, np.dtype(dtype).name, f"{1e3 * ours:.1f}", f"{1e3 * bare:.1f}", f"{ratio:.2f}"]
+            print("|", " | ".join(map(str, cells)), f"| 1.2 | {gap:.0e} |", flush=True)
+
+
+# ----------------------------------------------------------------------------------------------------------- fit
+
+
+def hand_written_fit(start, inputs, n_epochs):
+    """Train as a torch user would write it; returns the mean loss of the last epoch.
+
+    start is an estimator that was fitted with max_epochs=0, whose network, views and loss are used.
+    """
+    net = start.net_
+    module, criterion, views = copy.deepcopy(net.module_).train(), copy.deepcopy(net.criterion_), net.views
+    order, noise = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
+    n_batches = -(-len(inputs) // start.batch_size)
+    n_steps = n_epochs * n_batches
+    n_warmup = round(start.warmup_fraction * n_steps)
+
+    def factor(step):
+        if step < n_warmup:
+            return (step + 1) / (n_warmup + 1)
+        return 0.5 * (1 + np.cos(np.pi * min(1.0, (step - n_warmup) / max(1, n_steps - n_warmup))))
+
+    optimizer = torch.optim.AdamW(module.parameters(), lr=start.lr, weight_decay=start.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    for _ in range(n_epochs):
+        total = 0.0
+        for rows in torch.randperm(len(inputs), generator=order).tensor_split(n_batches):
+            made = views(inputs[rows], noise)
+            projections = module(torch.cat(made)).unflatten(0, (len(made), len(rows)))
+            optimizer.zero_grad()
+            loss = criterion(*projections)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+    return total / len(inputs)
+
+
+def fit_ratio(n, n_columns, steps, given):
+    X = rows_of(n, n_columns)
+    n_epochs = max(1, round(steps / -(-n // GCAEmbedder().batch_size)))
+    start = GCAEmbedder(max_epochs=0, random_state=0).fit(X)
+    inputs, model = encoder_inputs(start, X), GCAEmbedder(max_epochs=n_epochs, random_state=0)
+    losses = []
+
+    def bare():
+        losses.append(hand_written_fit(start, inputs, n_epochs))
+
+    found = compared(lambda: model.fit(X), bare, given)
+    return *found, model.history_[-1]["loss"], losses[-1]
+
+
+def report_fit(given):
+    print("\nfit over a hand-written loop\n")
+    head = "| rows | columns | fit, s | by hand, s | ratio | target | last loss, fit | by hand |"
+    print(head + "\n" + "|---" * 8 + "|")
+    for n, n_columns in [(500, 16)] if given.quick else FIT_SHAPES:
+        steps = 20 if given.quick else FIT_STEPS
+        ratio, ours, bare, *losses = fit_ratio(n, n_columns, steps, given)
+        cells = [n, n_columns, f"{ours:.2f}", f"{bare:.2f}", f"{ratio:.2f}", "1.15", *(f"{x:.3f}" for x in losses)]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+# -------------------------------------------------------------------------------------------------------- memory
+
+
+def anonymous():
+    """Bytes of this process that no file backs."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("RssAnon:")))
+
+
+@contextmanager
+def peak_of(found, name):
+    """Note the most anonymous memory of the block under the name, looking every 5 ms."""
+    done = threading.Event()
+    found[name] = anonymous()
+
+    def watch():
+        while not done.wait(0.005):
+            found[name] = max(found[name], anonymous())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        found[name] = max(found[name], anonymous())
+
+
+def write_rows(path, n, n_columns):
+    """A block of random rows, over and over."""
+    block = rows_of(min(BLOCK, n), n_columns)
+    with path.open("wb") as file:
+        for start in range(0, n, len(block)):
+            block[: n - start].tofile(file)
+
+
+def measure_memory(path, n, n_columns, limit):
+    """Run in a fresh process: print the bytes at the start, and the peaks of fit and transform, and their seconds."""
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))  # a MemoryError here rather than a machine out of memory
+    warnings.simplefilter("ignore")
+    X = np.memmap(path, dtype=np.float32, mode="r", shape=(n, n_columns))
+    warm = rows_of(512, n_columns)
+    GCAEmbedder(max_epochs=1, random_state=0).fit(warm).transform(warm)  # what torch allocates once is not the data's
+    found, seconds = {"start": anonymous()}, []
+    model = GCAEmbedder(max_epochs=1, random_state=0)
+    start = time.perf_counter()
+    with peak_of(found, "fit"):
+        model.fit(X)
+    seconds.append(time.perf_counter() - start)
+    with peak_of(found, "slices"):
+        first = model.transform(X[:2])
+        out = np.empty((n, first.shape[1]), dtype=first.dtype)
+        for i in range(0, n, SLICE):
+            out[i : i + SLICE] = model.transform(X[i : i + SLICE])
+    del out
+    start = time.perf_counter()
+    with peak_of(found, "transform"):
+        embedding = model.transform(X)
+    seconds.append(time.perf_counter() - start)
+    print(*found.values(), embedding.nbytes, *seconds)
+
+
+def report_memory(given):
+    n = int(given.gb * GIB / (4 * given.columns))
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    limit = int(given.limit_gb * GIB) if given.limit_gb else int(0.75 * available)
+    with tempfile.TemporaryDirectory(dir=given.dir) as folder:
+        path = Path(folder) / "rows.f32"
+        write_rows(path, n, given.columns)
+        arguments = [sys.executable, __file__, "--memory-of", path, n, given.columns, limit]
+        done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
+    print(
+        f"\nPeak anonymous memory above the {given.gb:g} GiB on disk, of {n} rows x {given.columns} float32, in MiB\n"
+    )
+    if done.returncode:
+        error = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        print(f"Not measured, under a limit of {limit / GIB:.1f} GiB: {error}")
+        return
+    start, fit, slices, transform, output, fit_seconds, seconds = map(float, done.stdout.split())
+    head = ["before", "fit adds", "transform adds", "of which its output", "transform by slices adds"]
+    print(f"| {' | '.join(head)} | fit, s | transform, s |")
+    print("|---" * 7 + "|")
+    cells = [start, fit - start, transform - start, output, slices - start]
+    print("|", " | ".join(f"{cell / MIB:.0f}" for cell in cells), f"| {fit_seconds:.0f} | {seconds:.0f} |", flush=True)
+
+
+REPORTS = {"transform": report_transform, "fit": report_fit, "memory": report_memory}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--what", nargs="+", choices=REPORTS, default=list(REPORTS))
+    parser.add_argument("--repeats", type=int, default=9, help="rounds of transform and fit")
+    parser.add_argument("--gb", type=float, default=4.0, help="size of the table on disk, in GiB")
+    parser.add_argument("--columns", type=int, default=2048, help="columns of the table on disk")
+    parser.add_argument("--limit-gb", type=float, help="most data of that process; default 3/4 of what is free")
+    parser.add_argument("--dir", help="folder for the table on disk; not one in memory")
+    parser.add_argument("--quick", action="store_true", help="small tables and 0.2 GiB")
+    parser.add_argument("--wall", action="store_true", help="seconds of the clock, on a quiet machine")
+    parser.add_argument("--memory-of", nargs=4, metavar=("PATH", "ROWS", "COLUMNS", "LIMIT"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.memory_of:
+        measure_memory(given.memory_of[0], *map(int, given.memory_of[1:]))
+        return
+    if given.quick:
+        given.gb, given.repeats = min(given.gb, 0.2), min(given.repeats, 3)
+    torch.set_num_threads(1)
+    print(
+        f"torch {torch.__version__}, Python {platform.python_version()}, one thread, {os.cpu_count()} cores, ", end=""
+    )
+    print(f"medians of {given.repeats} rounds, {'clock' if given.wall else 'processor'} time")
+    for what in given.what:
+        REPORTS[what](given)
+
+
+if __name__ == "__main__":
+    main()

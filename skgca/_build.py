@@ -35,7 +35,7 @@ _LOSS_OPTIONS = (
     "beta",
 )
 _EMA_DECAY = 0.99
-_AUTO_STEPS = 2000  # of max_epochs="auto"
+_AUTO_STEPS = {"table": 2000, "images": 800, "series": 2000}  # of max_epochs="auto"
 
 
 def effective_target(loss: str, target: Any) -> Any:
@@ -99,14 +99,15 @@ def make_net(
     module: EncoderWithHead,
     criterion: AlignmentLoss,
     views: MultiView,
+    kind: str,
     n_rows: int,
     *,
     seed: int,
     device: torch.device,
 ) -> ContrastiveNet:
-    """Make the net that trains a module."""
+    """Make the net that trains a module, on so many rows of a table, images or series."""
     n_batches = len(EvenBatches(n_rows, params.batch_size, generator=torch.Generator()))
-    max_epochs = _auto_epochs(n_batches) if params.max_epochs == "auto" else params.max_epochs
+    max_epochs = _auto_epochs(kind, n_batches) if params.max_epochs == "auto" else params.max_epochs
     settings = {
         "views": views,
         "draws": not isinstance(params.encoder, str),  # a module of the user's own may hold torch's dropout
@@ -133,5 +134,5 @@ def make_net(
     return MomentumNet(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
 
 
-def _auto_epochs(n_batches: int) -> int:
-    return min(max(round(_AUTO_STEPS / n_batches), 20), 300)
+def _auto_epochs(kind: str, n_batches: int) -> int:
+    return min(max(round(_AUTO_STEPS[kind] / n_batches), 20), 300)

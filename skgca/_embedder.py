@@ -159,8 +159,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     image_shape : tuple of int, default=None
         Shape of one image, (h, w), (c, h, w) or (h, w, c), where rows of X are flat.
     max_epochs : int or "auto", default="auto"
-        Passes over the training data. "auto" is as many as make about 2,000 steps, at least 20 and at most 300. With 0
-        the encoder keeps its random initial weights.
+        Passes over the training data. "auto" is as many as make about 2,000 steps, or 800 with images, at least 20 and
+        at most 300. With 0 the encoder keeps its random initial weights.
     batch_size : int, default=128
         Most rows in a batch; the plan of the joint layout has twice as many. Batches are of near-equal size.
     lr : float, default=2e-3
@@ -409,7 +409,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             if not (weight == weight[0]).all():  # equal weights are none, and spare the loss looking at them
                 extras["weight"] = torch.as_tensor(weight, dtype=torch.float32)
             dataset = RowDataset(n_rows, *inputs, **extras)
-            net = make_net(self, module, criterion, views, n_rows, seed=rng.randint(_SEED_END), device=device)
+            net = make_net(
+                self, module, criterion, views, reader.kind, n_rows, seed=rng.randint(_SEED_END), device=device
+            )
             net.fit(dataset, y=None)
             net.module_.eval()
             fit_readout(net.module_.encoder, inputs[0], measured[0], net.device)

@@ -362,6 +362,12 @@ def test_auto_epochs_make_about_2000_steps(n, expected):
     assert fitted.fit(np.random.default_rng(0).normal(size=(n, 1))).n_epochs_ == expected
 
 
+def test_auto_epochs_of_images_are_fewer():
+    images = np.random.default_rng(0).integers(0, 255, (100, 4, 4), dtype=np.uint8)
+    fitted = quick(max_epochs="auto", views="clean", encoder="mlp", batch_size=4).fit(images)
+    assert fitted.n_epochs_ == 800 / 25
+
+
 def test_standardize_makes_the_scale_of_features_irrelevant(iris):
     X, _ = iris
     scaled = X * 2.0 ** np.array([10, 0, -10, 3]) + np.array([0, 4, 0, 0])

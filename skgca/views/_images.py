@@ -1,14 +1,18 @@
 """Views of images, by kornia."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import max_pool2d
 
 from .._runtime import seeded_by
 
 __all__ = ["IMAGE_PRESETS", "ImageAugmentation"]
+
+_LEAST_SIZE_OF_STROKES = 16  # pixels; in smaller images, one pixel more is another digit
 
 # Each preset makes its transforms for images of a shape (c, h, w); K is kornia.augmentation. All draw for each image.
 
@@ -17,10 +21,19 @@ def _standard(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
     return [_crop(K, h, w, smallest=0.2), K.RandomHorizontalFlip(), *_colours(K, c), _blur(K, h, w)]
 
 
-def _digits(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
+def _digits(K: ModuleType, c: int, h: int, w: int) -> list[Callable[[Tensor], Tensor]]:
     # One warp does it all: above 1 the scale crops, and so does the translation.
     warp = K.RandomAffine(20.0, translate=(0.1, 0.1), scale=(0.75, 1.25), shear=(-15.0, 15.0, -15.0, 15.0), p=1.0)
-    return [warp, K.RandomErasing(scale=(0.02, 0.2), ratio=(0.5, 2.0), p=0.5)]
+    erase = K.RandomErasing(scale=(0.02, 0.2), ratio=(0.5, 2.0), p=0.5)
+    return [warp, *([_other_stroke] if min(h, w) >= _LEAST_SIZE_OF_STROKES else []), erase]
+
+
+def _other_stroke(images: Tensor) -> Tensor:
+    """Make strokes thicker or thinner: up to 0.7 of the way to the largest or smallest of the 3 x 3 pixels around."""
+    step = 1.4 * torch.rand(len(images), 1, 1, 1, device=images.device) - 0.7
+    largest = max_pool2d(images, 3, stride=1, padding=1)
+    smallest = -max_pool2d(-images, 3, stride=1, padding=1)
+    return images + step.abs() * (torch.where(step > 0, largest, smallest) - images)
 
 
 def _strong(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
@@ -66,7 +79,7 @@ class ImageAugmentation:
         - "standard" is for photographs, after SimCLR [1]_: crop to 20 % of the area or more and resize back, flip left
           to right, change colours (of one channel: brightness and contrast), drop them, blur.
         - "digits" is for what means something else when flipped, such as digits and letters: rotate, scale, shear and
-          shift in one warp, and erase a rectangle.
+          shift in one warp, from 16 x 16 pixels on make strokes thicker or thinner, and erase a rectangle.
         - "strong" is for trials of robustness, after the extreme views of GCA [2]_: crop to 8 % or more, flip, change
           colours, brighten or darken much, erase up to half.
 

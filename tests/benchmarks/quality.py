@@ -217,7 +217,8 @@ BASELINES = {
     "UMAP": make_umap,
 }
 SCARF = {
-    # TODO: switch off what the coming version adds to its encoder by default, such as a passthrough
+    "passthrough": False,
+    "layers": "last",
     "n_components": 256,
     "hidden_layer_sizes": (256, 256, 256),
     "projection_sizes": (256, 256),
@@ -232,16 +233,6 @@ SCARF = {
 OURS = {"SCARF": SCARF, "untrained": {"max_epochs": 0}, "gca": {}}
 
 
-@lru_cache
-def needs_stand_in():
-    """Whether GCAEmbedder takes no dataframe with categories yet. TODO: remove once it does."""
-    try:
-        GCAEmbedder(max_epochs=0).fit(pd.DataFrame({"a": [1.0, None], "b": pd.Categorical(["u", "v"])}))
-    except (TypeError, ValueError):
-        return True
-    return False
-
-
 def embedder(job, X):
     """Return what has fit(X) and transform(X) for the rows X as loaded."""
     if job.method in BASELINES:
@@ -250,7 +241,7 @@ def embedder(job, X):
     if job.method == "SCARF":
         preparing = prepared(X) if X.ndim == 2 else make_pipeline(prepared(X), StandardScaler())
         return Scarf(preparing, **options)
-    return make_pipeline(prepared(X), GCAEmbedder(**options)) if needs_stand_in() else GCAEmbedder(**options)
+    return GCAEmbedder(**options)
 
 
 # ---------------------------------------------------------------------------------------------------------- jobs
@@ -283,7 +274,7 @@ def settings_of(method, options, tag):
     elif method in BASELINES:
         own = [repr(BASELINES[method](None)), sorted(BASELINES[method](None).get_params().items())]
     else:
-        own = [sorted(GCAEmbedder(**dict(options)).get_params().items()), __version__, needs_stand_in(), tag]
+        own = [sorted(GCAEmbedder(**dict(options)).get_params().items()), __version__, tag]
     return hashlib.sha256(repr([protocol, own]).encode()).hexdigest()[:10]
 
 

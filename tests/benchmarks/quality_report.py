@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load, needs_stand_in
+from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load
 from scipy.stats import rankdata, wilcoxon
 from scipy.stats import t as student_t
 
@@ -208,8 +208,7 @@ def report(jobs, records, quick):
     print(f"\nPython {platform.python_version()}, torch {torch.__version__}, {machine()}", end="; ")
     for versions in sorted({json.dumps(record["versions"]) for record in used}):
         print(versions, end="; ")
-    print(f"seeds {sorted({record['seed'] for record in used})}; {missing} of {len(jobs)} fits are missing", end="")
-    print("; GCAEmbedder behind a stand-in that prepares its rows" if needs_stand_in() else "")
+    print(f"seeds {sorted({record['seed'] for record in used})}; {missing} of {len(jobs)} fits are missing")
     report_data(results.data, quick)
     for score in SCORES:
         report_accuracy(results, score, quick)

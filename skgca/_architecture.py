@@ -28,6 +28,7 @@ from .encoders import (
     RotatedComponents,
     Standardization,
     TableStem,
+    participation_ratio,
 )
 
 __all__ = ["ENCODERS", "NUMERIC_EMBEDDINGS", "check_encoder", "last_module", "make_module", "series_wanted"]
@@ -50,7 +51,7 @@ class _Named:
 def _perceptron(cls: type[nn.Module]) -> Callable[[Any, Reader, int, tuple[int, ...]], nn.Module]:
     def make(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
         options = {"dropout": params.dropout, "normalization": params.normalization}
-        body = cls(n_features, widths, params.n_components, **options)
+        body = cls(n_features, widths, _n_outputs(params), **options)
         return body if reader.kind == "table" else nn.Sequential(nn.Flatten(), body)
 
     return make
@@ -58,15 +59,15 @@ def _perceptron(cls: type[nn.Module]) -> Callable[[Any, Reader, int, tuple[int, 
 
 def _convolutional(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
     channels, *size = reader.image_shape
-    return ConvEncoder(channels, size, params.n_components, widths=widths)
+    return ConvEncoder(channels, size, _n_outputs(params), widths=widths)
 
 
 def _residual(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
-    return ResNet18(reader.image_shape[0], params.n_components)
+    return ResNet18(reader.image_shape[0], _n_outputs(params))
 
 
 def _temporal(params: Any, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
-    return Conv1dEncoder(*reader.shape, params.n_components, widths=widths)
+    return Conv1dEncoder(*reader.shape, _n_outputs(params), widths=widths)
 
 
 ENCODERS = {
@@ -81,6 +82,8 @@ NUMERIC_EMBEDDINGS = {
     "piecewise_linear": lambda numbers: PiecewiseLinearEncoding.from_quantiles(numbers, _N_BINS),
 }
 _N_BINS = 16
+_AUTO_OUTPUTS = 128  # of n_components="auto"
+_LEAST_KEPT, _MOST_COLUMNS = 8, 256  # of what is read out of all layers; docs/quality.md says how they were found
 _AUTO = {"table": "mlp", "images": "conv", "series": "conv1d"}
 
 
@@ -117,7 +120,9 @@ def series_wanted(encoder: Any) -> bool | None:
     return kinds == ("series",) if len(kinds) == 1 else None
 
 
-def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool, seed: int) -> EncoderWithHead:
+def make_module(
+    params: Any, reader: Reader, rows: Tensor, n_rows: int, *, with_predictor: bool, seed: int
+) -> EncoderWithHead:
     """Make the encoder and its heads, with random weights.
 
     Parameters
@@ -128,6 +133,8 @@ def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
         Fitted.
     rows : Tensor of shape (n, ...)
         Some training rows: quantiles are taken of them, and the encoder is tried on the first two.
+    n_rows : int
+        How many there are in all.
     with_predictor : bool
         Whether the loss needs one.
     seed : int
@@ -148,12 +155,12 @@ def make_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
         head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
         predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
         # last, so that what is trained does not depend on what is read out of it
-        readout = _make_readout(params, reader, stem, body, width, rows[:2])
+        readout = _make_readout(params, reader, nn.Sequential(stem, body), width, rows, n_rows)
         passthrough = reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
     return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)
 
 
-def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bool) -> EncoderWithHead:
+def last_module(params: Any, reader: Reader, rows: Tensor, n_rows: int, *, with_predictor: bool) -> EncoderWithHead:
     """Copy the module of the last fit, so that one which fails leaves it as it was.
 
     Raises
@@ -162,7 +169,7 @@ def last_module(params: Any, reader: Reader, rows: Tensor, *, with_predictor: bo
         If the parameters now ask for another architecture.
     """
     module = copy.deepcopy(params.net_.module_)
-    fresh = make_module(params, reader, rows, with_predictor=with_predictor, seed=0)
+    fresh = make_module(params, reader, rows, n_rows, with_predictor=with_predictor, seed=0)
     if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
         raise ValueError(
             "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "
@@ -189,21 +196,32 @@ def _make_stem(params: Any, reader: Reader, rows: Tensor) -> nn.Module:
     return TableStem(reader.n_categories, reader.has_missing, encoding)
 
 
-def _make_readout(params: Any, reader: Reader, stem: nn.Module, body: nn.Module, width: int, rows: Tensor) -> nn.Module:
-    """Return what reads the embedding out of the body."""
+def _make_readout(
+    params: Any, reader: Reader, encoder: nn.Sequential, width: int, rows: Tensor, n_rows: int
+) -> Standardization | RotatedComponents:
+    """Return what reads the embedding out of stem and body, by default out of all layers if they read a table.
+
+    Of those it keeps a component for as many rows as the inputs have dimensions: a linear model has about as many
+    parameters for these, and can bear more where rows are many for that. A penalty on its weights is shared by what
+    stands beside the inputs, so there are about twice as many columns of it, or one a component.
+    """
+    stem, body = encoder
     layered = hasattr(body, "activations")
     if params.layers == "all" and not layered:
         raise InvalidParameterError(
             f"layers='all' needs an encoder that gives its activations, as 'mlp' and 'resnet_mlp' do of tables; "
             f"encoder={params.encoder!r} on {reader.kind} does not. Use layers='auto'."
         )
-    if params.layers == "all" or (params.layers == "auto" and layered and reader.kind == "table"):
-        body.eval()  # so that nothing in it changes
-        with torch.no_grad():
-            n_activations = sum(layer.shape[1] for layer in body.activations(stem(rows)))
-        body.train()
-        return RotatedComponents(n_activations, width)
-    return Standardization(width)
+    if params.layers == "last" or not (layered and reader.kind == "table"):
+        return Standardization(width)
+    encoder.eval()  # so that nothing in it changes
+    with torch.no_grad():
+        plain = stem.plain(rows)
+        n_activations = sum(layer.shape[1] for layer in body.activations(stem(rows[:2])))
+    encoder.train()
+    n_kept = max(_LEAST_KEPT, round(n_rows / participation_ratio(plain)))
+    n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1])) if params.n_components == "auto" else width
+    return RotatedComponents(n_activations, n_columns, n_kept)
 
 
 def _named(params: Any, kind: str) -> _Named | None:
@@ -223,7 +241,7 @@ def _make_body(params: Any, reader: Reader, stem: nn.Module) -> nn.Module:
         return named.make(params, reader, n_features, widths)
     if isinstance(params.encoder, nn.Module):
         return copy.deepcopy(params.encoder)  # a fit leaves the parameter as it is
-    body = params.encoder(n_features if reader.kind == "table" else _row_shape(reader)[0], params.n_components)
+    body = params.encoder(n_features if reader.kind == "table" else _row_shape(reader)[0], _n_outputs(params))
     if not isinstance(body, nn.Module):
         raise InvalidParameterError(f"encoder={params.encoder!r} made a {type(body).__name__}, but a Module is needed.")
     return body
@@ -248,12 +266,17 @@ def _output_width(params: Any, encoder: nn.Module, rows: Tensor) -> int:
             f"The encoder {name} makes {shape} of a batch of shape {tuple(rows.shape)}; it must make "
             f"({len(rows)}, k), one vector a row, such as by a last nn.Flatten()."
         )
-    if not isinstance(params.encoder, nn.Module) and output.shape[1] != params.n_components:
+    if not isinstance(params.encoder, nn.Module) and output.shape[1] != _n_outputs(params):
         raise InvalidParameterError(
-            f"The encoder {name} makes {output.shape[1]} outputs, but was asked for n_components={params.n_components} "
-            f"of them; set n_components={output.shape[1]}, or read its second argument."
+            f"The encoder {name} makes {output.shape[1]} outputs, but was asked for {_n_outputs(params)} of them "
+            f"(n_components={params.n_components!r}); set n_components={output.shape[1]}, or read its second argument."
         )
     return output.shape[1]
+
+
+def _n_outputs(params: Any) -> int:
+    """Return the width of the last layer of the encoder."""
+    return _AUTO_OUTPUTS if params.n_components == "auto" else params.n_components
 
 
 def _row_shape(reader: Reader) -> tuple[int, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ._inputs import Reader, Rows, evenly_spaced
 from .encoders import Encoder
@@ -16,10 +16,6 @@ __all__ = ["embed", "fit_readout", "n_outputs", "plain_names"]
 
 _CHUNK = 1024  # rows that are encoded at a time
 _CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
-# How many components RotatedComponents keeps: fewer read less into few rows, more say more; see docs/quality.md.
-_ROWS_PER_COMPONENT = 2  # and per dimension of the inputs
-_LEAST_KEPT = 8
-_N_MEASURED = 4096  # rows by which those dimensions are counted
 
 
 def fit_readout(encoder: Encoder, inputs: Callable[[Tensor], Tensor], rows: Rows, device: Any) -> None:
@@ -37,23 +33,8 @@ def fit_readout(encoder: Encoder, inputs: Callable[[Tensor], Tensor], rows: Rows
         Where the encoder is.
     """
     with torch.inference_mode():
-        batches = [inputs(part).to(device) for part in evenly_spaced(rows).split(min(_CHUNK, rows.chunk_size()))]
-        activations = torch.cat([encoder.activations(batch) for batch in batches])
-        n_kept = max(_LEAST_KEPT, round(len(rows) / (_ROWS_PER_COMPONENT * _n_dimensions(encoder.stem, batches))))
-        encoder.readout.fit(activations, n_kept)
-
-
-def _n_dimensions(stem: nn.Module, batches: Sequence[Tensor]) -> float:
-    """Return how many dimensions the inputs fill: (sum of variances)^2 / sum of squared variances, by principal axes.
-
-    A linear model has about as many parameters for the inputs; of what is beside them it can bear more where rows are
-    many for that.
-    """
-    plain = torch.cat([stem.plain(batch) for batch in batches])[:_N_MEASURED].double()
-    plain = plain - plain.mean(0)
-    gram = plain.T @ plain if plain.shape[1] <= len(plain) else plain @ plain.T
-    squares = float(gram.square().sum())
-    return float(gram.trace()) ** 2 / squares if squares > 0 else 1.0
+        parts = evenly_spaced(rows).split(min(_CHUNK, rows.chunk_size()))
+        encoder.readout.fit(torch.cat([encoder.activations(inputs(part).to(device)) for part in parts]))
 
 
 def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Any) -> np.ndarray:

@@ -38,8 +38,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
     Parameters
     ----------
-    n_components : int, default=128
-        Dimension of the embedding.
+    n_components : int or "auto", default="auto"
+        Columns of the embedding, beside what is passed through. "auto" is 128; where ``layers`` are all read, it is one
+        for each component that the rows bear, or twice the number of columns passed through, up to 256.
     loss : str, default="gca_ince"
         Named loss, a key of :data:`skgca.losses.PRESETS`: "ince" is InfoNCE, "rince" its form for pairs of which some
         are wrong; "gca_ince", "gca_rince", "iot" and "iot_uni" balance the plan; "gca_uot" relaxes its marginals;
@@ -226,7 +227,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_components: int = 128,
+        n_components: int | str = "auto",
         *,
         loss: str = "gca_ince",
         epsilon: float | LearnableEpsilon = 0.5,
@@ -402,9 +403,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             sample = inputs[0](evenly_spaced(measured[0]))
             predicts = not criterion.repels
             if continues:
-                module = last_module(self, reader, sample, with_predictor=predicts)
+                module = last_module(self, reader, sample, n_rows, with_predictor=predicts)
             else:
-                module = make_module(self, reader, sample, with_predictor=predicts, seed=rng.randint(_SEED_END))
+                module = make_module(self, reader, sample, n_rows, with_predictor=predicts, seed=rng.randint(_SEED_END))
             views = make_views(self, reader, paired=pair is not None, reference=lambda: sample.to(device))
             if not (weight == weight[0]).all():  # equal weights are none, and spare the loss looking at them
                 extras["weight"] = torch.as_tensor(weight, dtype=torch.float32)
@@ -434,7 +435,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features_out)
-            The ``n_components`` outputs of the encoder, then what is passed through; float32 for float32 input and
+            The ``n_components`` columns of the embedding, then what is passed through; float32 for float32 input and
             images of 8 bits, else float64.
 
         Raises

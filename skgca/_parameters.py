@@ -19,7 +19,7 @@ from .ot._scores import SOURCES
 __all__ = ["PARAMETER_CONSTRAINTS"]
 
 PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
-    "n_components": [Interval(Integral, 1, None, closed="left")],
+    "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "loss": [StrOptions(set(PRESETS))],
     "epsilon": [Interval(Real, 0, None, closed="neither"), LearnableEpsilon],
     "cost": [StrOptions(set(SOURCES))],

@@ -388,7 +388,7 @@ def test_an_encoder_of_images_gets_the_channels():
     ("encoder", "message"),
     [
         (Flat(), r"The encoder Flat makes \(2,\) of a batch of shape \(2, 5\); it must make \(2, k\)"),
-        (lambda n, k: nn.Linear(n, k + 1), "The encoder Linear makes 6 outputs, but was asked for n_components=5"),
+        (lambda n, k: nn.Linear(n, k + 1), "The encoder Linear makes 6 outputs, but was asked for 5 of them"),
         (lambda n, k: "net", "made a str, but a Module is needed"),
         (lambda n, k: nn.Linear(n + 1, k), r"The encoder Linear fails on a batch of shape \(2, 12\)"),
     ],
@@ -435,12 +435,29 @@ def test_all_layers_of_a_table_are_read_and_only_the_last_of_stacks(encoder):
 def test_more_rows_keep_more_components():
     rng = np.random.default_rng(0)
     ranks = []
-    for n in (40, 400):
+    for n in (24, 400):
         X = rng.normal(size=(n, 4))
         model = quick(passthrough=False, n_components=64, hidden_layer_sizes=(64,), max_epochs=0).fit(X)
         ranks.append(np.linalg.matrix_rank(model.transform(X), tol=1e-3 * n))
     assert ranks[0] == 8
-    assert 40 <= ranks[1] <= 60  # 400 rows of about 4 dimensions, 2 rows a component and dimension
+    assert ranks[1] == 64
+
+
+def test_auto_components():
+    rng = np.random.default_rng(0)
+
+    def width(n, d, **params):
+        model = GCAEmbedder(passthrough=False, hidden_layer_sizes=(8,), max_epochs=0, random_state=0, **params)
+        return model.fit(rng.normal(size=(n, d))).transform(rng.normal(size=(3, d))).shape[1]
+
+    assert width(40, 20) == 40  # twice the columns of the table
+    assert 90 <= width(300, 3) <= 110  # one for each of 3 rows, since they fill 3 dimensions
+    assert width(2000, 3) == 256
+    assert width(40, 200) == 256
+    assert width(40, 20, layers="last") == 128
+    assert width(40, 20, n_components=5) == 5
+    images = GCAEmbedder(max_epochs=0, random_state=0).fit(IMAGES)
+    assert images.transform(IMAGES).shape == (40, 128)
 
 
 @pytest.mark.parametrize(("X", "encoder"), [(IMAGES, "auto"), (FRAME, lambda n, k: torch.nn.Linear(n, k))])

@@ -3,7 +3,7 @@
 from ._head import Encoder, EncoderWithHead
 from ._images import ConvEncoder, ResNet18
 from ._mlp import MLP, PeriodicEmbedding, PiecewiseLinearEncoding, ResNetMLP
-from ._readout import RotatedComponents, Standardization
+from ._readout import RotatedComponents, Standardization, participation_ratio
 from ._series import Conv1dEncoder
 from ._stems import ChannelStem, TableStem
 
@@ -21,4 +21,5 @@ __all__ = [
     "RotatedComponents",
     "Standardization",
     "TableStem",
+    "participation_ratio",
 ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["RotatedComponents", "Standardization"]
+__all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
+
+_N_MEASURED = 4096  # rows by which dimensions are counted
 
 _CONSTANT = 1e-6  # deviation of an activation, as a share of the largest, below which it tells rounding from rounding
 
@@ -27,8 +29,8 @@ class Standardization(nn.Module):
         self.register_buffer("mean", torch.zeros(n_outputs))
         self.register_buffer("scale", torch.ones(n_outputs))
 
-    def fit(self, outputs: Tensor, n_kept: int | None = None) -> Standardization:
-        """Take mean and deviation from outputs (n, n_outputs) of training rows; ``n_kept`` is ignored."""
+    def fit(self, outputs: Tensor) -> Standardization:
+        """Take mean and deviation from outputs (n, n_outputs) of training rows."""
         mean, scale = _mean_and_scale(outputs.double())
         self.mean, self.scale = mean.to(self.mean), scale.to(self.scale)
         return self
@@ -53,6 +55,8 @@ class RotatedComponents(nn.Module):
         Number of activations.
     n_outputs : int
         Number of columns of the embedding.
+    n_kept : int
+        Components to keep, of which there are ``n_activations``. More than ``n_outputs`` are not.
 
     Notes
     -----
@@ -62,37 +66,24 @@ class RotatedComponents(nn.Module):
     mean: Tensor
     weight: Tensor
 
-    def __init__(self, n_activations: int, n_outputs: int) -> None:
+    def __init__(self, n_activations: int, n_outputs: int, n_kept: int) -> None:
         super().__init__()
         self.n_outputs = n_outputs
+        self.n_kept = min(n_kept, n_outputs, n_activations)
         self.seed = int(torch.randint(2**62, ()))
         self.register_buffer("mean", torch.zeros(n_activations))
         self.register_buffer("weight", torch.zeros(n_activations, n_outputs))
 
-    def fit(self, activations: Tensor, n_kept: int) -> RotatedComponents:
-        """Find the components.
-
-        Parameters
-        ----------
-        activations : Tensor of shape (n, n_activations)
-            Of training rows.
-        n_kept : int
-            Components to keep; at most ``n_outputs`` and ``n_activations`` are.
-
-        Returns
-        -------
-        RotatedComponents
-            The module itself.
-        """
+    def fit(self, activations: Tensor) -> RotatedComponents:
+        """Find the components of activations (n, n_activations) of training rows."""
         rows = activations.double()
         mean, scale = _mean_and_scale(rows)
         rows = (rows - mean) * scale
         _, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))  # ascending
-        n_kept = min(n_kept, self.n_outputs, rows.shape[1])
-        components = vectors.flip(1)[:, :n_kept]
+        components = vectors.flip(1)[:, : self.n_kept]
         largest = components.gather(0, components.abs().argmax(0, keepdim=True))
         components = components * largest.sign()  # the solver leaves signs to chance
-        weight = components @ self._rotation(n_kept).to(rows)  # (n_activations, n_outputs)
+        weight = components @ self._rotation().to(rows)  # (n_activations, n_outputs)
         _, column_scale = _mean_and_scale(rows @ weight)
         self.mean = mean.to(self.mean)
         self.weight = (scale[:, None] * weight * column_scale).to(self.weight)
@@ -102,10 +93,10 @@ class RotatedComponents(nn.Module):
         """Embed activations: (n, n_activations) -> (n, n_outputs)."""
         return (activations - self.mean) @ self.weight
 
-    def _rotation(self, n_kept: int) -> Tensor:
+    def _rotation(self) -> Tensor:
         """Return random orthonormal rows (n_kept, n_outputs)."""
         generator = torch.Generator().manual_seed(self.seed)
-        columns = torch.randn(self.n_outputs, n_kept, generator=generator, dtype=torch.float64)
+        columns = torch.randn(self.n_outputs, self.n_kept, generator=generator, dtype=torch.float64)
         return torch.linalg.qr(columns).Q.T
 
 
@@ -114,3 +105,16 @@ def _mean_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:
     deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
     constant = ~(deviation > _CONSTANT * deviation.max())
     return mean, deviation.masked_fill(constant, 1.0).reciprocal()
+
+
+def participation_ratio(rows: Tensor) -> float:
+    """Return how many dimensions some rows (n, d) fill: (sum of variances)^2 / sum of squared variances.
+
+    The variances are those along the principal axes. It is d for uncorrelated columns of equal variance, and 1 for
+    rows on a line, or all alike.
+    """
+    rows = rows[:_N_MEASURED].double()
+    rows = rows - rows.mean(0)
+    gram = rows.T @ rows if rows.shape[1] <= len(rows) else rows @ rows.T
+    squares = float(gram.square().sum())
+    return float(gram.trace()) ** 2 / squares if squares > 0 else 1.0

@@ -6,7 +6,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skgca.encoders import MLP, Encoder, ResNetMLP, RotatedComponents, Standardization, TableStem
+from skgca.encoders import (
+    MLP,
+    Encoder,
+    ResNetMLP,
+    RotatedComponents,
+    Standardization,
+    TableStem,
+    participation_ratio,
+)
 
 
 def activations(n=60, k=7, seed=0):
@@ -16,9 +24,9 @@ def activations(n=60, k=7, seed=0):
     return torch.from_numpy(rows.astype(np.float32))
 
 
-def made(n_outputs, k=7, seed=0):
+def made(n_outputs, n_kept, k=7, seed=0):
     torch.manual_seed(seed)
-    return RotatedComponents(k, n_outputs)
+    return RotatedComponents(k, n_outputs, n_kept)
 
 
 def z_scores(rows):
@@ -30,7 +38,7 @@ def z_scores(rows):
 @pytest.mark.parametrize("n_outputs", [2, 5, 20])
 def test_columns_have_mean_zero_and_deviation_one(n_kept, n_outputs):
     rows = activations()
-    columns = made(n_outputs).fit(rows, n_kept)(rows)
+    columns = made(n_outputs, n_kept).fit(rows)(rows)
     assert columns.shape == (60, n_outputs)
     np.testing.assert_allclose(columns.mean(0), 0, atol=2e-5)
     np.testing.assert_allclose(columns.std(0, correction=0), 1, atol=2e-5)
@@ -39,7 +47,7 @@ def test_columns_have_mean_zero_and_deviation_one(n_kept, n_outputs):
 @pytest.mark.parametrize("n_kept", [1, 3, 7])
 def test_columns_span_the_first_principal_components(n_kept):
     rows = activations()
-    columns = made(20).fit(rows, n_kept)(rows).double().numpy()
+    columns = made(20, n_kept).fit(rows)(rows).double().numpy()
     left, _, _ = np.linalg.svd(z_scores(rows), full_matrices=False)
     components = left[:, :n_kept]
     assert np.linalg.matrix_rank(columns, tol=1e-3) == n_kept
@@ -50,7 +58,7 @@ def test_variances_of_components_survive_a_scaler():
     """Without a rotation, standardising the columns would whiten them."""
     rows = activations(n=400, k=12)
     values = np.linalg.svd(z_scores(rows), compute_uv=False)
-    found = np.linalg.svd(z_scores(made(200, 12).fit(rows, 12)(rows)), compute_uv=False)[:12]
+    found = np.linalg.svd(z_scores(made(200, 12, 12).fit(rows)(rows)), compute_uv=False)[:12]
     np.testing.assert_allclose(found / found[0], values / values[0], rtol=0.3)
     assert values[-1] / values[0] < 0.2
 
@@ -59,7 +67,7 @@ def test_variances_of_components_survive_a_scaler():
 def test_the_order_of_training_rows_does_not_matter(seed):
     rows = activations(seed=seed)
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(rows)))
-    first, second = made(6).fit(rows, 4)(rows), made(6).fit(rows[order], 4)(rows)
+    first, second = made(6, 4).fit(rows)(rows), made(6, 4).fit(rows[order])(rows)
     gram = first @ first.T
     np.testing.assert_allclose(second @ second.T, gram, atol=1e-2 * float(gram.abs().max()))
 
@@ -67,19 +75,19 @@ def test_the_order_of_training_rows_does_not_matter(seed):
 def test_constant_activations_are_left_out():
     rows = activations(k=4)
     padded = torch.cat([rows, torch.full((60, 3), 5.0)], dim=1)
-    with_constant, without = made(6, 7).fit(padded, 4)(padded), made(6, 4).fit(rows, 4)(rows)
+    with_constant, without = made(6, 4).fit(padded)(padded), made(6, 4, 4).fit(rows)(rows)
     np.testing.assert_allclose(with_constant @ with_constant.T, without @ without.T, atol=1e-3)
 
 
-@pytest.mark.parametrize("make", [lambda: made(3, 4), lambda: Standardization(4)])
+@pytest.mark.parametrize("make", [lambda: made(3, 2, 4), lambda: Standardization(4)])
 def test_rows_that_are_all_alike_are_all_zero(make):
     rows = torch.full((5, 4), 3.0)
-    assert torch.equal(make().fit(rows, 2)(rows), torch.zeros(5, 3 if isinstance(make(), RotatedComponents) else 4))
+    assert torch.equal(make().fit(rows)(rows), torch.zeros(5, 3 if isinstance(make(), RotatedComponents) else 4))
 
 
 def test_the_seed_of_the_rotation_comes_from_the_global_generator():
     rows = activations()
-    first, again, other = (made(6, seed=seed).fit(rows, 4)(rows) for seed in (0, 0, 1))
+    first, again, other = (made(6, 4, seed=seed).fit(rows)(rows) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other, atol=0.1)
 
@@ -112,17 +120,32 @@ def test_an_encoder_reads_what_its_readout_asks_for():
     stem, body = TableStem([0, 0], [False, False]), MLP(2, (6,), 3)
     batch = torch.randn(40, 2)
     last = Encoder(stem, body, Standardization(3)).eval()
-    everything = Encoder(stem, body, RotatedComponents(9, 3)).eval()
+    everything = Encoder(stem, body, RotatedComponents(9, 3, 3)).eval()
     assert torch.equal(last.activations(batch), last.features(batch))
     assert torch.equal(everything.features(batch), last.features(batch))
     assert everything.activations(batch).shape == (40, 9)
-    everything.readout.fit(everything.activations(batch).detach(), 3)
+    everything.readout.fit(everything.activations(batch).detach())
     assert everything(batch).shape == (40, 3)
 
 
 def test_it_goes_through_state_dict():
     rows = activations()
-    readout = made(6).fit(rows, 4)
-    fresh = made(6, seed=1)
+    readout = made(6, 4).fit(rows)
+    fresh = made(6, 4, seed=1)
     fresh.load_state_dict(readout.state_dict())
     assert torch.equal(fresh(rows), readout(rows))
+
+
+@pytest.mark.parametrize(("n", "d"), [(50, 4), (4, 50), (20, 20)])
+def test_participation_ratio_is_that_of_the_variances_by_principal_axes(n, d):
+    rows = np.random.default_rng(0).normal(size=(n, d)) * np.geomspace(1, 30, d) + 5
+    variances = np.linalg.svd(rows - rows.mean(0), compute_uv=False) ** 2
+    expected = variances.sum() ** 2 / (variances**2).sum()
+    assert participation_ratio(torch.from_numpy(rows)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_participation_ratio_counts_dimensions():
+    corners = torch.tensor([[a, b, c] for a in (-1.0, 1.0) for b in (-1.0, 1.0) for c in (-1.0, 1.0)])
+    assert participation_ratio(corners) == pytest.approx(3)
+    assert participation_ratio(corners * torch.tensor([1.0, 0.0, 0.0])) == pytest.approx(1)
+    assert participation_ratio(torch.ones(4, 3)) == 1

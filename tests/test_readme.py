@@ -1,4 +1,4 @@
-"""Every Python snippet of the README runs."""
+"""Every Python snippet of the README and the pages of docs/ runs."""
 
 import re
 from pathlib import Path
@@ -6,17 +6,26 @@ from pathlib import Path
 import pytest
 from sklearn.datasets import load_iris
 
-SNIPPETS = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "README.md").read_text(), re.DOTALL)
+ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("snippet", SNIPPETS)
-def test_a_snippet_runs(snippet):
+def snippets(path):
+    return re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
+
+
+PAGES = {path.name: snippets(path) for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+
+
+@pytest.mark.parametrize("page", [name for name, found in PAGES.items() if found])
+def test_the_snippets_of_a_page_run_in_their_order(page):
     names = {}
-    exec(snippet, names)
+    for snippet in PAGES[page]:
+        exec(snippet, names)
     if "model" in names:
         X, y = load_iris(return_X_y=True)
         assert names["model"].set_params(gcaembedder__max_epochs=20).fit(X, y).score(X, y) > 0.8
 
 
 def test_there_are_snippets():
-    assert len(SNIPPETS) == 2
+    assert len(PAGES["README.md"]) == 2
+    assert len(PAGES["inputs.md"]) == 5

@@ -45,6 +45,8 @@ from skgca.metrics import alignment_score, effective_rank, uniformity_score
 from skgca.views import ColumnCorruption
 
 LOSSES = tuple(PRESETS)
+# Pixels as they are, tables as Split has standardised them, and the last layer of the encoder alone.
+BARE = {"standardize": False, "passthrough": False, "layers": "last"}
 DATA, VIEWS = ("mnist", "letter", "vowel"), ("standard", "strong", "mis-paired")
 SEEDS, FEWER = range(5), range(3)
 SEEDS_OF = {"defaults": range(100, 103), "iterations": FEWER, "epsilon": FEWER}  # defaults on seeds of their own
@@ -220,7 +222,7 @@ BASELINES = {
     "raw features": lambda job: FunctionTransformer(),
     "PCA": lambda job: PCA(min(N_COMPONENTS, load(job.data)[0].shape[1]), random_state=job.seed),
     "Nystroem": lambda job: make_pipeline(StandardScaler(), Nystroem(n_components=NYSTROEM, random_state=job.seed)),
-    "untrained encoder": lambda job: GCAEmbedder(N_COMPONENTS, max_epochs=0, standardize=False, random_state=job.seed),
+    "untrained encoder": lambda job: GCAEmbedder(N_COMPONENTS, max_epochs=0, random_state=job.seed, **BARE),
 }
 
 
@@ -234,8 +236,8 @@ def embedder(job, n_train):
         views=views_of(job.data, job.views),
         max_epochs=max(1, round(steps / math.ceil(n_train / BATCH))),
         batch_size=BATCH,
-        standardize=False,  # pixels as they are; Split has standardised the tables
         random_state=job.seed,
+        **BARE,
         **{"epsilon": EPSILON, **dict(job.options)},
     )
 

@@ -259,6 +259,8 @@ def run(job):
     else:
         model.fit(X, y if job.method == "supcon" else None)
     seconds = time.perf_counter() - start
+    if isinstance(model, GCAEmbedder):
+        model.encoder_.readout = torch.nn.Identity()  # the outputs as the loss left them, not standardised
     Z, Z_test = model.transform(X), model.transform(X_test)
     few = split.few
     record = {

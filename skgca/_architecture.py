@@ -177,8 +177,9 @@ def last_module(params: Any, reader: Reader, rows: Tensor, n_rows: int, *, with_
             "warm_start=False."
         )
     module.encoder.passthrough = fresh.encoder.passthrough
-    if type(module.encoder.readout) is not type(fresh.encoder.readout):  # else its rotation stays
-        module.encoder.readout = fresh.encoder.readout
+    last, new = module.encoder.readout, fresh.encoder.readout
+    if type(last) is not type(new) or (params.n_components != "auto" and last.n_outputs != new.n_outputs):
+        module.encoder.readout = new  # else its rotation and width stay
     return module
 
 
@@ -212,7 +213,8 @@ def _make_readout(
             f"layers='all' needs an encoder that gives its activations, as 'mlp' and 'resnet_mlp' do of tables; "
             f"encoder={params.encoder!r} on {reader.kind} does not. Use layers='auto'."
         )
-    if params.layers == "last" or not (layered and reader.kind == "table"):
+    auto_reads_all = layered and reader.kind == "table" and isinstance(params.encoder, str)
+    if params.layers == "last" or (params.layers == "auto" and not auto_reads_all):
         return Standardization(width)
     encoder.eval()  # so that nothing in it changes
     with torch.no_grad():
@@ -220,7 +222,9 @@ def _make_readout(
         n_activations = sum(layer.shape[1] for layer in body.activations(stem(rows[:2])))
     encoder.train()
     n_kept = max(_LEAST_KEPT, round(n_rows / participation_ratio(plain)))
-    n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1])) if params.n_components == "auto" else width
+    n_columns = params.n_components
+    if n_columns == "auto":
+        n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1]))
     return RotatedComponents(n_activations, n_columns, n_kept)
 
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from skgca import GCAEmbedder
 from skgca._compat import InvalidParameterError
-from skgca.encoders import RotatedComponents, Standardization
+from skgca.encoders import MLP, RotatedComponents, Standardization
 from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
 
 RNG = np.random.default_rng(0)
@@ -430,6 +430,21 @@ def test_all_layers_of_a_table_are_read_and_only_the_last_of_stacks(encoder):
     assert isinstance(quick(encoder=encoder, layers="last").fit(FRAME).encoder_.readout, Standardization)
     for stack in (IMAGES, SERIES):
         assert isinstance(quick(encoder=encoder).fit(stack).encoder_.readout, Standardization)
+
+
+def test_a_module_of_ones_own_fixes_the_width():
+    X = FRAME[["weight"]].to_numpy()
+    body = MLP(1, (6,), 7)
+    assert quick(encoder=body, passthrough=False).fit(X).transform(X).shape == (60, 7)
+    whole = quick(encoder=body, passthrough=False, layers="all", n_components=9).fit(X)
+    assert whole.transform(X).shape == (60, 9)
+
+
+def test_warm_start_may_change_the_number_of_columns():
+    model = quick(passthrough=False, n_components="auto", warm_start=True).fit(SERIES[:, 0])
+    assert model.transform(SERIES[:, 0]).shape == (40, 60)
+    assert model.fit(SERIES[:20, 0]).transform(SERIES[:, 0]).shape == (40, 60)
+    assert model.set_params(n_components=128).fit(SERIES[:, 0]).transform(SERIES[:, 0]).shape == (40, 128)
 
 
 def test_more_rows_keep_more_components():

@@ -26,6 +26,7 @@ class Standardization(nn.Module):
 
     def __init__(self, n_outputs: int) -> None:
         super().__init__()
+        self.n_outputs = n_outputs
         self.register_buffer("mean", torch.zeros(n_outputs))
         self.register_buffer("scale", torch.ones(n_outputs))
 

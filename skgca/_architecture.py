@@ -154,9 +154,8 @@ def make_module(
             raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
         head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
         predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
-        # last, so that what is trained does not depend on what is read out of it
-        readout = _make_readout(params, reader, nn.Sequential(stem, body), width, rows, n_rows)
-        passthrough = reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
+    readout = _make_readout(params, reader, nn.Sequential(stem, body), width, rows, n_rows, seed=seed)
+    passthrough = reader.kind == "table" if params.passthrough == "auto" else bool(params.passthrough)
     return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)
 
 
@@ -198,7 +197,7 @@ def _make_stem(params: Any, reader: Reader, rows: Tensor) -> nn.Module:
 
 
 def _make_readout(
-    params: Any, reader: Reader, encoder: nn.Sequential, width: int, rows: Tensor, n_rows: int
+    params: Any, reader: Reader, encoder: nn.Sequential, width: int, rows: Tensor, n_rows: int, *, seed: int
 ) -> Standardization | RotatedComponents:
     """Return what reads the embedding out of stem and body, by default out of all layers if they read a table.
 
@@ -225,7 +224,7 @@ def _make_readout(
     n_columns = params.n_components
     if n_columns == "auto":
         n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1]))
-    return RotatedComponents(n_activations, n_columns, n_kept)
+    return RotatedComponents(n_activations, n_columns, n_kept, seed=seed)
 
 
 def _named(params: Any, kind: str) -> _Named | None:

@@ -51,15 +51,12 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Any)
     for start in range(0, len(rows), step):
         chunk = rows.take(slice(start, min(start + step, len(rows))))
         inputs = reader.read(chunk)
-        encoded = torch.cat([_encode(encoder, part, device) for part in inputs.split(_CHUNK)])
-        bad = ~encoded.isfinite().all(dim=1)
-        if bad.any():
-            row = int(bad.int().argmax())
-            raise ValueError(
-                f"The embedding of row {start + row} is not finite: its values, up to {inputs[row].abs().max():.3g} in "
-                "size, are too large for the encoder. Use standardize=True, or scale the features before."
-            )
-        embedding[start : start + len(encoded)] = encoded.numpy()
+        for first, part in enumerate(inputs.split(_CHUNK)):
+            encoded = _encode(encoder, part, device)
+            place = start + first * _CHUNK
+            if not encoded.sum().isfinite():  # quicker than to look at each
+                _check_finite(encoded, part, place)
+            embedding[place : place + len(encoded)] = encoded.numpy()
     return embedding
 
 
@@ -80,6 +77,17 @@ def plain_names(encoder: Encoder, reader: Reader, input_names: np.ndarray) -> li
     return names + [f"{input_names[k]}_{category}" for k in stem.few.tolist() for category in known[k]]
 
 
+def _check_finite(encoded: Tensor, inputs: Tensor, place: int) -> None:
+    """Raise ValueError if the embedding of one of the rows from ``place`` on is not finite."""
+    bad = ~encoded.isfinite().all(dim=1)
+    if bad.any():
+        row = int(bad.int().argmax())
+        raise ValueError(
+            f"The embedding of row {place + row} is not finite: its values, up to {inputs[row].abs().max():.3g} in "
+            "size, are too large for the encoder. Use standardize=True, or scale the features before."
+        )
+
+
 def _output_dtype(rows: Rows, reader: Reader) -> type:
     single = rows.dtype == np.float32 or (reader.kind == "images" and rows.dtype == np.uint8)
     return np.float32 if single else np.float64
@@ -91,7 +99,8 @@ def _encode(encoder: Encoder, inputs: Tensor, device: Any) -> Tensor:
     Torch multiplies matrices of few rows by other kernels, which round otherwise. Padding to a multiple of
     _CHUNK_STEP rows makes the embedding of a row independent of the rows it came with.
     """
-    padding = inputs.new_zeros((-len(inputs) % _CHUNK_STEP, *inputs.shape[1:]))
+    n_rows = len(inputs)
+    if n_rows % _CHUNK_STEP:
+        inputs = torch.cat([inputs, inputs.new_zeros((-n_rows % _CHUNK_STEP, *inputs.shape[1:]))])
     with torch.inference_mode():
-        batch = torch.cat([inputs, padding]).to(device)
-        return encoder(batch)[: len(inputs)].cpu()
+        return encoder(inputs.to(device))[:n_rows].cpu()

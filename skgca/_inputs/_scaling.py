@@ -18,6 +18,8 @@ __all__ = ["Scaler", "to_float32"]
 _NORMAL_IQR = 1.3489795  # interquartile range of the standard normal distribution
 _SQUASH = 3.0  # largest size of a scaled value, in robust deviations
 _LARGEST = 1e150  # beyond, squares overflow
+_FAR = 1e15  # scaled values beyond are squashed as this one is, and its square is a float32
+_BLOCK = 2**15  # entries
 _SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # most rows that scales are learned from
 
 
@@ -110,9 +112,12 @@ class Scaler:
             If a value is infinite, or too large for float32 where it is not scaled; the message names its column.
         """
         self._check_finite(numbers)
-        if self.standardize and self.names:
-            numbers = (self._squashed(numbers) - self.final.mean_) / self.final.scale_
-        return to_float32(numbers, self.names)
+        if not (self.standardize and self.names):
+            return to_float32(numbers, self.names)
+        scaled = self._squashed(numbers)
+        scaled -= self.final.mean_.astype(np.float32)
+        scaled /= self.final.scale_.astype(np.float32)
+        return torch.from_numpy(scaled)
 
     def _fit_scales(self, sample: np.ndarray) -> None:
         with warnings.catch_warnings():
@@ -128,11 +133,25 @@ class Scaler:
             self.final.scale_ = np.nan_to_num(self.final.scale_, nan=1.0)
 
     def _squashed(self, numbers: np.ndarray) -> np.ndarray:
-        scaled = np.clip((numbers - self.robust.mean_) / self.robust.scale_, -_LARGEST, _LARGEST)
-        return scaled / np.sqrt(1 + np.square(scaled / _SQUASH))
+        """Scale robustly, in double precision, and squash, in single: (n, n_columns), float32."""
+        squashed = np.empty(numbers.shape, dtype=np.float32)
+        step = max(1, _BLOCK // max(1, numbers.shape[1]))  # rows that stay in the cache through all that follows
+        for start in range(0, len(numbers), step):
+            block = numbers[start : start + step] - self.robust.mean_
+            block /= self.robust.scale_
+            scaled = np.clip(block, -_FAR, _FAR, out=block).astype(np.float32)
+            root = squashed[start : start + step]
+            np.multiply(scaled, np.float32(1 / _SQUASH), out=root)
+            np.square(root, out=root)
+            root += 1
+            np.sqrt(root, out=root)
+            np.divide(scaled, root, out=root)
+        return squashed
 
     def _check_finite(self, numbers: np.ndarray) -> None:
-        if numbers.size and np.isinf(numbers).any():
+        if np.isfinite(numbers.sum()):  # quicker than to look at each, and true of most
+            return
+        if np.isinf(numbers).any():
             name = self.names[np.isinf(numbers).any(axis=0).argmax()]
             raise ValueError(
                 f"Input X contains infinity in column {name!r}; replace it by a number, or "

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 __all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
 
+_ROWS_OF_GRAM = 1024
 _N_MEASURED = 4096  # rows by which dimensions are counted
-
 _CONSTANT = 1e-6  # deviation of an activation, as a share of the largest, below which it tells rounding from rounding
 
 
@@ -58,36 +58,34 @@ class RotatedComponents(nn.Module):
         Number of columns of the embedding.
     n_kept : int
         Components to keep, of which there are ``n_activations``. More than ``n_outputs`` are not.
-
-    Notes
-    -----
-    The seed of the rotation is drawn where the module is made, from torch's global generator.
+    seed : int, default=0
+        Of the rotation.
     """
 
     mean: Tensor
     weight: Tensor
 
-    def __init__(self, n_activations: int, n_outputs: int, n_kept: int) -> None:
+    def __init__(self, n_activations: int, n_outputs: int, n_kept: int, *, seed: int = 0) -> None:
         super().__init__()
         self.n_outputs = n_outputs
         self.n_kept = min(n_kept, n_outputs, n_activations)
-        self.seed = int(torch.randint(2**62, ()))
+        self.seed = seed
         self.register_buffer("mean", torch.zeros(n_activations))
         self.register_buffer("weight", torch.zeros(n_activations, n_outputs))
 
     def fit(self, activations: Tensor) -> RotatedComponents:
         """Find the components of activations (n, n_activations) of training rows."""
-        rows = activations.double()
-        mean, scale = _mean_and_scale(rows)
-        rows = (rows - mean) * scale
-        _, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))  # ascending
+        mean, scale = _mean_and_scale(activations.double())
+        gram = _gram((activations - mean.to(activations)) * scale.to(activations))
+        _, vectors = torch.linalg.eigh(gram)  # ascending
         components = vectors.flip(1)[:, : self.n_kept]
         largest = components.gather(0, components.abs().argmax(0, keepdim=True))
         components = components * largest.sign()  # the solver leaves signs to chance
-        weight = components @ self._rotation().to(rows)  # (n_activations, n_outputs)
-        _, column_scale = _mean_and_scale(rows @ weight)
+        weight = components @ self._rotation().to(gram)  # (n_activations, n_outputs)
+        column_scale = _scale(((gram @ weight) * weight).sum(0).clamp(min=0).sqrt())
+        weight = scale[:, None] * weight * column_scale
+        self.weight = weight.to(self.weight)
         self.mean = mean.to(self.mean)
-        self.weight = (scale[:, None] * weight * column_scale).to(self.weight)
         return self
 
     def forward(self, activations: Tensor) -> Tensor:
@@ -102,10 +100,23 @@ class RotatedComponents(nn.Module):
 
 
 def _mean_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of each column (n, k), and one over its deviation; of a constant one, 1."""
+    """Return the mean of each column (n, k), and one over its deviation."""
     deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
+    return mean, _scale(deviation)
+
+
+def _scale(deviation: Tensor) -> Tensor:
+    """Return one over the deviation of each column; of a constant one, 1."""
     constant = ~(deviation > _CONSTANT * deviation.max())
-    return mean, deviation.masked_fill(constant, 1.0).reciprocal()
+    return deviation.masked_fill(constant, 1.0).reciprocal()
+
+
+def _gram(rows: Tensor) -> Tensor:
+    """Return the mean of the outer products of the rows (n, k): in double precision, but for some rows at a time."""
+    total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
+    for part in rows.split(_ROWS_OF_GRAM):
+        total += part.T @ part
+    return total / len(rows)
 
 
 def participation_ratio(rows: Tensor) -> float:

@@ -25,8 +25,7 @@ def activations(n=60, k=7, seed=0):
 
 
 def made(n_outputs, n_kept, k=7, seed=0):
-    torch.manual_seed(seed)
-    return RotatedComponents(k, n_outputs, n_kept)
+    return RotatedComponents(k, n_outputs, n_kept, seed=seed)
 
 
 def z_scores(rows):
@@ -58,8 +57,8 @@ def test_variances_of_components_survive_a_scaler():
     """Without a rotation, standardising the columns would whiten them."""
     rows = activations(n=400, k=12)
     values = np.linalg.svd(z_scores(rows), compute_uv=False)
-    found = np.linalg.svd(z_scores(made(200, 12, 12).fit(rows)(rows)), compute_uv=False)[:12]
-    np.testing.assert_allclose(found / found[0], values / values[0], rtol=0.3)
+    found = np.linalg.svd(z_scores(made(3000, 12, 12).fit(rows)(rows)), compute_uv=False)[:12]
+    np.testing.assert_allclose(found / found[0], values / values[0], rtol=0.35)
     assert values[-1] / values[0] < 0.2
 
 
@@ -85,7 +84,7 @@ def test_rows_that_are_all_alike_are_all_zero(make):
     assert torch.equal(make().fit(rows)(rows), torch.zeros(5, 3 if isinstance(make(), RotatedComponents) else 4))
 
 
-def test_the_seed_of_the_rotation_comes_from_the_global_generator():
+def test_the_seed_is_that_of_the_rotation():
     rows = activations()
     first, again, other = (made(6, 4, seed=seed).fit(rows)(rows) for seed in (0, 0, 1))
     assert torch.equal(first, again)

@@ -34,7 +34,8 @@ def fit_readout(encoder: Encoder, inputs: Callable[[Tensor], Tensor], rows: Rows
     """
     with torch.inference_mode():
         parts = evenly_spaced(rows).split(min(_CHUNK, rows.chunk_size()))
-        encoder.readout.fit(torch.cat([encoder.activations(inputs(part).to(device)) for part in parts]))
+        activations = [encoder.activations(inputs(part).to(device)).cpu() for part in parts]
+        encoder.readout.fit(torch.cat(activations))  # on the CPU, since not every accelerator has double precision
 
 
 def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Any) -> np.ndarray:

@@ -1,15 +1,20 @@
 """What the estimator costs over bare torch, and how much memory a table on disk takes.
 
-    python tests/benchmarks/throughput.py                       # all three; writes 4 GB to --dir
-    python tests/benchmarks/throughput.py --what transform fit  # or: memory
+    python tests/benchmarks/throughput.py                       # all four; writes 4 GB to --dir
+    python tests/benchmarks/throughput.py --what transform fit  # or: conv, memory
     python tests/benchmarks/throughput.py --quick               # small, to see that it runs
+
+conv: seconds of the clock for a step of the convolutional encoder, on two threads.
 
 transform: seconds of GCAEmbedder.transform over those of a bare loop of the same encoder over the same rows, ready as
 float32 tensors. fit: seconds of GCAEmbedder.fit over those of a hand-written loop with the same initial model, views,
 loss, batch sizes, optimizer and schedule, on rows that are ready. Both sides alternate in one process, on one thread,
 and each figure is the median of the ratios of single rounds. Seconds are the processor's, which a busy neighbour does
-not add to; --wall takes those of the clock. memory: peak anonymous memory of a fresh process that fits
-and transforms a float32 memmap. Pages of the file do not count, since the system drops them when it needs the room.
+not add to; --wall takes those of the clock.
+
+memory: peak anonymous memory of a fresh process that fits and transforms a float32 memmap. Pages of the file do not
+count, since the system drops them when it needs the room.
+
 Needs Linux. Prints tables in Markdown; docs/performance.md holds them.
 """
 
@@ -32,6 +37,7 @@ import numpy as np
 import torch
 
 from skgca import GCAEmbedder
+from skgca.encoders import ConvEncoder
 
 CHUNK = 1024  # rows of the bare forward loop
 TRANSFORM_SHAPES = ((2_000, 16), (20_000, 16), (20_000, 64), (20_000, 784))
@@ -106,6 +112,24 @@ def report_transform(given):
             ratio, ours, bare, gap = transform_ratio(n, n_columns, dtype, given)
             cells = [n, n_columns, np.dtype(dtype).name, f"{1e3 * ours:.1f}", f"{1e3 * bare:.1f}", f"{ratio:.2f}"]
             print("|", " | ".join(map(str, cells)), f"| 1.2 | {gap:.0e} |", flush=True)
+
+
+# ---------------------------------------------------------------------------------------------------------- conv
+
+
+def report_conv(given):
+    """Seconds of the clock, on as many threads as there are cores: that is what the target is about."""
+    torch.manual_seed(0)
+    encoder, images = ConvEncoder(1, (28, 28), 128).train(), torch.rand(512, 1, 28, 28)
+    threads, seconds = torch.get_num_threads(), []
+    torch.set_num_threads(min(2, os.cpu_count()))
+    for _ in range(given.repeats + 2):
+        start = time.perf_counter()
+        encoder(images).square().mean().backward()
+        seconds.append(time.perf_counter() - start)
+    torch.set_num_threads(threads)
+    print(f"\nConvEncoder, forward and backward of 512 images of 28 x 28, {min(2, os.cpu_count())} threads: ", end="")
+    print(f"{1e3 * statistics.median(seconds[2:]):.0f} ms (target 100)", flush=True)
 
 
 # ----------------------------------------------------------------------------------------------------------- fit
@@ -256,7 +280,7 @@ def report_memory(given):
     print("|", " | ".join(f"{cell / MIB:.0f}" for cell in cells), f"| {fit_seconds:.0f} | {seconds:.0f} |", flush=True)
 
 
-REPORTS = {"transform": report_transform, "fit": report_fit, "memory": report_memory}
+REPORTS = {"conv": report_conv, "transform": report_transform, "fit": report_fit, "memory": report_memory}
 
 
 def main():

@@ -30,11 +30,12 @@ _SEED_END = np.iinfo(np.int32).max - 1
 
 
 class GCAEmbedder(TransformerMixin, BaseEstimator):
-    """Embedding learned from unlabelled rows by generalized contrastive alignment.
+    """Embedding of tables, images and series learned from unlabelled rows by generalized contrastive alignment.
 
     Two corrupted views of each row go through an encoder and a projection head. A transport plan between all views of
     a batch is computed by Sinkhorn, and training moves the plan towards one in which each view goes to the other view
-    of the same row [1]_. ``transform`` gives the output of the encoder, without views and without head.
+    of the same row [1]_. ``transform`` gives what the encoder makes of a row, without views and without head, and of a
+    table its columns beside that.
 
     Parameters
     ----------

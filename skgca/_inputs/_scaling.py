@@ -149,8 +149,9 @@ class Scaler:
         return squashed
 
     def _check_finite(self, numbers: np.ndarray) -> None:
-        if np.isfinite(numbers.sum()):  # quicker than to look at each, and true of most
-            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(numbers.sum()):  # quicker than to look at each, and true of most
+                return
         if np.isinf(numbers).any():
             name = self.names[np.isinf(numbers).any(axis=0).argmax()]
             raise ValueError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ._inputs import Reader, Rows, evenly_spaced
+from ._inputs import Reader, Rows
 from .encoders import Encoder
 
 __all__ = ["embed", "fit_readout", "n_outputs", "plain_names"]
@@ -18,23 +17,23 @@ _CHUNK = 1024  # rows that are encoded at a time
 _CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
 
 
-def fit_readout(encoder: Encoder, inputs: Callable[[Tensor], Tensor], rows: Rows, device: Any) -> None:
-    """Set what reads the embedding out of an encoder, by evenly spaced training rows without views.
+def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Any) -> None:
+    """Set what reads the embedding out of an encoder, by training rows without views.
 
     Parameters
     ----------
     encoder : Encoder
         In evaluation mode.
-    inputs : callable ``(numbers (k,)) -> Tensor (k, ...)``
-        Fetches training rows.
-    rows : Rows
-        Where they come from; says how many there are, and how large.
+    sample : Tensor of shape (k, ...)
+        Some training rows.
+    chunk_size : int
+        As many of them as memory has room for at a time.
     device : torch.device
         Where the encoder is.
     """
     with torch.inference_mode():
-        parts = evenly_spaced(rows).split(min(_CHUNK, rows.chunk_size()))
-        activations = [encoder.activations(inputs(part).to(device)).cpu() for part in parts]
+        parts = sample.split(min(_CHUNK, chunk_size))
+        activations = [encoder.activations(part.to(device)).cpu() for part in parts]
         encoder.readout.fit(torch.cat(activations))  # on the CPU, since not every accelerator has double precision
 
 

@@ -416,7 +416,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             )
             net.fit(dataset, y=None)
             net.module_.eval()
-            fit_readout(net.module_.encoder, inputs[0], measured[0], net.device)
+            fit_readout(net.module_.encoder, sample, measured[0].chunk_size(), net.device)
         self.reader_ = reader
         self.net_ = net
         self._n_features_out = n_outputs(net.module_.encoder, sample[:1].to(net.device))

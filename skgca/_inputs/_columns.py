@@ -1,7 +1,7 @@
 """The columns of a table: what they hold, and their values as numbers or categories.
 
 A column holds "number", "truth" (booleans) or "text"; "missing" if nothing is there to tell. Missing are None, NaN,
-pandas' NA and NaT, and polars' null.
+pandas' NA, numpy's NaT, and polars' null.
 """
 
 from __future__ import annotations

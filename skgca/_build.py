@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+from skorch.callbacks import Callback, LRScheduler
+from skorch.helper import predefined_split
+from torch import Tensor
 
-from ._callbacks import WarnUnconverged, warmup_cosine
+from ._callbacks import StopWithoutProgress, WarnUnconverged, copied_callback, warmup_cosine
 from ._compat import InvalidParameterError
-from ._inputs import EvenBatches
+from ._inputs import RowDataset
+from ._monitoring import Measures, Progress
 from ._net import ContrastiveNet, MomentumNet
+from ._runtime import resolve_precision
 from .encoders import EncoderWithHead
 from .losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, make_loss
 from .ot import Marginals
 from .views import MultiView
 
-__all__ = ["effective_target", "make_criterion", "make_net"]
+__all__ = ["effective_target", "make_callbacks", "make_criterion", "make_net", "make_yardstick", "resolve_max_epochs"]
 
 # Parameters of the estimator that a loss may or may not have, under the same name; None takes the loss's default.
 _LOSS_OPTIONS = (
@@ -35,6 +42,7 @@ _LOSS_OPTIONS = (
     "beta",
 )
 _EMA_DECAY = 0.99
+_WARMUP_FRACTION = 0.1  # the default of the estimator
 _AUTO_STEPS = {"table": 2000, "images": 800, "series": 2000}  # of max_epochs="auto"
 
 
@@ -99,20 +107,36 @@ def make_net(
     module: EncoderWithHead,
     criterion: AlignmentLoss,
     views: MultiView,
-    kind: str,
-    n_rows: int,
     *,
+    max_epochs: int,
+    n_batches: float,
+    callbacks: list[tuple[str, Callback]],
+    dataset_valid: RowDataset | None = None,
     seed: int,
     device: torch.device,
 ) -> ContrastiveNet:
-    """Make the net that trains a module, on so many rows of a table, images or series."""
-    n_batches = len(EvenBatches(n_rows, params.batch_size, generator=torch.Generator()))
-    max_epochs = _auto_epochs(kind, n_batches) if params.max_epochs == "auto" else params.max_epochs
+    """Make the net that trains a module, in epochs of so many batches.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the parameters of training do not go together.
+    """
+    if params.micro_batch_size is not None and params.compile:
+        raise InvalidParameterError(
+            f"compile=True does not go with micro_batch_size={params.micro_batch_size}, which goes through "
+            "the network in parts; leave one out."
+        )
     settings = {
         "views": views,
         "draws": not isinstance(params.encoder, str),  # a module of the user's own may hold torch's dropout
         "view_pairs": params.view_pairs,
         "seed": seed,
+        "yardstick": make_yardstick(params),
+        "precision": resolve_precision(params.precision, device),
+        "compiled": params.compile,
+        "max_grad_norm": float("inf") if params.max_grad_norm is None else params.max_grad_norm,
+        "micro_batch_size": params.micro_batch_size,
         "optimizer": torch.optim.AdamW,
         "optimizer__weight_decay": params.weight_decay,
         # decay would pull epsilon towards 1
@@ -120,18 +144,99 @@ def make_net(
         "lr": params.lr,
         "max_epochs": max_epochs,
         "batch_size": params.batch_size,
-        "train_split": None,
-        "callbacks": [
-            ("schedule", warmup_cosine(max_epochs * n_batches, params.warmup_fraction)),
-            ("unconverged", WarnUnconverged()),
-        ],
-        "verbose": int(params.verbose),
+        "train_split": None if dataset_valid is None else predefined_split(dataset_valid),
+        "callbacks": callbacks,
+        "callbacks__print_log": None,
+        "verbose": 0,
         "device": device,
     }
     if criterion.repels:
         return ContrastiveNet(module, criterion, **settings)
     decay = _EMA_DECAY if params.ema_decay is None else params.ema_decay
     return MomentumNet(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
+
+
+def make_callbacks(
+    params: Any, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False
+) -> list[tuple[str, Callback]]:
+    """Return what training does besides stepping, the user's callbacks among it.
+
+    Parameters
+    ----------
+    params : GCAEmbedder
+        Holds the parameters as attributes.
+    n_steps : int
+        Steps of the whole training.
+    measured : tuple of Tensor of shape (m, ...)
+        Rows to measure the embedding by, once or once for each measured view.
+    steady : bool, default=False
+        Whether the rate stays as it is, and training goes on to its end.
+
+    Raises
+    ------
+    InvalidParameterError
+        If ``callbacks`` does not hold skorch callbacks.
+    """
+    own = _own_callbacks(params.callbacks)
+    made: list[tuple[str, Callback]] = [
+        ("measures", Measures(measured, always=params.early_stopping)),
+        ("progress", Progress(int(params.verbose), n_steps)),
+    ]
+    schedules = [cb for _, cb in own if isinstance(cb, LRScheduler)]
+    if schedules and params.warmup_fraction != _WARMUP_FRACTION:
+        raise InvalidParameterError(
+            f"warmup_fraction={params.warmup_fraction!r} has no effect: {type(schedules[0]).__name__} among callbacks "
+            "sets the rate. Leave one out."
+        )
+    if not schedules and not steady:
+        made.append(("schedule", warmup_cosine(n_steps, params.warmup_fraction)))
+    made += own
+    if params.early_stopping and not steady:
+        stopping = StopWithoutProgress(
+            patience=params.n_iter_no_change,
+            threshold=params.tol,
+            threshold_mode="abs",
+            load_best=params.restore_best,
+        )
+        made.append(("stopping", stopping))
+    return [*made, ("unconverged", WarnUnconverged())]
+
+
+def _own_callbacks(callbacks: Any) -> list[tuple[str, Callback]]:
+    """Return copies of the user's callbacks, so that a fit leaves the parameter as it is, with names."""
+    named = []
+    for entry in callbacks or []:
+        name, callback = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry)
+        is_made = isinstance(callback, Callback) or not callable(callback)
+        made = copied_callback(callback) if is_made else callback()
+        if not isinstance(made, Callback):
+            raise InvalidParameterError(
+                f"callbacks holds {entry!r}, which is no callback; it must hold skorch callbacks, such as "
+                "skorch.callbacks.EpochScoring(...), what makes one when called, or pairs (name, callback)."
+            )
+        named.append((name or type(made).__name__, made))
+    counts = Counter(name for name, _ in named)
+    repeated = iter(range(1, len(named) + 1))
+    return [(f"{name}_{next(repeated)}" if counts[name] > 1 else name, made) for name, made in named]
+
+
+def make_yardstick(params: Any) -> AlignmentLoss:
+    """Make the loss of held-out rows, whose values are comparable between epochs.
+
+    That is the loss itself with the epsilon of the start; for one that repels nothing, which would be least where all
+    embeddings are equal, it is InfoNCE with that epsilon.
+    """
+    epsilon = params.epsilon.start if isinstance(params.epsilon, LearnableEpsilon) else params.epsilon
+    fixed = SimpleNamespace(**{**params.get_params(deep=False), "epsilon": epsilon})
+    criterion = make_criterion(fixed)
+    if criterion.repels:
+        return criterion
+    return make_loss("ince", epsilon=epsilon, cost=params.cost, layout=params.layout, memory_limit=params.memory_limit)
+
+
+def resolve_max_epochs(params: Any, kind: str, n_batches: int) -> int:
+    """Return how many epochs of so many batches to train, on a table, images or series."""
+    return _auto_epochs(kind, n_batches) if params.max_epochs == "auto" else params.max_epochs
 
 
 def _auto_epochs(kind: str, n_batches: int) -> int:

@@ -1,15 +1,24 @@
 """What training does besides stepping."""
 
+import copy
 import math
 import warnings
 from typing import Any
 
 import torch
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from .exceptions import SinkhornConvergenceWarning
 
-__all__ = ["WarmupCosine", "WarnUnconverged", "warmup_cosine"]
+__all__ = ["StopWithoutProgress", "WarmupCosine", "WarnUnconverged", "copied_callback", "warmup_cosine"]
+
+
+def copied_callback(callback: Any) -> Any:
+    """Copy a callback; one that holds what cannot be copied, such as TensorBoard's writer, shares that."""
+    try:
+        return copy.deepcopy(callback)
+    except TypeError:
+        return copy.copy(callback)
 
 
 class WarmupCosine:
@@ -38,7 +47,7 @@ class WarmupCosine:
 def warmup_cosine(n_steps: int, warmup_fraction: float) -> LRScheduler:
     """Return the skorch callback of :class:`WarmupCosine`, stepped after every batch."""
     factor = WarmupCosine(n_steps, round(warmup_fraction * n_steps))
-    return LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch", event_name="lr")
+    return LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
 
 
 class WarnUnconverged(Callback):
@@ -55,3 +64,33 @@ class WarnUnconverged(Callback):
                 SinkhornConvergenceWarning,
                 stacklevel=2,
             )
+
+
+class StopWithoutProgress(EarlyStopping):
+    """End training once the loss of held-out rows has not fallen for some epochs, and bring back the best weights.
+
+    skorch's callback, whose state can be saved.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Epoch of the lowest loss.
+    """
+
+    _STATE = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare, and end training if it was in vain too often."""
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            net.stop("no_change")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training goes on from."""
+        return {name: getattr(self, name) for name in self._STATE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        for name in self._STATE:
+            setattr(self, name, state[name])

@@ -8,6 +8,7 @@ import inspect
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import _clone_parametrized as clone_parametrized
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
@@ -20,6 +21,7 @@ __all__ = [
     "StrOptions",
     "check_feature_names_in",
     "check_sample_weight",
+    "clone_parametrized",
     "fit_context",
     "is_pandas_na",
     "validate_params",

@@ -34,6 +34,7 @@ def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Any) 
     with torch.inference_mode():
         parts = sample.split(min(_CHUNK, chunk_size))
         activations = [encoder.activations(part.to(device)).cpu() for part in parts]
+    with torch.no_grad():  # what it sets is to be loaded into again, which inference mode would forbid
         encoder.readout.fit(torch.cat(activations))  # on the CPU, since not every accelerator has double precision
 
 

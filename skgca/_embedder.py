@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -9,24 +11,23 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from ._annotations import annotations, reads_y
-from ._architecture import check_encoder, last_module, make_module, series_wanted
-from ._augmentation import make_views
-from ._build import effective_target, make_criterion, make_net
-from ._compat import check_feature_names_in, check_sample_weight, fit_context
-from ._embed import embed, fit_readout, n_outputs, plain_names
-from ._inputs import Reader, RowDataset, Rows, check_rows, evenly_spaced, make_reader, read_ahead
+from ._annotations import reads_y
+from ._build import effective_target
+from ._callbacks import copied_callback
+from ._compat import check_feature_names_in, clone_parametrized, fit_context
+from ._cost import CostEstimate, estimate_cost
+from ._embed import embed, n_outputs, plain_names
+from ._fitting import Trained, check_given, train, train_on_part, unchanged_on_failure
+from ._inputs import check_rows
+from ._monitoring import COLUMNS, epoch_records
 from ._parameters import PARAMETER_CONSTRAINTS
-from ._runtime import fixed_threads, resolve_device
+from ._runtime import fixed_threads
 from .losses import LearnableEpsilon
 
 __all__ = ["GCAEmbedder"]
-
-_SEED_END = np.iinfo(np.int32).max - 1
 
 
 class GCAEmbedder(TransformerMixin, BaseEstimator):
@@ -171,15 +172,52 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Decoupled weight decay of AdamW.
     warmup_fraction : float, default=0.1
         Share of the steps until the peak rate, in [0, 1].
+    early_stopping : bool, default=False
+        Whether to hold out rows, and to end training once their loss falls no more. Their views are the same in each
+        epoch. It is the loss with the ``epsilon`` of the start, and InfoNCE for "byol", whose own loss is least where
+        all embeddings are equal. The rate still follows ``max_epochs``.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out for that, in (0, 1); at least 2 rows.
+    n_iter_no_change : int, default=10
+        Epochs without a loss that is lower by ``tol`` until training ends.
+    tol : float, default=1e-4
+        Fall of the held-out loss that counts, in units of the loss.
+    restore_best : bool, default=True
+        Whether the weights of the best epoch are kept then, instead of the last.
+    max_grad_norm : float, default=None
+        Gradients with a longer Euclidean norm are scaled down to it. None leaves them.
+    micro_batch_size : int, default=None
+        Rows of all views that go through the network at a time. The gradient is that of the whole batch, so that a
+        ``batch_size`` which memory does not hold can be used, at the cost of more passes; see
+        ``docs/training.md``. None is all at once.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the network in training; loss, weights and ``transform`` are in single precision. "auto" is bfloat16 on CUDA
+        devices that compute in it, else float32.
+    compile : bool, default=False
+        Whether to train through :func:`torch.compile`, which takes a minute and pays in long trainings on a GPU.
+    callbacks : list of skorch callbacks, default=None
+        What else training does: callbacks, classes or callables that make one, or pairs (name, callback). Copies are
+        used, and are afterwards in ``net_.callbacks_``. A skorch ``LRScheduler`` takes the place of warm-up and decay.
+    checkpoint_dir : str or path, default=None
+        Folder for the checkpoint of this training, which ``resume`` goes on from. One training at a time uses it.
+    checkpoint_epochs : int, default=10
+        Epochs from one checkpoint to the next.
+    checkpoint_minutes : float, default=5.0
+        Minutes after which one is written anyway, even amid an epoch, after every hundredth batch.
+    resume : bool, default=False
+        Whether ``fit`` goes on from the checkpoint in ``checkpoint_dir``, if there is one, and ends with the same bits
+        as if it had not been broken off. Parameters and data must be the same.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is CUDA if there is one, else MPS, else the CPU.
-    n_threads : int, default=1
-        CPU threads of ``fit`` and ``transform``. The last bits of a result depend on it, so it does not follow the
-        surroundings: the same value gives the same bits in the main process and in a worker of joblib.
+    n_threads : int or "auto", default=1
+        CPU threads of ``fit`` and ``transform``. The last bits of a result depend on it, so a number does not follow
+        the surroundings: it gives the same bits in the main process and in a worker of joblib. "auto" leaves what torch
+        is set to, which joblib limits in its workers to their share of the cores.
     random_state : int, RandomState instance or None, default=None
         Source of the initial weights, the order of batches and the views. Pass an int for the same bits on each call.
     verbose : int, default=0
-        With 1, print a line an epoch.
+        0 prints nothing, 1 a line an epoch, 2 shows a progress bar. The lines also go to the logger "skgca", at level
+        INFO.
     warm_start : bool, default=False
         Whether ``fit`` continues from the weights of the last ``fit``, with its standardisation.
 
@@ -190,9 +228,18 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     net_ : ContrastiveNet
         The skorch net that trained it.
     history_ : list of dict
-        For each epoch its number, mean loss, last learning rate and seconds.
+        For each epoch its number "epoch", mean "loss", held-out loss "valid_loss", last rate "lr", mean
+        "gradient_norm", and "seconds"; and of the projections of up to 256 rows, held out or else of training,
+        "alignment" and "uniformity" as in :mod:`skgca.metrics`, "effective_rank", and the "marginal_error" of their
+        plan. Those are measured every 40 steps or more and in the last epoch, or in every epoch with
+        ``early_stopping``, and NaN elsewhere. :meth:`history_frame` makes a data frame of it.
     n_epochs_ : int
-        Epochs of the last ``fit``.
+        Epochs of the last ``fit``, or passes of ``partial_fit``.
+    best_epoch_ : int
+        With ``early_stopping`` the epoch of the lowest held-out loss, else the last.
+    stop_reason_ : str
+        Why training ended: "max_epochs", "no_change" (early stopping), "callback", "interrupted" from the keyboard, or
+        "diverged", for a loss that kept being NaN or infinite.
     epsilon_ : float
         Epsilon at the end of training: ``epsilon``, or what was learned.
     reader_ : TableReader, ImageReader or SeriesReader
@@ -273,8 +320,22 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         lr: float = 2e-3,
         weight_decay: float = 1e-4,
         warmup_fraction: float = 0.1,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        restore_best: bool = True,
+        max_grad_norm: float | None = None,
+        micro_batch_size: int | None = None,
+        precision: str = "auto",
+        compile: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        checkpoint_dir: str | os.PathLike | None = None,
+        checkpoint_epochs: int = 10,
+        checkpoint_minutes: float = 5.0,
+        resume: bool = False,
         device: str | torch.device = "auto",
-        n_threads: int = 1,
+        n_threads: int | str = 1,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
         warm_start: bool = False,
@@ -323,6 +384,20 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self.lr = lr
         self.weight_decay = weight_decay
         self.warmup_fraction = warmup_fraction
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.restore_best = restore_best
+        self.max_grad_norm = max_grad_norm
+        self.micro_batch_size = micro_batch_size
+        self.precision = precision
+        self.compile = compile
+        self.callbacks = callbacks
+        self.checkpoint_dir = checkpoint_dir
+        self.checkpoint_epochs = checkpoint_epochs
+        self.checkpoint_minutes = checkpoint_minutes
+        self.resume = resume
         self.device = device
         self.n_threads = n_threads
         self.random_state = random_state
@@ -381,48 +456,65 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If X or what belongs to it cannot be trained on, or the loss stops being finite.
         """
         continues = self.warm_start and hasattr(self, "net_")
-        rows = check_rows(self, X, reset=not continues, min_rows=2)
-        pair = None if X_pair is None else self._check_pair(X_pair, rows)
-        length = np.broadcast_to(0.0, len(rows))  # what is checked against X is checked against this
-        weight = check_sample_weight(sample_weight, length)
-        kept = weight > 0
-        if kept.sum() < 2:
-            raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
-        criterion = make_criterion(self, self.epsilon_ if continues else None)
-        target = effective_target(self.loss, self.target)
-        beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
-        extras = annotations(length, kept, target=target, related=self.related, **beside)
-        measured = [rows] if pair is None else [rows, pair]
-        if not kept.all():
-            measured, weight = [source.only(np.flatnonzero(kept)) for source in measured], weight[kept]
-        device = resolve_device(self.device)
-        rng = check_random_state(self.random_state)
-        with fixed_threads(self.n_threads):
-            reader = self.reader_ if continues else self._make_reader(measured[0])
-            inputs = [read_ahead(source, reader.read) for source in measured]
-            n_rows = len(measured[0])
-            sample = inputs[0](evenly_spaced(measured[0]))
-            predicts = not criterion.repels
-            if continues:
-                module = last_module(self, reader, sample, n_rows, with_predictor=predicts)
-            else:
-                module = make_module(self, reader, sample, n_rows, with_predictor=predicts, seed=rng.randint(_SEED_END))
-            views = make_views(self, reader, paired=pair is not None, reference=lambda: sample.to(device))
-            if not (weight == weight[0]).all():  # equal weights are none, and spare the loss looking at them
-                extras["weight"] = torch.as_tensor(weight, dtype=torch.float32)
-            dataset = RowDataset(n_rows, *inputs, **extras)
-            net = make_net(
-                self, module, criterion, views, reader.kind, n_rows, seed=rng.randint(_SEED_END), device=device
-            )
-            net.fit(dataset, y=None)
-            net.module_.eval()
-            fit_readout(net.module_.encoder, sample, measured[0].chunk_size(), net.device)
-        self.reader_ = reader
-        self.net_ = net
-        self._n_features_out = n_outputs(net.module_.encoder, sample[:1].to(net.device))
-        self.epsilon_ = net.criterion_.epsilon
-        self.history_ = net.epochs()
-        self.n_epochs_ = len(self.history_)
+        beside = {
+            "sample_weight": sample_weight,
+            "sample_domain": sample_domain,
+            "sample_group": sample_group,
+            "X_pair": X_pair,
+        }
+        with unchanged_on_failure(self), fixed_threads(self.n_threads):
+            given = check_given(self, X, y, **beside, reset=not continues)
+            trained = train(self, given, continues=continues)
+            self._stream = None
+            self._take(trained)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        sample_domain: ArrayLike | None = None,
+        sample_group: ArrayLike | None = None,
+        X_pair: ArrayLike | None = None,
+    ) -> GCAEmbedder:
+        """Go on learning from some more rows, in one pass over them, at the steady rate ``lr``.
+
+        The first call learns scales, categories and gaps from its rows, for good: a category that comes later is
+        unknown. The readout is fitted anew each time on up to 2,048 random rows of all seen, so the columns of the
+        embedding change, and what was fitted on them must be fitted again. After ``fit``, it goes on from there. Of the
+        parameters, ``lr`` and ``batch_size`` may change between calls.
+
+        Parameters
+        ----------
+        X, y, sample_weight, sample_domain, sample_group, X_pair
+            As in ``fit``; the more rows in a call, the more there are to contrast, up to ``batch_size``.
+
+        Returns
+        -------
+        GCAEmbedder
+            The fitted estimator.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is out of range, or has no effect.
+        ValueError
+            If X or what belongs to it cannot be trained on, or has other columns than before; the estimator stays as it
+            was.
+        """
+        beside = {
+            "sample_weight": sample_weight,
+            "sample_domain": sample_domain,
+            "sample_group": sample_group,
+            "X_pair": X_pair,
+        }
+        with unchanged_on_failure(self), fixed_threads(self.n_threads):
+            given = check_given(self, X, y, **beside, reset=not hasattr(self, "net_"))
+            trained, self._stream = train_on_part(self, given, getattr(self, "_stream", None))
+            self._take(trained)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -449,6 +541,71 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         with fixed_threads(self.n_threads):
             return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def estimate_cost(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        sample_domain: ArrayLike | None = None,
+        sample_group: ArrayLike | None = None,
+        X_pair: ArrayLike | None = None,
+    ) -> CostEstimate:
+        """Tell what ``fit`` would take, from nine steps on a copy; the estimator stays as it is.
+
+        Reading X, which is part of a fit, is done in full. Files and callbacks are left out.
+
+        Parameters
+        ----------
+        X, y, sample_weight, sample_domain, sample_group, X_pair
+            As in ``fit``.
+
+        Returns
+        -------
+        CostEstimate
+            With attributes ``seconds``, ``bytes``, ``n_epochs``, ``n_steps`` and ``seconds_per_step``. As text it is a
+            sentence.
+
+        Raises
+        ------
+        InvalidParameterError, ValueError, TypeError
+            Where ``fit`` would, before training.
+        """
+        continues = self.warm_start and hasattr(self, "net_")
+        beside = {
+            "sample_weight": sample_weight,
+            "sample_domain": sample_domain,
+            "sample_group": sample_group,
+            "X_pair": X_pair,
+        }
+        tried = copy.copy(self)
+        with fixed_threads(self.n_threads):
+            given = check_given(tried, X, y, **beside, reset=not continues)
+            return estimate_cost(tried, given, continues=continues)
+
+    def history_frame(self) -> Any:
+        """Return ``history_`` as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row an epoch, with the columns that ``history_`` has.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        check_is_fitted(self)
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError(
+                "history_frame makes a pandas data frame; pip install pandas, or use history_."
+            ) from error
+        return pd.DataFrame(self.history_, columns=list(COLUMNS))
+
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:
         """Return names for the columns of the embedding, then for what is passed through.
 
@@ -471,6 +628,15 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         names = [f"{prefix}{k}" for k in range(self._n_features_out - len(passed))]
         return np.array(names + passed, dtype=object)
 
+    def __sklearn_clone__(self) -> GCAEmbedder:
+        """Clone as any estimator, but let callbacks share what cannot be copied, such as a writer."""
+        bare = copy.copy(self)
+        bare.callbacks = None
+        other = clone_parametrized(bare)
+        if self.callbacks is not None:
+            other.callbacks = [copied_callback(callback) for callback in self.callbacks]
+        return other
+
     def __sklearn_tags__(self):
         """Return scikit-learn's tags: tables may have categories and gaps, and a target plan may need y."""
         tags = super().__sklearn_tags__()
@@ -481,24 +647,14 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         tags.target_tags.required = reads_y(effective_target(self.loss, self.target))
         return tags
 
-    def _check_pair(self, X_pair: Any, rows: Rows) -> Rows:
-        """Check the second measurement of each row."""
-        pair = check_rows(self, X_pair, reset=False)
-        if pair.shape != rows.shape:
-            raise ValueError(
-                f"X_pair has shape {pair.shape}, but X has {rows.shape}; row i of one must be another view of row i of "
-                "the other."
-            )
-        return pair
-
-    def _make_reader(self, rows: Rows) -> Reader:
-        """Learn to read the training rows, and refuse an encoder that is for other data."""
-        reader = make_reader(
-            rows,
-            categorical_features=self.categorical_features,
-            standardize=self.standardize,
-            image_shape=self.image_shape,
-            series=series_wanted(self.encoder),
-        )
-        check_encoder(self, reader.kind)
-        return reader.fit(rows)
+    def _take(self, trained: Trained) -> None:
+        """Become what was trained."""
+        net = trained.net
+        self.reader_ = trained.reader
+        self.net_ = net
+        self._n_features_out = n_outputs(net.module_.encoder, trained.sample[:1].to(net.device))
+        self.epsilon_ = net.criterion_.epsilon
+        self.history_ = epoch_records(net.history)
+        self.n_epochs_ = len(self.history_)
+        self.stop_reason_ = net.stop_reason
+        self.best_epoch_ = dict(net.callbacks_)["stopping"].best_epoch_ if self.early_stopping else self.n_epochs_

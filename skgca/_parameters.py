@@ -1,5 +1,6 @@
 """What each parameter of the estimator may be, by itself; what does not go together is found where it is used."""
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -55,8 +56,22 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "lr": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "restore_best": ["boolean"],
+    "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
+    "micro_batch_size": [None, Interval(Integral, 1, None, closed="left")],
+    "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+    "compile": ["boolean"],
+    "callbacks": [None, list, tuple],
+    "checkpoint_dir": [None, str, os.PathLike],
+    "checkpoint_epochs": [Interval(Integral, 1, None, closed="left")],
+    "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
+    "resume": ["boolean"],
     "device": [str, torch.device],
-    "n_threads": [Interval(Integral, 1, None, closed="left")],
+    "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
     "warm_start": ["boolean"],

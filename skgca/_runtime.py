@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-__all__ = ["fixed_threads", "resolve_device", "seeded_by", "seeded_global_generator"]
+__all__ = ["fixed_threads", "resolve_device", "resolve_precision", "seeded_by", "seeded_global_generator"]
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -38,6 +38,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if not present.get(resolved.type, True) or (resolved.index or 0) >= count:
         raise ValueError(f"device={device!r} is not on this machine; use 'auto' or one of {usable}.")
     return resolved
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type that ``precision`` names; "auto" is bfloat16 on a CUDA device that has it, else float32."""
+    if precision == "auto":
+        has_bfloat16 = device.type == "cuda" and torch.cuda.get_device_capability(device)[0] >= 8
+        return torch.bfloat16 if has_bfloat16 else torch.float32
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
 
 
 _global_generator = threading.RLock()
@@ -83,13 +91,16 @@ _threads_before = 1
 
 
 @contextmanager
-def fixed_threads(n_threads: int) -> Iterator[None]:
-    """Run the block on ``n_threads`` CPU threads.
+def fixed_threads(n_threads: int | str) -> Iterator[None]:
+    """Run the block on ``n_threads`` CPU threads; "auto" leaves torch's setting, which joblib limits in its workers.
 
     Torch's setting is partly the process's and partly the thread's own, so among several fits at once (joblib's
     threading backend) the first to come notes the setting and the last to leave puts it back.
     """
     global _threads_users, _threads_before
+    if n_threads == "auto":
+        yield
+        return
     with _threads:
         if _threads_users == 0:
             _threads_before = torch.get_num_threads()

@@ -2,7 +2,15 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["SinkhornConvergenceWarning", "TrainingDivergedError"]
+__all__ = ["CheckpointError", "CollapseWarning", "SinkhornConvergenceWarning", "TrainingDivergedError"]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be written, read, or gone on from; what is on the disk is left as it is."""
+
+
+class CollapseWarning(ConvergenceWarning):
+    """Training made all embeddings nearly equal."""
 
 
 class SinkhornConvergenceWarning(ConvergenceWarning):
@@ -10,4 +18,4 @@ class SinkhornConvergenceWarning(ConvergenceWarning):
 
 
 class TrainingDivergedError(ValueError):
-    """Training met a loss that is not finite; the estimator is left as it was before ``fit``."""
+    """Training never got beyond a loss that is not finite; the estimator is left as it was before ``fit``."""

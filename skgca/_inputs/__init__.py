@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._batches import EvenBatches, RowDataset, evenly_spaced, read_ahead, shuffled_batches
+from ._batches import (
+    EvenBatches,
+    RowDataset,
+    bytes_ahead,
+    evenly_spaced,
+    fixed_batches,
+    n_even_batches,
+    read_ahead,
+    shuffled_batches,
+)
 from ._rows import Rows, check_rows
 from ._stacks import ImageReader, SeriesReader
 from ._tables import TableReader
@@ -17,9 +26,12 @@ __all__ = [
     "Rows",
     "SeriesReader",
     "TableReader",
+    "bytes_ahead",
     "check_rows",
     "evenly_spaced",
+    "fixed_batches",
     "make_reader",
+    "n_even_batches",
     "read_ahead",
     "shuffled_batches",
 ]

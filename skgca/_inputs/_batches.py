@@ -10,7 +10,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ._rows import Rows
 
-__all__ = ["EvenBatches", "RowDataset", "evenly_spaced", "read_ahead", "shuffled_batches"]
+__all__ = [
+    "EvenBatches",
+    "RowDataset",
+    "bytes_ahead",
+    "evenly_spaced",
+    "fixed_batches",
+    "n_even_batches",
+    "read_ahead",
+    "shuffled_batches",
+]
 
 _READ_AHEAD_BYTES = 2**29  # inputs of at most this size are read before training
 _TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256
@@ -30,9 +39,15 @@ def read_ahead(rows: Rows, read: Callable[[Any], Tensor]) -> Callable[[Tensor], 
     -------
     callable ``(numbers (k,)) -> Tensor (k, ...)``
     """
-    if 4 * np.prod(rows.shape) > _READ_AHEAD_BYTES:
+    if not bytes_ahead(rows):
         return lambda numbers: read(rows.take(numbers.numpy()))
     return torch.cat([read(chunk) for chunk in rows.chunks()]).__getitem__
+
+
+def bytes_ahead(rows: Rows) -> int:
+    """Return how many bytes the rows take in memory, 0 if they stay in their source."""
+    size = 4 * int(np.prod(rows.shape))
+    return size if size <= _READ_AHEAD_BYTES else 0
 
 
 def evenly_spaced(rows: Rows) -> Tensor:
@@ -68,6 +83,14 @@ class RowDataset(Dataset):
         inputs = tuple(fetch(rows) for fetch in self.inputs)
         return inputs, {name: value[rows] for name, value in self.extras.items()}
 
+    def only(self, kept: Tensor) -> "RowDataset":
+        """Return some of the rows, counted anew from 0."""
+        inputs = [lambda rows, fetch=fetch: fetch(kept[rows]) for fetch in self.inputs]
+        extras = {
+            name: value[kept] if isinstance(value, Tensor) else value.of(kept) for name, value in self.extras.items()
+        }
+        return RowDataset(len(kept), *inputs, **extras)
+
 
 class EvenBatches(Sampler):
     """Random batches that differ in size by one row at most.
@@ -84,18 +107,36 @@ class EvenBatches(Sampler):
         Most rows in a batch, at least 2. Where an odd row would be left alone, one batch takes it on top.
     generator : torch.Generator
         Source of the order.
+
+    Attributes
+    ----------
+    skip : int
+        Batches that the next pass leaves out at its start; those after it have all.
     """
 
     def __init__(self, n_rows: int, batch_size: int, generator: Generator) -> None:
         self.n_rows = n_rows
-        self.n_batches = max(1, min(-(-n_rows // batch_size), n_rows // 2))
+        self.n_batches = n_even_batches(n_rows, batch_size)
         self.generator = generator
+        self.skip = 0
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter(torch.randperm(self.n_rows, generator=self.generator).tensor_split(self.n_batches))
+        skip, self.skip = self.skip, 0
+        return iter(torch.randperm(self.n_rows, generator=self.generator).tensor_split(self.n_batches)[skip:])
+
+
+def n_even_batches(n_rows: int, batch_size: int) -> int:
+    """Return how many batches of near-equal size, of 2 rows at least, so many rows make."""
+    return max(1, min(-(-n_rows // batch_size), n_rows // 2))
+
+
+def fixed_batches(dataset: RowDataset, *, batch_size: int) -> DataLoader:
+    """Return a loader of the same batches of near-equal size each time, in the order of the rows."""
+    batches = torch.arange(len(dataset)).tensor_split(n_even_batches(len(dataset), batch_size))
+    return DataLoader(dataset, sampler=batches, batch_size=None, generator=Generator())
 
 
 def shuffled_batches(dataset: RowDataset, *, batch_size: int, generator: Generator) -> DataLoader:

@@ -87,6 +87,7 @@ class CachedForward:
             outputs = self._first_pass()
             while outputs is None:
                 outputs = self._first_pass()
+        torch.clear_autocast_cache()  # of weights cast without a graph, which backward is not to meet
         self.outputs = outputs
         for found in self._statistics:
             found.update_running()

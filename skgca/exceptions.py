@@ -2,7 +2,11 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["SinkhornConvergenceWarning", "TrainingDivergedError"]
+__all__ = ["SavedFileError", "SinkhornConvergenceWarning", "TrainingDivergedError"]
+
+
+class SavedFileError(ValueError):
+    """An embedder that cannot be written to a file, or a file that cannot be opened; the message says why."""
 
 
 class SinkhornConvergenceWarning(ConvergenceWarning):

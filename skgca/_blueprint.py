@@ -112,9 +112,7 @@ def weights(module: nn.Module, *, body: bool = True) -> dict[str, Tensor]:
         if not body and name.startswith(_BODY):
             continue
         if not isinstance(value, Tensor):
-            raise SavedFileError(
-                f"The encoder keeps {name!r} of type {type(value).__name__}, where tensors can be kept."
-            )
+            raise SavedFileError(f"the encoder keeps {name!r}, a {type(value).__name__}; only tensors can be written.")
         found[name] = value.detach().cpu()
     for name, part in _dropouts(module):
         if body or not name.startswith(_BODY):
@@ -157,7 +155,7 @@ def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
         body = encoder(n_inputs, n_outputs)
     except Exception as error:
         raise SavedFileError(
-            f"encoder={encoder!r} failed for {n_inputs} inputs, {n_outputs} outputs: {error}"
+            f"encoder={encoder!r} failed when called with ({n_inputs}, {n_outputs}): {error}"
         ) from error
     if not isinstance(body, nn.Module):
         raise SavedFileError(f"encoder={encoder!r} made a {type(body).__name__}, but a Module is needed.")

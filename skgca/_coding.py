@@ -1,7 +1,7 @@
 """Values to JSON and back, exactly, by explicit code for each known class; nothing is imported by a name in a file.
 
-None, truth, text, whole and finite numbers are themselves, and lists are lists. Anything else is an object with one key,
-which names what it is: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers are tensors beside the JSON.
+None, truth, text, whole and finite numbers are themselves, and lists are lists. Anything else is an object with one
+key, which names what it is: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers are tensors beside the JSON.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str) -> Any:
     if kind is NotSaved:
         return {"not_saved": [value.parameter, value.name]}
     if kind is LearnableEpsilon:
-        return {"LearnableEpsilon": [encode(float(number), tensors, place) for number in astuple(value)]}
+        return {"LearnableEpsilon": [encode(number, tensors, place) for number in astuple(value)]}
     if kind is torch.device:
         return {"device": str(value)}
     if isinstance(value, PurePath):

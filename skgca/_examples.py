@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ._inputs._columns import is_missing
 from ._inputs import ImageReader, Reader, SeriesReader, TableReader
+from ._inputs._columns import is_missing
 
 __all__ = ["example_rows"]
 

@@ -130,8 +130,7 @@ def _attributes(estimator: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
     """Return the fitted attributes that are plain values or arrays."""
     found = {}
     for name, value in vars(estimator).items():
-        is_fitted = name.endswith("_") and not name.startswith("_") and name not in _NOT_ATTRIBUTES
-        if is_fitted or name in _PRIVATE:
+        if _is_attribute(name):
             own: dict[str, Tensor] = {}
             try:
                 found[name] = encode(value, own, f"attributes.{name}")
@@ -139,6 +138,11 @@ def _attributes(estimator: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
                 continue
             tensors.update(own)
     return found
+
+
+def _is_attribute(name: str) -> bool:
+    is_fitted = name.endswith("_") and not name.startswith("_") and name not in _NOT_ATTRIBUTES
+    return is_fitted or name in _PRIVATE
 
 
 def _requests(estimator: Any) -> dict[str, dict[str, Any]]:
@@ -222,6 +226,8 @@ def _opened(cls: type, content: dict[str, Any], tensors: dict[str, Tensor], cust
         module = rebuild(blueprint, reader, encoder=estimator.encoder)
         load_weights(module, weights_in(tensors))
         for name, value in content["attributes"].items():
+            if not _is_attribute(name):
+                raise SavedFileError(f"{name!r} is no fitted attribute.")
             setattr(estimator, name, decode(value, tensors))
         _set_requests(estimator, content["requests"])
         estimator.reader_ = reader
@@ -272,12 +278,16 @@ def _verify(
     """Raise SavedFileError if the reference rows are read or embedded otherwise than they were."""
     remedy = f"It was saved with {versions}, and this is {_versions()}."
     inputs, expected = tensors["reference.inputs"], tensors["reference.embedding"].numpy()
-    if not torch.allclose(estimator.reader_.read(rows), inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
+    read = estimator.reader_.read(rows)
+    if not torch.allclose(read, inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
         raise SavedFileError(f"its reference rows are read otherwise than they were. {remedy}")
-    embedding = _embedded(estimator, encoder, estimator.reader_, rows)
-    error = np.abs(embedding - expected).max() / max(1.0, np.abs(expected).max())
-    if not error <= _TOLERANCE:
+    try:
+        embedding = _embedded(estimator, encoder, estimator.reader_, rows)
+    except ValueError as error:
+        raise SavedFileError(f"its reference rows cannot be embedded: {error}") from error
+    difference = np.abs(embedding - expected).max() / max(1.0, np.abs(expected).max())
+    if not difference <= _TOLERANCE:
         raise SavedFileError(
-            f"its reference rows are embedded otherwise than they were, by {error:.1e} of the largest entry. An "
+            f"its reference rows are embedded otherwise than they were, by {difference:.1e} of the largest entry. An "
             f"encoder of your own may not be the one that was saved. {remedy}"
         )

@@ -206,7 +206,7 @@ def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that :func:`pickled_state` was given; the net is on the device of the parameter, if here."""
+    """Return the attributes that :func:`pickled_state` got; the net is on the parameter's device, if that is here."""
     state = {name: value.value if isinstance(value, _Whole) else value for name, value in state.items()}
     state |= {name: decode(value, {}) for name, value in state.pop(_CODED, {}).items()}
     fitted = state.pop(_FITTED, None)

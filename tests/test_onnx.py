@@ -111,16 +111,14 @@ def test_categories_are_looked_up_and_text_takes_the_numbers_in_the_metadata(tmp
 
 def test_an_export_leaves_the_surroundings_and_the_estimator_as_they_are(tmp_path, capfd):
     fitted = quick().fit(TABLE)
-    before, states = (
-        fitted.transform(TABLE),
-        (torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()),
-    )
+    before = fitted.transform(TABLE)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     threads = torch.get_num_threads()
     fitted.export_onnx(tmp_path / "model.onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
     assert capfd.readouterr() == ("", "")
     assert torch.equal(torch.get_rng_state(), states[0])
-    assert np.array_equal(np.random.get_state()[1], states[1])
+    assert np.array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
     assert random.getstate() == states[2]
     assert torch.get_num_threads() == threads
     assert np.array_equal(fitted.transform(TABLE), before)

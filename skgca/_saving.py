@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
-from sklearn import config_context
 from torch import Tensor
 
 from ._blueprint import describe, has_own_body, load_weights, rebuild, weights
@@ -27,7 +27,16 @@ from ._embed import embed
 from ._examples import example_rows
 from ._inputs import Reader, Rows
 from ._runtime import fixed_threads, resolve_device
-from ._state import decode_reader, encode_reader, on_cpu, restored_net, usable_device, weights_in
+from ._state import (
+    decode_reader,
+    encode_reader,
+    on_cpu,
+    requests_of,
+    restored_net,
+    set_requests,
+    usable_device,
+    weights_in,
+)
 from ._version import __version__
 from .encoders import Encoder
 from .exceptions import SavedFileError
@@ -111,7 +120,7 @@ def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "versions": _versions(),
         "parameters": {name: encode_parameter(name, value, tensors) for name, value in params.items()},
         "attributes": _attributes(estimator, tensors),
-        "requests": _requests(estimator),
+        "requests": requests_of(getattr(estimator, "_metadata_request", None)),
         "reader": encode_reader(estimator.reader_, tensors),
         "network": describe(module),
         "reference": _reference(estimator, tensors),
@@ -145,12 +154,6 @@ def _is_attribute(name: str) -> bool:
     return is_fitted or name in _PRIVATE
 
 
-def _requests(estimator: Any) -> dict[str, dict[str, Any]]:
-    """Return which metadata each method asks for, where that was set."""
-    routing = getattr(estimator, "_metadata_request", None)
-    return {} if routing is None else {"fit": dict(routing.fit.requests)}
-
-
 def _reference(estimator: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
     """Return rows, what is read of them, and their embeddings, computed on the CPU."""
     reader = estimator.reader_
@@ -177,9 +180,11 @@ def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     SavedFileError
         If some have, it is not ours, or of a later version.
     """
-    text = _header(data).get("__metadata__", {}).get(_KEY)
-    if text is None:
-        raise SavedFileError("it is a safetensors file, but GCAEmbedder.save did not write it.")
+    header = _header(data)
+    try:
+        text = header["__metadata__"][_KEY]
+    except (KeyError, TypeError) as error:
+        raise SavedFileError("it is a safetensors file, but GCAEmbedder.save did not write it.") from error
     try:
         content = json.loads(text)
         checksum = content[_CHECKSUM]
@@ -193,14 +198,17 @@ def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"it is of format {content.get('format')}, written by skgca {_writer(content)}, and this is skgca "
             f"{__version__}, which reads format {_FORMAT}; install the version that wrote it, or a later one."
         )
-    return content, safetensors.torch.load(data)
+    try:
+        return content, safetensors.torch.load(data)
+    except safetensors.SafetensorError as error:
+        raise SavedFileError(f"its tensors cannot be read: {error}") from error
 
 
 def _header(data: bytes) -> dict[str, Any]:
     length = int.from_bytes(data[:8], "little")
     try:
         header = json.loads(data[8 : 8 + length]) if 8 <= 8 + length <= len(data) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if len(data) == 0 or not isinstance(header, dict):
         what = "it is empty" if len(data) == 0 else "it is cut off, damaged, or no safetensors file"
@@ -229,14 +237,15 @@ def _opened(cls: type, content: dict[str, Any], tensors: dict[str, Tensor], cust
             if not _is_attribute(name):
                 raise SavedFileError(f"{name!r} is no fitted attribute.")
             setattr(estimator, name, decode(value, tensors))
-        _set_requests(estimator, content["requests"])
+        set_requests(estimator, content["requests"])
+        estimator.epsilon_ = float(estimator.epsilon_)
         estimator.reader_ = reader
         rows = decode(content["reference"]["rows"], tensors)
+        _verify(estimator, module.encoder, rows, tensors, content["versions"])
     except SavedFileError:
         raise
     except _DAMAGED as error:
         raise SavedFileError(f"it is not as files of skgca {_writer(content)} are: {error!r}.") from error
-    _verify(estimator, module.encoder, rows, tensors, content["versions"])
     return estimator, module
 
 
@@ -264,12 +273,6 @@ def _parameters(
 
 def _is_not_saved(encoded: Any) -> bool:
     return isinstance(encoded, dict) and "not_saved" in encoded
-
-
-def _set_requests(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
-    if requests:
-        with config_context(enable_metadata_routing=True):
-            estimator.set_fit_request(**requests["fit"])
 
 
 def _verify(

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from ._blueprint import describe, has_own_body, load_weights, rebuild, weights
 from ._build import make_criterion
-from ._coding import NotSaved, UnknownClassError, decode, encode
+from ._coding import UnknownClassError, decode, encode
 from ._compat import InvalidParameterError
 from ._inputs import ImageReader, Reader, SeriesReader, TableReader
 from ._inputs._scaling import Scaler
@@ -30,7 +31,9 @@ __all__ = [
     "encode_reader",
     "on_cpu",
     "pickled_state",
+    "requests_of",
     "restored_net",
+    "set_requests",
     "unpickled_state",
     "usable_device",
     "weights_in",
@@ -40,7 +43,7 @@ _TABLE = ("categorical_features", "standardize", "shape", "held", "is_category",
 _IMAGES = ("given", "shape", "layout", "last", "image_shape", "low", "span", "mean", "std")
 _SERIES = ("shape", "low", "span", "mean", "std")
 _SCALES = ("mean_", "scale_", "var_", "n_samples_seen_")
-_FITTED, _CODED = "_fitted", "_coded"  # keys of a state
+_FITTED, _CODED, _REQUESTS = "_fitted", "_coded", "_requests"  # keys of a state
 
 
 # Readers
@@ -108,6 +111,22 @@ def _name(name: Any) -> Any:
     except UnknownClassError:
         return str(name)
     return name
+
+
+# Requests of metadata
+
+
+def requests_of(routing: Any) -> dict[str, dict[str, Any]]:
+    """Return which metadata each method asks for, by scikit-learn's MetadataRequest; None is nothing set."""
+    methods = {} if routing is None else vars(routing)
+    return {name: dict(method.requests) for name, method in methods.items() if getattr(method, "requests", None)}
+
+
+def set_requests(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
+    """Let an estimator ask for metadata as :func:`requests_of` returned them."""
+    with config_context(enable_metadata_routing=True):
+        for method, wanted in requests.items():
+            getattr(estimator, f"set_{method}_request")(**wanted)
 
 
 # Nets
@@ -182,6 +201,7 @@ def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
         Its attributes.
     """
     state = dict(state)
+    state[_REQUESTS] = requests_of(state.pop("_metadata_request", None))
     if "net_" in state:
         module, tensors = state.pop("net_").module_, {}
         fitted: dict[str, Any] = {"reader": encode_reader(state.pop("reader_"), tensors), "network": describe(module)}
@@ -199,9 +219,7 @@ def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
                 continue
     state[_CODED] = coded
     return {
-        name: _Whole(value) if isinstance(value, nn.Module) or _is_private_object(name, value) else value
-        for name, value in state.items()
-        if name not in coded
+        name: _Whole(value) if _holds_object(value) else value for name, value in state.items() if name not in coded
     }
 
 
@@ -209,6 +227,7 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     """Return the attributes that :func:`pickled_state` got; the net is on the parameter's device, if that is here."""
     state = {name: value.value if isinstance(value, _Whole) else value for name, value in state.items()}
     state |= {name: decode(value, {}) for name, value in state.pop(_CODED, {}).items()}
+    set_requests(estimator, state.pop(_REQUESTS, {}))
     fitted = state.pop(_FITTED, None)
     if fitted is None:
         return state
@@ -245,7 +264,8 @@ def _is_plain(value: Any) -> bool:
     return value is None or type(value) in (bool, int, float, str) or isinstance(value, np.ndarray)
 
 
-def _is_private_object(name: str, value: Any) -> bool:
-    """Whether an attribute holds an object of ours or torch's, such as the net of a stream."""
-    module = type(value).__module__.partition(".")[0]
-    return module in ("skgca", "skorch", "torch") and not isinstance(value, NotSaved)
+def _holds_object(value: Any) -> bool:
+    """Whether a value is or holds a Module, or an object of ours, skorch or torch, such as the net of a stream."""
+    if isinstance(value, list | tuple):
+        return any(map(_holds_object, value))
+    return isinstance(value, nn.Module) or type(value).__module__.partition(".")[0] in ("skgca", "skorch", "torch")

@@ -413,6 +413,9 @@ def test_what_is_no_file_of_ours_is_refused(data, tmp_path):
     refuse(tmp_path, RNG.bytes(3000), "no safetensors file")
     refuse(tmp_path, safetensors.torch.save({"a": torch.ones(2)}), "GCAEmbedder.save did not write it")
     refuse(tmp_path, safetensors.torch.save({"a": torch.ones(2)}, {"skgca": "[]"}), "damaged")
+    refuse(tmp_path, (2).to_bytes(8, "little") + b"{}", "GCAEmbedder.save did not write it")
+    deep = b"[" * 100_000
+    refuse(tmp_path, len(deep).to_bytes(8, "little") + deep, "no safetensors file")
     refuse(tmp_path, safetensors.torch.save({"a": torch.ones(2)}, {"skgca": "{"}), "damaged")
     with pytest.raises(IsADirectoryError, match=re.escape(str(tmp_path))):
         GCAEmbedder.load(tmp_path)
@@ -435,6 +438,8 @@ def test_what_is_no_file_of_ours_is_refused(data, tmp_path):
         (lambda c, t: c["parameters"].update(epsilon={"LearnableEpsilon": [3.0, 1.0, 2.0]}), "0 < low <= start"),
         (lambda c, t: c["attributes"].update(encoder_=3), "is not as files of skgca"),
         (lambda c, t: c["attributes"].update(transform=3), "no fitted attribute"),
+        (lambda c, t: c["attributes"].pop("epsilon_"), "is not as files of skgca .* are: AttributeError"),
+        (lambda c, t: t.pop("reference.inputs"), "is not as files of skgca .* are: KeyError"),
         (lambda c, t: t.pop("weights.encoder.readout.mean"), "the weights are not those of the network"),
         (lambda c, t: t["weights.encoder.readout.mean"].add_(1.0), "embedded otherwise than they were, by"),
         (lambda c, t: t["reader.scaler.robust.mean_"].add_(1.0), "reference rows are read otherwise"),
@@ -621,7 +626,17 @@ def test_skops_takes_a_pipeline(tmp_path):
     assert np.array_equal(loaded.predict_proba(FRAME), model.predict_proba(FRAME))
 
 
+def test_requests_of_metadata_are_copied():
+    with sklearn.config_context(enable_metadata_routing=True):
+        fitted = copy.copy(fitted_case("numbers")[0]).set_fit_request(sample_weight=True)
+        for way in WAYS.values():
+            assert way(fitted).get_metadata_routing().fit.requests == fitted.get_metadata_routing().fit.requests
+        assert way(fitted).get_metadata_routing().fit.requests["sample_weight"] is True
+
+
 def test_skops_is_told_what_it_cannot_hold():
+    with pytest.raises(TypeError, match=r"skops cannot hold builtins\.list"):
+        skops.io.dumps(quick(views=["clean", nn.Dropout(0.1)]))
     for encoder in (Net, Net(5, 7)):
         fitted = quick(encoder=encoder, max_epochs=0).fit(TABLE)
         with pytest.raises(TypeError, match=r"skops cannot hold .*Net, .*; use its method save"):

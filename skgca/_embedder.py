@@ -23,8 +23,11 @@ from ._embed import embed, n_outputs, plain_names
 from ._fitting import Trained, check_given, train, train_on_part, unchanged_on_failure
 from ._inputs import check_rows
 from ._monitoring import COLUMNS, epoch_records
+from ._onnx import export_onnx
 from ._parameters import PARAMETER_CONSTRAINTS
 from ._runtime import fixed_threads
+from ._saving import load, save
+from ._state import pickled_state, unpickled_state
 from .losses import LearnableEpsilon
 
 __all__ = ["GCAEmbedder"]
@@ -511,6 +514,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             "sample_group": sample_group,
             "X_pair": X_pair,
         }
+        self._validate_params()  # which scikit-learn leaves out once an estimator is fitted
         with unchanged_on_failure(self), fixed_threads(self.n_threads):
             given = check_given(self, X, y, **beside, reset=not hasattr(self, "net_"))
             trained, self._stream = train_on_part(self, given, getattr(self, "_stream", None))
@@ -635,6 +639,100 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         other = clone_parametrized(bare)
         if self.callbacks is not None:
             other.callbacks = [copied_callback(callback) for callback in self.callbacks]
+        return other
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the fitted embedder to one file: safetensors with JSON in its header, and no pickle inside.
+
+        It holds parameters, weights, what was learned of the columns, versions, and a few rows that are made up from
+        the scales and categories of the columns, with their embeddings. Of the training data it holds the categories
+        and the names of columns. What only training needs and is of a class of your own, such as a view, is left out.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file. One that is there is replaced, once the new one is complete.
+
+        Raises
+        ------
+        SavedFileError
+            If what was written could not be opened.
+        NotFittedError
+            If it is not fitted.
+        OSError
+            If the file cannot be written.
+        """
+        check_is_fitted(self)
+        save(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike, *, custom: dict[str, Any] | None = None, device: str | torch.device | None = None
+    ) -> GCAEmbedder:
+        """Open a file that :meth:`save` wrote. No code in it is run, nor a class looked up by its name.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file.
+        custom : dict, default=None
+            Values of parameters which the file does not hold, as they are of classes of your own, by the names of the
+            parameters. An ``encoder`` that is no name is needed to open the file, and gets its weights from there; a
+            Module must be of the same architecture. Others are needed by ``fit`` only, which asks for them.
+        device : str or torch.device, default=None
+            The parameter, set anew. None leaves what it was, and takes the CPU where that device is not here, with a
+            warning.
+
+        Returns
+        -------
+        GCAEmbedder
+            Which embeds as the one that was saved; a few rows are tried.
+
+        Raises
+        ------
+        SavedFileError
+            If the file is damaged, none of ours, of a later version, or needs a class that is not given.
+        OSError
+            If the file cannot be read.
+        """
+        return load(cls, path, custom=custom, device=device)
+
+    def export_onnx(self, path: str | os.PathLike) -> None:
+        """Write preprocessing and encoder as an ONNX graph from ``X`` to ``embedded``, and try it with onnxruntime.
+
+        Its input is float32 of shape (n, ...), as ``transform`` takes it: tables with NaN where a value is missing,
+        images and series in the layout of ``fit``. Numbers are scaled in double precision. A column of text holds the
+        number of its category instead, counted from 1, in the order of "categories" in the metadata of the file; 0 is
+        a category that is not among them. The metadata also have "feature_names" and "output_names", as JSON.
+
+        Needs ``pip install "skgca[onnx]"``.
+
+        Parameters
+        ----------
+        path : str or path
+            Of the file.
+
+        Raises
+        ------
+        ImportError
+            If onnx, onnxscript or onnxruntime is missing.
+        SavedFileError
+            If the encoder cannot be exported, or onnxruntime embeds otherwise, by more than 1e-5 of the scale.
+        """
+        check_is_fitted(self)
+        export_onnx(self, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return plain values and arrays: weights on the CPU, and no more of the net than the trained module."""
+        return pickled_state(self, super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unpickled_state(self, state))
+
+    def __copy__(self) -> GCAEmbedder:
+        """Share all attributes; the way of pickles would copy the weights."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self))
         return other
 
     def __sklearn_tags__(self):

@@ -6,7 +6,20 @@ from importlib import metadata
 
 __version__ = "0.1.0.dev0"
 
-_PACKAGES = ("scikit-learn", "torch", "skorch", "numpy", "scipy", "joblib", "pandas", "polars", "matplotlib")
+_PACKAGES = (
+    "scikit-learn",
+    "torch",
+    "skorch",
+    "numpy",
+    "scipy",
+    "safetensors",
+    "joblib",
+    "pandas",
+    "polars",
+    "matplotlib",
+    "skops",
+    "onnxruntime",
+)
 
 
 def show_versions() -> None:

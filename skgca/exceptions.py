@@ -2,7 +2,13 @@
 
 from sklearn.exceptions import ConvergenceWarning
 
-__all__ = ["CheckpointError", "CollapseWarning", "SinkhornConvergenceWarning", "TrainingDivergedError"]
+__all__ = [
+    "CheckpointError",
+    "CollapseWarning",
+    "SavedFileError",
+    "SinkhornConvergenceWarning",
+    "TrainingDivergedError",
+]
 
 
 class CheckpointError(ValueError):
@@ -11,6 +17,10 @@ class CheckpointError(ValueError):
 
 class CollapseWarning(ConvergenceWarning):
     """Training made all embeddings nearly equal."""
+
+
+class SavedFileError(ValueError):
+    """An embedder that cannot be written to a file, or a file that cannot be opened; the message says why."""
 
 
 class SinkhornConvergenceWarning(ConvergenceWarning):

@@ -76,6 +76,12 @@ ROOMS = [
     "_build",
     "_fitting",
     "_cost",
+    "_coding",
+    "_blueprint",
+    "_examples",
+    "_state",
+    "_saving",
+    "_onnx",
     "_embedder",
     "",
 ]
@@ -136,7 +142,7 @@ def test_importing_does_not_pull_in_what_is_drawn_or_optional():
 import sys, torch, sklearn, skorch
 before = set(sys.modules)
 import skgca
-slow = {"matplotlib", "pandas", "polars", "kornia", "IPython", "torch._dynamo"}
+slow = {"matplotlib", "pandas", "polars", "kornia", "IPython", "torch._dynamo", "onnx", "skops"}
 print(sorted(slow & (set(sys.modules) - before)))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

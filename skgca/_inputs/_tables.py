@@ -17,7 +17,7 @@ from ._columns import as_categories, as_numbers, column_names, columns, content,
 from ._rows import Rows, is_frame
 from ._scaling import Scaler
 
-__all__ = ["TableReader"]
+__all__ = ["TableReader", "ordinal_encoder"]
 
 _UNKNOWN, _MISSING = -1, -2
 
@@ -134,12 +134,7 @@ class TableReader:
             np.array([*sorted(found), *([np.nan] if gap else [])], dtype=object)
             for found, gap in zip(known, gaps, strict=True)
         ]
-        self.encoder = OrdinalEncoder(
-            categories=categories,
-            handle_unknown="use_encoded_value",
-            unknown_value=_UNKNOWN,
-            encoded_missing_value=_MISSING,
-        ).fit(np.array([[values[0] for values in categories]], dtype=object))
+        self.encoder = ordinal_encoder(categories)
 
     def _split(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the columns of numbers, (n, k) in double precision, and those of categories, (n, l) of objects."""
@@ -173,6 +168,17 @@ class TableReader:
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
             "what it was."
         )
+
+
+def ordinal_encoder(categories: list[np.ndarray]) -> OrdinalEncoder:
+    """Return what numbers the known categories of columns, each an array of objects of one type, with NaN last."""
+    encoder = OrdinalEncoder(
+        categories=categories,
+        handle_unknown="use_encoded_value",
+        unknown_value=_UNKNOWN,
+        encoded_missing_value=_MISSING,
+    )
+    return encoder.fit(np.array([[values[0] for values in categories]], dtype=object))
 
 
 def _all_numbers(values: np.ndarray) -> bool:

@@ -56,6 +56,7 @@ class ConvEncoder(nn.Sequential):
             height, width = (height + 1) // 2, (width + 1) // 2
         n_features = (n_channels, *widths)[-1] * height * width
         super().__init__(*layers, nn.Flatten(), nn.Linear(n_features, n_outputs))
+        self.image_size = tuple(image_size)
 
 
 class ResNet18(nn.Module):

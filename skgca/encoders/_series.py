@@ -60,6 +60,7 @@ class Conv1dEncoder(nn.Module):
             raise ValueError(f"widths={widths!r} has no convolution; give one or more, such as (32, 64, 128).")
         if kernel_size < _STRIDE:
             raise ValueError(f"kernel_size={kernel_size!r} must be at least {_STRIDE}, or samples are skipped; take 5.")
+        self.length = length
         padding = kernel_size // 2
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((n_channels, *widths)):

@@ -89,7 +89,7 @@ class TableStem(nn.Module):
             rest.append(batch[:, self.indicated].isnan().to(batch.dtype))
         if len(self.few):
             slots = batch[:, self.few].long() + self.starts
-            one_hot = batch.new_zeros(len(batch), self.n_slots).scatter_(1, slots, 1.0)
+            one_hot = batch.new_zeros(batch.shape[0], self.n_slots).scatter_(1, slots, 1.0)
             rest.append(one_hot[:, self.known])
         return numbers.nan_to_num(nan=0.0), rest
 

@@ -18,6 +18,8 @@ ROOMS = [
     "_version",
     "_compat",
     "_runtime",
+    "metrics._checks",
+    "metrics._geometry",
     "metrics",
     "ot._costs",
     "ot._marginals",

@@ -20,6 +20,8 @@ ROOMS = [
     "_runtime",
     "metrics._checks",
     "metrics._geometry",
+    "metrics._neighbors",
+    "metrics._consistency",
     "metrics",
     "ot._costs",
     "ot._marginals",

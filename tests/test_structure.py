@@ -22,6 +22,8 @@ ROOMS = [
     "metrics._geometry",
     "metrics._neighbors",
     "metrics._consistency",
+    "metrics._probes",
+    "metrics._scorers",
     "metrics",
     "ot._costs",
     "ot._marginals",

@@ -77,8 +77,6 @@ def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotatio
     Z_2 = check_array(Z_2, dtype=np.float64, input_name="Z_2")
     check_consistent_length(Z_1, Z_2)
     Z_1, Z_2 = _standard(Z_1), _standard(Z_2)
-    if not (Z_1.any() and Z_2.any()):
-        return 0.0
     if mapping == "rotation":
         # With Frobenius norms of 1, the trace that the best rotation reaches; its square is the R^2 of rotation times
         # scale. The sum is the same with columns of zeros, which the narrower one would need for a rotation.

@@ -218,7 +218,7 @@ def _prepare(
 
 
 def _checked(Z: ArrayLike, y: ArrayLike, Z_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
-    Z = check_array(Z, dtype=np.float64, order="C", input_name=Z_name)
+    Z = check_array(Z, dtype=np.float64, input_name=Z_name)
     y = check_array(y, dtype=None, ensure_2d=False, input_name=y_name)
     y = column_or_1d(y)
     check_consistent_length(Z, y)

@@ -185,9 +185,10 @@ def test_kinds_of_input(probe):
     assert probe(frozen, SPECIES) == probe(IRIS, SPECIES)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_neighbours_hold_no_matrix_of_pairs(metric):
-    Z, y = normal(8000, 20), np.arange(8000) % 2  # pairs of one fold: 82 MB
+def test_neighbours_hold_no_matrix_of_pairs(metric, order):
+    Z, y = np.asarray(normal(8000, 20), order=order), np.arange(8000) % 2  # pairs of one fold: 82 MB
     tracemalloc.start()
     knn_probe_score(Z, y, metric=metric)
     peak = tracemalloc.get_traced_memory()[1]

@@ -181,7 +181,11 @@ def test_the_rate_is_kept_and_donors_are_even():
     table = np.tile(np.arange(n)[:, None], 3)
     corrupted = corrupt_cells(table, 0, rate=0.3)
     assert (corrupted != table).mean(axis=0) == pytest.approx([0.3] * 3, abs=4 * np.sqrt(0.21 / n))
-    assert (corrupt_cells(table, 0, rate=1.0) != table).all()
+    everything = corrupt_cells(table, 0, rate=1.0)
+    assert (everything != table).all()
+    assert (everything[:, 0] == everything[:, 1]).mean() < 10 / n  # each cell has a donor of its own
+    both = (corrupted[:, 0] != table[:, 0]) & (corrupted[:, 1] != table[:, 1])
+    assert both.mean() == pytest.approx(0.09, abs=4 * np.sqrt(0.09 * 0.91 / n))
     pairs = np.array([corrupt_cells(np.arange(3)[:, None], seed, rate=1.0)[0, 0] for seed in range(500)])
     assert sorted(set(pairs)) == [1, 2]
     assert (pairs == 1).mean() == pytest.approx(0.5, abs=0.1)

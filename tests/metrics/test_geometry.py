@@ -1,4 +1,4 @@
-"""Measures of an embedding: values by hand and by an oracle, laws, and what is refused."""
+"""Directions and dimensions: values by hand and by an oracle, laws, and what is refused."""
 
 import math
 import tracemalloc
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skgca.metrics import alignment_score, effective_rank, uniformity_score
 
-from .reference import metrics as reference
+from ..reference import metrics as reference
 
 # Each as a function of one embedding; alignment is that with its rows in reverse.
 SCORES = {

@@ -1,4 +1,4 @@
-"""Label-free measures of an embedding; of each, more is better."""
+"""Measures of the directions and dimensions that an embedding uses."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import svdvals
 from scipy.special import entr
-from sklearn import get_config
-from sklearn.utils import check_array, check_consistent_length, gen_batches
+from sklearn.utils import check_array, gen_batches
 
-from ._compat import Interval, check_sample_weight, validate_params
+from .._compat import Interval, check_sample_weight, validate_params
+from ._checks import centered, check_views, chunk_rows, unit_rows
 
 __all__ = ["alignment_score", "effective_rank", "uniformity_score"]
 
 _POSITIVE = [Interval(Real, 0, None, closed="neither")]
-_MAX_CHUNK_MIB = 16  # larger ones leave the caches, and were no quicker
 
 
 @validate_params({"alpha": _POSITIVE}, prefer_skip_nested_validation=True)
@@ -59,13 +58,8 @@ def alignment_score(
     >>> alignment_score([[1, 0], [0, 2]], [[3, 0], [1, 0]])
     -1.0
     """
-    Z_a, Z_b = _unit_rows(Z_a, "Z_a"), _unit_rows(Z_b, "Z_b")
-    check_consistent_length(Z_a, Z_b)
-    if Z_a.shape[1] != Z_b.shape[1]:
-        raise ValueError(
-            f"Z_a has {Z_a.shape[1]} columns and Z_b has {Z_b.shape[1]}; two views of the same rows have the same "
-            "number, as one embedder's transform gives."
-        )
+    Z_a, Z_b = unit_rows(Z_a, "Z_a"), unit_rows(Z_b, "Z_b")
+    check_views(Z_a, Z_b)
     weight = check_sample_weight(sample_weight, Z_a)
     squared = ((Z_a - Z_b) ** 2).sum(axis=1)
     return float(0.0 - np.average(squared ** (alpha / 2), weights=weight))  # 0 - 0 is 0, where -0 prints as -0.0
@@ -117,10 +111,10 @@ def uniformity_score(Z: ArrayLike, *, t: float = 2) -> float:
     >>> uniformity_score([[1, 0], [2, 0]])
     0.0
     """
-    Z = _unit_rows(Z, "Z", ensure_min_samples=2)
+    Z = unit_rows(Z, "Z", ensure_min_samples=2)
     n = len(Z)
     log_sum = -np.inf
-    for rows in gen_batches(n - 1, _chunk_rows(n)):
+    for rows in gen_batches(n - 1, chunk_rows(n)):
         exponent = Z[rows] @ Z[rows.start + 1 :].T  # (rows, all later ones), cosines as yet
         exponent -= 1
         np.minimum(exponent, 0, out=exponent)  # a cosine may round to more than 1
@@ -176,29 +170,9 @@ def effective_rank(Z: ArrayLike, *, center: bool = False) -> float:
     """
     Z = check_array(Z, dtype=np.float64, input_name="Z")
     if center:
-        Z = Z - Z[0]  # before the mean, whose rounding would leave something of equal rows
-        Z -= Z.mean(axis=0)
+        Z = centered(Z)
     singular = svdvals(Z, check_finite=False)  # squared in a Gram matrix, the small ones would be lost
     if singular[0] == 0:
         return 0.0
     share = singular / singular[0]  # first, as the sum may overflow
     return float(np.exp(entr(share / share.sum()).sum()))
-
-
-def _unit_rows(Z: ArrayLike, name: str, **checks: int) -> np.ndarray:
-    """Return checked rows over their norms, in float64; a row of zeros is a ValueError."""
-    Z = check_array(Z, dtype=np.float64, input_name=name, **checks)
-    largest = np.abs(Z).max(axis=1, keepdims=True)
-    zero = np.flatnonzero(largest == 0)
-    if len(zero):
-        raise ValueError(
-            f"Row {zero[0]} of {name} is zero and so has no direction ({len(zero)} of {len(Z)} rows are); leave such "
-            "rows out, or use effective_rank, which takes them."
-        )
-    Z = Z / largest  # whose squares neither overflow nor vanish
-    return Z / np.linalg.norm(Z, axis=1, keepdims=True)
-
-
-def _chunk_rows(n: int) -> int:
-    """Return how many rows of n float64 make a chunk."""
-    return max(1, int(min(get_config()["working_memory"], _MAX_CHUNK_MIB) * 2**20 / (8 * n)))

@@ -54,6 +54,7 @@ ROOMS = [
     "encoders._head",
     "encoders._images",
     "encoders",
+    "_gradient_cache",
     "_inputs._rows",
     "_inputs._batches",
     "_inputs._columns",

@@ -105,7 +105,7 @@ class CachedForward:
         generator: torch.Generator | None = None,
     ) -> None:
         if not isinstance(micro_batch_size, Integral) or micro_batch_size < 1:
-            raise ValueError(f"micro_batch_size={micro_batch_size!r} must be a whole number of at least 1, such as 512.")
+            raise ValueError(f"micro_batch_size={micro_batch_size!r} must be a whole number from 1 on, such as 512.")
         if draws and generator is None:
             raise ValueError("generator=None, but draws=True needs one, such as torch.Generator().manual_seed(0).")
         n_parts = max(1, -(-len(batch) // int(micro_batch_size)))
@@ -150,49 +150,50 @@ class CachedForward:
             _backward([self._whole], [grad_outputs])
             return
         grads = grad_outputs.detach().tensor_split(len(self._parts))
+        leaves = [statistics.leaf() for statistics in self._statistics]
         with torch.enable_grad(), self._norms.patched(), self._state.put_back():
-            leaves = self._leaves(grads)
+            # The statistics of a call act on the outputs and on later calls: from the last on, their gradients are
+            # complete when they are passed on.
+            for n_known in range(len(leaves), 0, -1):
+                for i, grad in enumerate(grads):
+                    self._pull_to_statistics(i, grad, leaves, n_known)
             for i, grad in enumerate(grads):
-                outputs = self._run(i, self._statistics, keep=True)
-                inputs = self._norms.inputs
-                through = [leaf.grad_inputs(x) for leaf, x in zip(leaves, inputs, strict=True)]
-                _backward([outputs, *inputs], [grad, *through])
+                self._pull_to_parameters(i, grad, leaves)
 
     def _forward(self) -> Tensor:
         """Find the statistics of one call after the other, until a pass goes through; return its outputs."""
         while True:
-            outputs, moments = [], []
+            outputs, statistics = [], []
             for i in range(len(self._parts)):
                 found = self._run(i, self._statistics)
                 if found is None:
-                    moments.append(_Moments.of(self._norms.reached, self._norms.inputs[-1]))
+                    statistics.append(_Statistics.of(self._norms.reached, self._norms.inputs[-1]))
                 else:
                     outputs.append(found)
+            _check_order(not (outputs and statistics))
             if outputs:
-                _check_order(not moments)
                 # Autocast keeps weights that it has cast, here without a graph; the backward must not meet these.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
-            self._statistics.append(_Statistics.merged(moments))
+            self._statistics.append(_Statistics.merged(statistics))
 
-    def _leaves(self, grads: tuple[Tensor, ...]) -> list[_Statistics]:
-        """Return the statistics as leaves that hold the gradients of the loss.
+    def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[_Statistics], n_known: int) -> None:
+        """Pass the gradient of the next statistics, or else of the outputs, of part i on to those that are known."""
+        known = leaves[:n_known]
+        root = self._run(i, known)
+        _check_order((root is None) == (n_known < len(leaves)))
+        if root is None:
+            root = self._norms.inputs[-1]
+            grad = leaves[n_known].grad_inputs(root)
+        _backward([root], [grad], [tensor for leaf in known for tensor in (leaf.mean, leaf.variance)])
 
-        Those of call l come from the outputs and from the calls behind l, by the chain rule: last ones first, these are
-        complete where they are needed.
-        """
-        leaves = [statistics.leaf() for statistics in self._statistics]
-        for n_known in range(len(leaves), 0, -1):
-            known = leaves[:n_known]
-            wanted = [tensor for leaf in known for tensor in (leaf.mean, leaf.variance)]
-            for i, grad in enumerate(grads):
-                outputs = self._run(i, known)
-                if n_known == len(leaves):
-                    _backward([outputs], [grad], wanted)
-                else:
-                    leaf, inputs = leaves[n_known], self._norms.inputs[-1]
-                    _backward([inputs], [leaf.grad_inputs(inputs)], wanted)
-        return leaves
+    def _pull_to_parameters(self, i: int, grad: Tensor, leaves: list[_Statistics]) -> None:
+        """Pass the gradients of the outputs and of all statistics of part i on."""
+        outputs = self._run(i, self._statistics, keep=True)
+        _check_order(outputs is not None)
+        inputs = self._norms.inputs
+        through = [leaf.grad_inputs(each) for leaf, each in zip(leaves, inputs, strict=True)]
+        _backward([outputs, *inputs], [grad, *through])
 
     def _run(self, i: int, statistics: list[_Statistics], *, keep: bool = False) -> Tensor | None:
         """Run part i as far as the statistics go: return its outputs, or None if a further call was reached."""
@@ -213,8 +214,8 @@ class CachedForward:
 
 
 @dataclass(frozen=True)
-class _Moments:
-    """What a part contributes to the statistics of a call: number of values a channel, their mean and variance."""
+class _Statistics:
+    """Mean and variance (n_channels,) of what one call of a batch normalisation gets, n_values a channel."""
 
     norm: _BatchNorm
     n_values: int
@@ -222,10 +223,11 @@ class _Moments:
     variance: Tensor
 
     @classmethod
-    def of(cls, norm: _BatchNorm, inputs: Tensor) -> _Moments:
+    def of(cls, norm: _BatchNorm, inputs: Tensor) -> _Statistics:
+        """Find those of a part."""
         values = inputs.to(_parameter_dtype(inputs))
         rest = [axis for axis in range(values.ndim) if axis != 1]
-        # Two rounds: the mean of what is left after the first says by how much rounding had moved the mean.
+        # Two rounds: the mean of what is left after the first says how far rounding had moved the mean.
         mean = values.mean(rest)
         centred = values - _by_channel(mean, values)
         left = centred.mean(rest)
@@ -233,27 +235,16 @@ class _Moments:
         exact = torch.float32 if inputs.device.type == "mps" else torch.float64  # MPS has no double precision
         return cls(norm, values.numel() // values.shape[1], mean.to(exact) + left.to(exact), variance.to(exact))
 
-
-@dataclass(frozen=True)
-class _Statistics:
-    """Mean and variance (n_channels,) of all values that one call of a batch normalisation gets, n_values a channel."""
-
-    norm: _BatchNorm
-    n_values: int
-    mean: Tensor
-    variance: Tensor
-
     @classmethod
-    def merged(cls, moments: list[_Moments]) -> _Statistics:
-        """Merge those of parts: variances within them, and that of their means."""
-        norm = moments[0].norm
-        _check_order(all(part.norm is norm for part in moments))
-        n_values = sum(part.n_values for part in moments)
-        means = torch.stack([part.mean for part in moments])
-        share = torch.tensor([part.n_values / n_values for part in moments]).to(means)[:, None]
+    def merged(cls, parts: list[_Statistics]) -> _Statistics:
+        """Merge those of all parts: the variances within them and that of their means."""
+        norm, n_values = parts[0].norm, sum(part.n_values for part in parts)
+        _check_order(all(part.norm is norm for part in parts))
+        means = torch.stack([part.mean for part in parts])
+        variances = torch.stack([part.variance for part in parts])
+        share = means.new_tensor([part.n_values / n_values for part in parts])[:, None]
         mean = (share * means).sum(0)
-        within = share * torch.stack([part.variance for part in moments])
-        return cls(norm, n_values, mean, (within + share * (means - mean).square()).sum(0))
+        return cls(norm, n_values, mean, (share * (variances + (means - mean).square())).sum(0))
 
     def leaf(self) -> _Statistics:
         """Copy with gradients, 0 to begin with."""
@@ -264,29 +255,28 @@ class _Statistics:
     def normalize(self, inputs: Tensor) -> Tensor:
         """Do to a part what the batch normalisation does to the whole batch.
 
-        Torch's kernel takes statistics as constants. So it is given a scale and a shift that are 1 and 0, and whose
-        gradients are those of the statistics.
+        Torch's kernel takes statistics as constants. For those of a leaf, it is given a scale and a shift besides that
+        are 1 and 0, and whose gradients are the ones of the statistics.
         """
         norm, dtype = self.norm, _parameter_dtype(inputs)
-        mean, variance = self.mean.detach(), self.variance.detach()
-        deviation = (self.variance + norm.eps).sqrt()
-        scale = ((variance + norm.eps).sqrt() / deviation).to(dtype)
-        shift = ((mean - self.mean) / deviation).to(dtype)
-        if norm.weight is not None:
-            scale, shift = scale * norm.weight, shift * norm.weight
-        if norm.bias is not None:
-            shift = shift + norm.bias
-        return F.batch_norm(inputs, mean.to(dtype), variance.to(dtype), scale, shift, training=False, eps=norm.eps)
+        mean, variance = self.mean.detach().to(dtype), self.variance.detach().to(dtype)
+        scale, shift = (None if each is None else each.to(dtype) for each in (norm.weight, norm.bias))
+        if self.mean.requires_grad:
+            deviation = (self.variance + norm.eps).sqrt()
+            one, zero = (
+                (deviation.detach() / deviation).to(dtype),
+                ((self.mean.detach() - self.mean) / deviation).to(dtype),
+            )
+            scale, zero = (one, zero) if scale is None else (one * scale, zero * scale)
+            shift = zero if shift is None else zero + shift
+        return F.batch_norm(inputs, mean, variance, scale, shift, training=False, eps=norm.eps)
 
     def grad_inputs(self, inputs: Tensor) -> Tensor:
         """Gradient of the loss by the inputs of a part, on the way through the statistics."""
-        assert self.mean.grad is not None and self.variance.grad is not None
-        dtype = _parameter_dtype(inputs)
-        by_mean, by_variance = (grad.to(dtype) / self.n_values for grad in (self.mean.grad, self.variance.grad))
-        mean = self.mean.detach().to(dtype)
-        # The variance depends on the mean too, but where it is the mean, that derivative is 0.
-        centred = inputs.detach() - _by_channel(mean, inputs)
-        return (_by_channel(by_mean, inputs) + _by_channel(2 * by_variance, inputs) * centred).to(inputs.dtype)
+        of_channel = (self.mean.grad / self.n_values, 2 * self.variance.grad / self.n_values, self.mean.detach())
+        shift, slope, mean = (_by_channel(each.to(_parameter_dtype(inputs)), inputs) for each in of_channel)
+        # The variance goes by the mean too, but its derivative by that is 0 where it is the mean.
+        return (shift + slope * (inputs.detach() - mean)).to(inputs.dtype)
 
     def update_running(self) -> None:
         """Move the running statistics on, as a call in training does."""
@@ -314,12 +304,12 @@ class _BatchNorms:
         self.modules = [
             norm
             for norm in module.modules()
-            if isinstance(norm, _BatchNorm) and (norm.training or (norm.running_mean is norm.running_var is None))
+            if isinstance(norm, _BatchNorm) and (norm.training or norm.running_mean is None)
         ]
         for norm in self.modules:
             if type(norm).forward not in self._KNOWN or "forward" in vars(norm):
                 raise ValueError(
-                    f"{type(norm).__name__} has a forward of its own, so what it makes of a whole batch cannot be found "
+                    f"{type(norm).__name__} has a forward of its own; what that makes of a whole batch cannot be found "
                     "part by part. Use a batch normalisation of torch, or micro_batch_size=None."
                 )
         self.inputs: list[Tensor] = []
@@ -329,7 +319,7 @@ class _BatchNorms:
     def patched(self) -> Iterator[None]:
         """Let the modules ask this object in the block."""
         for norm in self.modules:
-            norm.forward = functools.partial(self._normalize, norm)
+            norm.forward = functools.partial(self._normalize, norm)  # the instance's, before that of its class
         try:
             yield
         finally:
@@ -362,9 +352,7 @@ class _BatchNorms:
                 "micro_batch_size saves that memory already."
             )
         norm._check_input_dim(inputs)
-        if not self._keep:
-            self.inputs.clear()
-        self.inputs.append(inputs)
+        self.inputs = [*self.inputs, inputs] if self._keep else [inputs]
         self._n_calls += 1
         if self._n_calls > len(self._statistics):
             self.reached = norm
@@ -429,17 +417,17 @@ class _State:
                 now.copy_(value)
 
 
-def _backward(roots: list[Tensor | None], grads: list[Tensor], wanted: list[Tensor] | None = None) -> None:
+def _backward(roots: list[Tensor], grads: list[Tensor], wanted: list[Tensor] | None = None) -> None:
     """Add to the gradients of some leaves, by default all, those of the roots that have a graph.
 
     Autocast is off: the operations keep the types that it gave them in the forward.
     """
-    pairs = [(root, grad) for root, grad in zip(roots, grads, strict=True) if root is not None and root.requires_grad]
+    pairs = [(root, grad) for root, grad in zip(roots, grads, strict=True) if root.requires_grad]
     device = grads[0].device.type
     off = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
     if pairs:
         with off:
-            torch.autograd.backward(*map(list, zip(*pairs, strict=True)), inputs=wanted)
+            torch.autograd.backward([root for root, _ in pairs], [grad for _, grad in pairs], inputs=wanted)
 
 
 def _by_channel(values: Tensor, inputs: Tensor) -> Tensor:

@@ -380,6 +380,7 @@ class _State:
             for owner in module.modules()
             if owner not in norms
             for name, buffer in owner.named_buffers(recurse=False)
+            if not buffer.is_inference()  # which no training can write to
         ]
         self._start = self._values()
 

@@ -307,7 +307,7 @@ def most_saved(run):
     class Box:
         def __init__(self, tensor):
             nonlocal held, most
-            self.tensor = tensor
+            self.tensor = tensor.detach()  # with its graph, it would be part of a cycle
             held += tensor.nbytes
             most = max(most, held)
 
@@ -449,6 +449,17 @@ def test_the_module_is_as_it_was_behind_each_half():
     cached.backward(torch.ones_like(cached.outputs))
     assert_untouched(module)
     assert torch.is_grad_enabled()
+
+
+def test_buffers_made_in_inference_mode_stay():
+    whole, batch = made("mlp", 9)
+    parts = copy.deepcopy(whole)
+    with torch.inference_mode():
+        parts.register_buffer("fixed", torch.ones(3))
+    step_of_parts(parts, batch, 4, weighted)
+    step_of_all(whole, batch, weighted)
+    assert gap(flat_gradient(parts), flat_gradient(whole)) <= 1e-12
+    assert parts.fixed.is_inference()
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 5, 8, 12, 17])

@@ -19,10 +19,11 @@ class SeededDropout(nn.Module):
     """Dropout with random numbers of its own, so that training leaves torch's global generators alone.
 
     Its seed is drawn where the module is made, from the generator that gives the initial weights. Each call in training
-    uses the next seed, so that a copy goes on as the original would, and so does one that got its ``state_dict``.
+    uses the next seed, so that a copy goes on as the original would, and so does a module that loads its state.
     """
 
     seed: Tensor
+    stride = 1  # from the seed of a call to that of the next
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -34,7 +35,7 @@ class SeededDropout(nn.Module):
         if not self.training:
             return batch
         generator = torch.Generator(batch.device).manual_seed(int(self.seed))
-        self.seed += 1
+        self.seed += self.stride
         kept = torch.rand(batch.shape, generator=generator, device=batch.device) >= self.rate
         return batch * kept / (1 - self.rate)
 

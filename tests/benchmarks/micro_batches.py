@@ -1,0 +1,201 @@
+"""What a batch in parts costs: memory and time against the whole batch at once.
+
+    python tests/benchmarks/micro_batches.py           # a quarter of an hour
+    python tests/benchmarks/micro_batches.py --quick   # small, to see that it runs
+
+A step is the forward of a batch and the backward of a given gradient of its outputs, by the module that the estimator
+trains by default: that of a table, and that of images. The loss is left out, as it is the same both ways.
+
+memory: peak anonymous memory of a fresh process above what it has before the step, which follows one with two rows.
+saved: most bytes that autograd holds for the backward at one time, weights included. time: both sides alternate in one
+process; median of the ratios of single rounds, in time of the processor, which a busy neighbour does not add to. error:
+distance of the gradient in single precision from that of the whole batch in double precision, over its length.
+
+Needs Linux. Prints a table in Markdown.
+"""
+
+import argparse
+import copy
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from skgca import GCAEmbedder
+from skgca._gradient_cache import CachedForward
+
+MIB = 2**20
+# name: (what the estimator is fitted to, its parameters)
+MODULES = {
+    "mlp": ((64,), {}),
+    "mlp, layer normalisation": ((64,), {"normalization": "layer"}),
+    "conv": ((1, 28, 28), {}),
+    "resnet18": ((1, 28, 28), {"encoder": "resnet18"}),
+}
+# name, rows of a batch, rows of a part
+JOBS = (
+    ("mlp", 8192, 512),
+    ("mlp", 8192, 128),
+    ("mlp, layer normalisation", 8192, 512),
+    ("conv", 1024, 512),
+    ("conv", 1024, 128),
+)
+SLOW_JOBS = (("resnet18", 256, 64),)
+
+
+def made(name, n):
+    """Return the module in training mode, a batch, and the gradient of the outputs."""
+    shape, parameters = MODULES[name]
+    rows = np.random.default_rng(0).random((20, *shape), dtype=np.float32)
+    model = GCAEmbedder(max_epochs=0, random_state=0, device="cpu", **parameters).fit(rows)
+    module = model.net_.module_.train()
+    generator = torch.Generator().manual_seed(0)
+    batch = torch.rand(n, *shape, generator=generator)
+    grad = torch.randn(n, module(batch[:2]).shape[1], generator=generator)
+    return module, batch, grad / n
+
+
+def step(module, batch, grad, micro_batch_size):
+    module.zero_grad()
+    if micro_batch_size is None:
+        module(batch).backward(grad)
+    else:
+        CachedForward(module, module, batch, micro_batch_size).backward(grad)
+
+
+# --------------------------------------------------------------------------------------------------------- memory
+
+
+def anonymous():
+    """Bytes of this process that no file backs."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("RssAnon:")))
+
+
+def most_resident(run):
+    """Most anonymous memory in a run above that at its start, looking every millisecond."""
+    done, start = threading.Event(), anonymous()
+    most = start
+
+    def watch():
+        nonlocal most
+        while not done.wait(0.001):
+            most = max(most, anonymous())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    run()
+    done.set()
+    watcher.join()
+    return max(most, anonymous()) - start
+
+
+def most_saved(run):
+    """Most bytes that autograd holds for the backward pass at one time."""
+    held, most = 0, 0
+
+    class Box:
+        def __init__(self, tensor):
+            nonlocal held, most
+            self.tensor = tensor.detach()  # with its graph, it would be part of a cycle
+            held += tensor.nbytes
+            most = max(most, held)
+
+        def __del__(self):
+            nonlocal held
+            held -= self.tensor.nbytes
+
+    with torch.autograd.graph.saved_tensors_hooks(Box, lambda box: box.tensor):
+        run()
+    return most
+
+
+def measure_memory(name, n, micro_batch_size):
+    """Run in a fresh process: print resident and saved bytes."""
+    module, batch, grad = made(name, n)
+    step(module, batch[:2], grad[:2], micro_batch_size)
+    for measure in (most_resident, most_saved):
+        print(measure(lambda: step(module, batch, grad, micro_batch_size)))
+
+
+def memory(name, n, micro_batch_size):
+    arguments = [sys.executable, __file__, "--memory-of", name, n, micro_batch_size or 0]
+    # one arena, and freed blocks given back: what is resident is then what is used
+    env = {**os.environ, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=True, env=env)
+    return [int(line) / MIB for line in done.stdout.split()]
+
+
+# ----------------------------------------------------------------------------------------------------------- time
+
+
+def ratio_of_time(name, n, micro_batch_size, repeats):
+    """Return the median ratio of parts to whole, and the median seconds of each; the first round warms up."""
+    module, batch, grad = made(name, n)
+    rounds = []
+    for _ in range(repeats + 1):
+        seconds = []
+        for size in (None, micro_batch_size):
+            start = time.process_time()
+            step(module, batch, grad, size)
+            seconds.append(time.process_time() - start)
+        rounds.append(seconds)
+    whole, parts = (statistics.median(side) for side in zip(*rounds[1:], strict=True))
+    return statistics.median(second / first for first, second in rounds[1:]), whole, parts
+
+
+def errors(name, n, micro_batch_size):
+    """Return the errors of whole and parts, against the whole batch in double precision."""
+    module, batch, grad = made(name, n)
+    exact = copy.deepcopy(module).double()
+    step(exact, batch.double(), grad.double(), None)
+    expected = torch.cat([p.grad.flatten() for p in exact.parameters() if p.grad is not None])
+    found = []
+    for size in (None, micro_batch_size):
+        other = copy.deepcopy(module)
+        step(other, batch, grad, size)
+        gradient = torch.cat([p.grad.flatten() for p in other.parameters() if p.grad is not None])
+        found.append(float((gradient.double() - expected).norm() / expected.norm()))
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7, help="rounds of which the median is taken")
+    parser.add_argument("--slow", action="store_true", help="the residual network of images too")
+    parser.add_argument("--quick", action="store_true", help="a sixteenth of the rows, two rounds")
+    parser.add_argument("--memory-of", nargs=3, metavar=("NAME", "ROWS", "PART"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    if given.memory_of:
+        name, n, micro_batch_size = given.memory_of
+        measure_memory(name, int(n), int(micro_batch_size) or None)
+        return
+    repeats, share = (2, 16) if given.quick else (given.repeats, 1)
+    print(f"torch {torch.__version__}, Python {platform.python_version()}, one thread, medians of {repeats} rounds\n")
+    head = ["module", "batch", "part"]
+    for what in ("memory, MiB", "saved, MiB", "time, s", "error"):
+        head += [f"{what}, whole", "parts"]
+        head += ["ratio"] if what != "error" else []
+    print("|", " | ".join(head), "|\n" + "|---" * len(head) + "|")
+    for name, n, size in (*JOBS, *(SLOW_JOBS if given.slow else ())):
+        n, size = n // share, size // share
+        (resident, saved), (resident_parts, saved_parts) = memory(name, n, None), memory(name, n, size)
+        ratio, whole, parts = ratio_of_time(name, n, size, repeats)
+        cells = [name, n, size, f"{resident:.1f}", f"{resident_parts:.1f}", f"{resident_parts / resident:.2f}"]
+        cells += [f"{saved:.1f}", f"{saved_parts:.1f}", f"{saved_parts / saved:.2f}"]
+        cells += [f"{whole:.3f}", f"{parts:.3f}", f"{ratio:.2f}", *(f"{x:.0e}" for x in errors(name, n, size))]
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -122,6 +122,24 @@ def test_a_pickled_stream_goes_on_as_the_original():
         assert np.array_equal(model.partial_fit(X[100:]).transform(X), other.partial_fit(X[100:]).transform(X))
 
 
+@pytest.mark.parametrize("loss", ["gca_ince", "byol"])
+def test_a_saved_stream_goes_on_with_a_new_optimizer(loss, tmp_path):
+    model = quick(loss=loss).partial_fit(X[:100])
+    model.save(tmp_path / "stream")
+    other = GCAEmbedder.load(tmp_path / "stream")
+    assert np.array_equal(other.transform(X), model.transform(X))
+    other.set_params(lr=1e-12).partial_fit(X[100:])
+    assert other.n_epochs_ == 1
+    for parameter, before in zip(other.encoder_.parameters(), model.encoder_.parameters(), strict=True):
+        torch.testing.assert_close(parameter, before)
+
+
+def test_parameters_are_looked_at_in_every_call():
+    model = quick().partial_fit(X)
+    with pytest.raises(InvalidParameterError, match="'lr' parameter of GCAEmbedder must be"):
+        model.set_params(lr=-1.0).partial_fit(X)
+
+
 def test_scales_and_categories_are_those_of_the_first_part():
     frame = pd.DataFrame({"number": np.arange(60.0), "text": ["a", "b", "c"] * 20})
     model = quick().partial_fit(frame[frame["text"] != "c"])

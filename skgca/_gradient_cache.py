@@ -172,7 +172,7 @@ class CachedForward:
                     outputs.append(found)
             _check_order(not (outputs and statistics))
             if outputs:
-                # Autocast keeps weights that it has cast, here without a graph; the backward must not meet these.
+                # Autocast of older torch keeps weights that it cast, here without a graph, for the backward to meet.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
             self._statistics.append(_Statistics.merged(statistics))
@@ -227,13 +227,10 @@ class _Statistics:
         """Find those of a part."""
         values = inputs.to(_parameter_dtype(inputs))
         rest = [axis for axis in range(values.ndim) if axis != 1]
-        # Two rounds: the mean of what is left after the first says how far rounding had moved the mean.
         mean = values.mean(rest)
-        centred = values - _by_channel(mean, values)
-        left = centred.mean(rest)
-        variance = centred.square_().mean(rest) - left.square()
+        variance = (values - _by_channel(mean, values)).square_().mean(rest)  # a tenth of the time of torch.var
         exact = torch.float32 if inputs.device.type == "mps" else torch.float64  # MPS has no double precision
-        return cls(norm, values.numel() // values.shape[1], mean.to(exact) + left.to(exact), variance.to(exact))
+        return cls(norm, values.numel() // values.shape[1], mean.to(exact), variance.to(exact))
 
     @classmethod
     def merged(cls, parts: list[_Statistics]) -> _Statistics:

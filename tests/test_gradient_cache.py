@@ -124,7 +124,8 @@ def assert_same(parts, whole, tol=1e-12):
     """Same gradients, and same buffers: running statistics, counts and states."""
     assert gap(flat_gradient(parts), flat_gradient(whole)) <= tol
     for (name, found), expected in zip(parts.named_buffers(), whole.buffers(), strict=True):
-        torch.testing.assert_close(found, expected, rtol=tol, atol=tol, msg=name)
+        exact = not found.is_floating_point()  # counts and seeds
+        torch.testing.assert_close(found, expected, rtol=0 if exact else tol, atol=0 if exact else tol, msg=name)
 
 
 def contrast(name):
@@ -411,6 +412,7 @@ def test_within_autocast_it_is_what_autocast_makes_of_the_whole_batch(name):
     exact(batch.double()).backward(grad.double())
     with torch.autocast("cpu", torch.bfloat16):
         outputs = whole(batch)
+    with torch.autocast("cpu", torch.bfloat16):  # with nothing in its cache
         cached = CachedForward(parts, parts, batch, 10)
         assert cached.outputs.dtype == outputs.dtype == torch.bfloat16
         cached.backward(grad.bfloat16())

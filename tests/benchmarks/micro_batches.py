@@ -1,6 +1,7 @@
 """What a batch in parts costs: memory and time against the whole batch at once.
 
-    python tests/benchmarks/micro_batches.py           # a quarter of an hour
+    python tests/benchmarks/micro_batches.py           # two minutes
+    python tests/benchmarks/micro_batches.py --slow    # six
     python tests/benchmarks/micro_batches.py --quick   # small, to see that it runs
 
 A step is the forward of a batch and the backward of a given gradient of its outputs, by the module that the estimator
@@ -48,7 +49,7 @@ JOBS = (
     ("conv", 1024, 512),
     ("conv", 1024, 128),
 )
-SLOW_JOBS = (("resnet18", 256, 64),)
+SLOW_JOBS = (("resnet18", 32, 8),)
 
 
 def made(name, n):

@@ -234,7 +234,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         For each epoch its number "epoch", mean "loss", held-out loss "valid_loss", last rate "lr", mean
         "gradient_norm", and "seconds"; and of the projections of up to 256 rows, held out or else of training,
         "alignment" and "uniformity" as in :mod:`skgca.metrics`, "effective_rank", and the "marginal_error" of their
-        plan. Those are measured every 40 steps or more and in the last epoch, or in every epoch with
+        plan. Those are measured every 100 steps or more and in the last epoch, or in every epoch with
         ``early_stopping``, and NaN elsewhere. :meth:`history_frame` makes a data frame of it.
     n_epochs_ : int
         Epochs of the last ``fit``, or passes of ``partial_fit``.

@@ -21,7 +21,7 @@ from .metrics import alignment_score, effective_rank, uniformity_score
 
 __all__ = ["COLUMNS", "Measures", "Progress", "epoch_records"]
 
-_MEASURED_EVERY = 40  # steps at least, which keeps measuring under a twentieth of the time
+_MEASURED_EVERY = 100  # steps at least, which keeps measuring at a hundredth of the time or two
 _COLLAPSED_RANK = 1.5  # effective rank below which all rows are one, as far as anyone can use them
 _COLLAPSED_SPREAD = 0.02  # the same of the mean squared distance of two directions, which is 2 where they are unrelated
 _JUDGED_AFTER = 100  # steps, before which neither is a verdict

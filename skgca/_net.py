@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -113,6 +114,7 @@ class ContrastiveNet(NeuralNet):
         self.guard.keep(self, learned=False)
         run = self.module_.__call__  # not the module, which skorch would take for one of its own
         self._run = torch.compile(run) if self.compiled else run
+        self._learnable = [parameter for _, parameter in self.get_all_learnable_params()]
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Keep the state that the epoch led to."""
@@ -148,7 +150,7 @@ class ContrastiveNet(NeuralNet):
 
     def release(self) -> None:
         """Let go of what belongs to the run, not to the fitted net."""
-        for name in ("_order", "_view_generator", "_run", "_batches"):
+        for name in ("_order", "_view_generator", "_run", "_learnable", "_batches"):
             self.__dict__.pop(name, None)
         self.module_.eval()
         self.train_split = None  # it holds the rows that were held out
@@ -224,9 +226,12 @@ class ContrastiveNet(NeuralNet):
     def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
         """Look at the length of the gradient, and scale it down if it is too long."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        parameters = [parameter for _, parameter in named_parameters]
-        norm = check_finite("gradient", torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm))
-        self.history.record_batch("grad_norm", norm)
+        if math.isinf(self.max_grad_norm):
+            lengths = [torch.linalg.vector_norm(p.grad) for p in self._learnable if p.grad is not None]
+            norm = torch.linalg.vector_norm(torch.stack(lengths))
+        else:
+            norm = torch.nn.utils.clip_grad_norm_(self._learnable, self.max_grad_norm)
+        self.history.record_batch("grad_norm", check_finite("gradient", norm))
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
 
     def make_views(self, x: tuple[Tensor, ...]) -> list[Tensor]:

@@ -456,7 +456,18 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         InvalidParameterError
             If a parameter is out of range, or has no effect.
         ValueError
-            If X or what belongs to it cannot be trained on, or the loss stops being finite.
+            If X or what belongs to it cannot be trained on.
+        TrainingDivergedError
+            If the loss or its gradient is not finite from the start on, at any rate that was tried.
+        CheckpointError
+            If ``checkpoint_dir`` cannot be written to, or holds what cannot be gone on from.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training went back from values that are not finite, learned nothing, or collapsed.
+        UserWarning
+            If it was interrupted from the keyboard.
         """
         continues = self.warm_start and hasattr(self, "net_")
         beside = {

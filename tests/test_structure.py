@@ -89,6 +89,10 @@ ROOMS = [
     "_saving",
     "_onnx",
     "_embedder",
+    "inspection._drawing",
+    "inspection._embedding",
+    "inspection._training",
+    "inspection",
     "",
 ]
 

@@ -1,0 +1,178 @@
+"""An embedding in two dimensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
+from sklearn.utils.multiclass import type_of_target
+
+from ._drawing import COLORS, MARKERS, axes_for
+
+__all__ = ["EmbeddingDisplay"]
+
+_MOST_CLASSES = len(COLORS) * len(MARKERS)
+
+
+def _umap(random_state: Any) -> Any:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise ImportError("method='umap' needs umap-learn: pip install umap-learn, or use 'pca' or 'tsne'.") from error
+    return UMAP(n_components=2, random_state=random_state)
+
+
+_METHODS = {
+    "pca": lambda random_state: PCA(n_components=2, random_state=random_state),
+    "tsne": lambda random_state: TSNE(n_components=2, random_state=random_state),
+    "umap": _umap,
+}
+
+
+class EmbeddingDisplay:
+    """Rows of an embedding in two dimensions, coloured by what is known of them.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n, 2)
+        Where the rows are.
+    y : array-like of shape (n,), default=None
+        Classes, or numbers, of the rows; -1 of whole numbers, None and NaN are unknown, and drawn in grey.
+    method : str, default="component"
+        What the axes are called.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skgca import GCAEmbedder
+    >>> from skgca.inspection import EmbeddingDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = GCAEmbedder(max_epochs=5, random_state=0).fit(X)
+    >>> EmbeddingDisplay.from_estimator(embedder, X, y).ax_.get_xlabel()
+    'PCA 1'
+    """
+
+    def __init__(self, points: np.ndarray, *, y: ArrayLike | None = None, method: str = "component") -> None:
+        self.points = points
+        self.y = y
+        self.method = method
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        method: Any = "pca",
+        max_rows: int = 5000,
+        random_state: int | np.random.RandomState | None = 0,
+        ax: Any = None,
+    ) -> EmbeddingDisplay:
+        """Embed rows, reduce them to two dimensions, and draw.
+
+        Parameters
+        ----------
+        estimator : transformer
+            Fitted; a GCAEmbedder, or a pipeline that ends in one.
+        X : as in ``transform``
+            Rows.
+        y : array-like of shape (n_samples,), default=None
+            What colours them.
+        method : {"pca", "tsne", "umap"} or transformer, default="pca"
+            What reduces the embedding. "umap" needs umap-learn. A transformer is cloned.
+        max_rows : int, default=5000
+            Of more, a random part is drawn.
+        random_state : int, RandomState instance or None, default=0
+            Of that part, and of the method.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        EmbeddingDisplay
+
+        Raises
+        ------
+        ValueError
+            If the method is not known, or ``y`` is of another length, or has more than 64 classes.
+        """
+        if isinstance(method, str) and method not in _METHODS:
+            raise ValueError(f"method={method!r} is not known; use one of {sorted(_METHODS)}, or a transformer.")
+        rng = check_random_state(random_state)
+        embedding = np.asarray(estimator.transform(X))
+        if y is not None:
+            y = column_or_1d(y)
+            check_consistent_length(embedding, y)
+        if len(embedding) > max_rows:
+            rows = np.sort(rng.choice(len(embedding), max_rows, replace=False))
+            embedding, y = embedding[rows], None if y is None else y[rows]
+        reducer = _METHODS[method](rng.randint(2**31 - 1)) if isinstance(method, str) else clone(method)
+        name = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}[method] if isinstance(method, str) else None
+        points = np.asarray(reducer.fit_transform(embedding))[:, :2]
+        return cls(points, y=y, method=name or type(reducer).__name__).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> EmbeddingDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        EmbeddingDisplay
+        """
+        values = None if self.y is None else column_or_1d(self.y)
+        known = np.ones(len(self.points), dtype=bool) if values is None else ~_unknown(values)
+        numeric = values is not None and known.any() and type_of_target(values[known]).startswith("continuous")
+        classes = [] if values is None or numeric else _classes(values[known])
+        if len(classes) > _MOST_CLASSES:
+            raise ValueError(
+                f"y has {len(classes)} classes, and {_MOST_CLASSES} can be told apart; leave it out, or give floats to "
+                "have them as numbers."
+            )
+        (self.ax_,) = axes_for(ax, 1, width=6.5, height=5)
+        self.figure_ = self.ax_.figure
+        if not known.all():
+            self.ax_.scatter(*self.points[~known].T, s=12, color="0.8", label="unknown")
+        if values is None:
+            self.ax_.scatter(*self.points.T, s=12, color=COLORS[0])
+        elif numeric:
+            drawn = self.ax_.scatter(*self.points[known].T, s=12, c=values[known].astype(float), cmap="cividis")
+            self.figure_.colorbar(drawn, ax=self.ax_, label="y")
+        else:
+            self._scatter_classes(values, classes)
+        self.ax_.set(xlabel=f"{self.method} 1", ylabel=f"{self.method} 2")
+        return self
+
+    def _scatter_classes(self, values: np.ndarray, classes: list[Any]) -> None:
+        for k, name in enumerate(classes):
+            rows = np.array([value == name for value in values.tolist()])
+            style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k // len(COLORS)]}
+            self.ax_.scatter(*self.points[rows].T, s=14, label=str(name), **style)
+        self.ax_.legend(title="y", loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + (len(classes) - 1) // 16)
+
+
+def _unknown(values: np.ndarray) -> np.ndarray:
+    """Whether each value stands for nothing, as in ``fit``."""
+    return np.array([v is None or v != v or (v == -1 and not isinstance(v, str | float)) for v in values.tolist()])
+
+
+def _classes(values: np.ndarray) -> list[Any]:
+    found = set(values.tolist())
+    try:
+        return sorted(found)
+    except TypeError:
+        return sorted(found, key=str)

@@ -1,0 +1,135 @@
+"""The course of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ._drawing import COLORS, axes_for, embedder_of
+
+__all__ = ["TrainingDisplay"]
+
+
+class TrainingDisplay:
+    """Loss, alignment against uniformity, and effective rank of a training, epoch by epoch.
+
+    A training that goes well moves up and to the right in the middle: views of a row come together (alignment) while
+    rows spread out (uniformity). Alignment at 0 with uniformity at 0 is a collapse, which the rank on the right shows
+    as well.
+
+    Parameters
+    ----------
+    history : list of dict
+        As :attr:`GCAEmbedder.history_`.
+    best_epoch : int, default=None
+        Epoch whose weights were kept, which a line marks.
+
+    Attributes
+    ----------
+    axes_ : list of matplotlib Axes
+        Of the three panels.
+    figure_ : matplotlib Figure
+
+    See Also
+    --------
+    GCAEmbedder.history_frame : The same figures as a table.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skgca import GCAEmbedder
+    >>> from skgca.inspection import TrainingDisplay
+    >>> embedder = GCAEmbedder(max_epochs=5, early_stopping=True, random_state=0).fit(load_iris().data)
+    >>> display = TrainingDisplay.from_estimator(embedder)
+    >>> [ax.get_xlabel() for ax in display.axes_]
+    ['epoch', 'uniformity', 'epoch']
+    """
+
+    def __init__(self, history: Sequence[dict[str, Any]], *, best_epoch: int | None = None) -> None:
+        self.history = list(history)
+        self.best_epoch = best_epoch
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> TrainingDisplay:
+        """Draw the training of a fitted embedder.
+
+        Parameters
+        ----------
+        estimator : GCAEmbedder or Pipeline
+            Fitted.
+        ax : matplotlib Axes or sequence of three, default=None
+            Where to draw; one is divided. None makes a figure.
+
+        Returns
+        -------
+        TrainingDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator is no embedder, nor a pipeline with one.
+        ValueError
+            If it was trained for no epoch, or ``ax`` is of another number.
+        """
+        embedder = embedder_of(estimator)
+        best = embedder.best_epoch_ if embedder.early_stopping else None
+        return cls(embedder.history_, best_epoch=best).plot(ax=ax)
+
+    def plot(self, *, ax: Any = None) -> TrainingDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of three, default=None
+            Where to draw; one is divided. None makes a figure.
+
+        Returns
+        -------
+        TrainingDisplay
+        """
+        if not self.history:
+            raise ValueError("There is no epoch to show: the embedder was fitted with max_epochs=0, or interrupted.")
+        self.axes_ = axes_for(ax, 3, width=12, height=3.6)
+        self.figure_ = self.axes_[0].figure
+        self._plot_loss(self.axes_[0])
+        self._plot_geometry(self.axes_[1])
+        self._plot_rank(self.axes_[2])
+        for panel in (self.axes_[0], self.axes_[2]):
+            panel.xaxis.get_major_locator().set_params(integer=True)
+        return self
+
+    def _column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the epochs in which something was measured, and its values."""
+        values = np.array([record[name] for record in self.history], dtype=float)
+        epochs = np.array([record["epoch"] for record in self.history])
+        there = ~np.isnan(values)
+        return epochs[there], values[there]
+
+    def _plot_loss(self, ax: Any) -> None:
+        ax.plot(*self._column("loss"), color=COLORS[0], label="training")
+        epochs, held_out = self._column("valid_loss")
+        if len(epochs):
+            ax.plot(epochs, held_out, color=COLORS[3], linestyle="--", label="held out")
+        self._mark_best(ax)
+        ax.set(xlabel="epoch", ylabel="loss", title="Loss")
+        ax.legend()
+
+    def _plot_geometry(self, ax: Any) -> None:
+        epochs, alignment = self._column("alignment")
+        _, uniformity = self._column("uniformity")
+        ax.plot(uniformity, alignment, color="0.7", zorder=1)
+        points = ax.scatter(uniformity, alignment, c=epochs, cmap="cividis", zorder=2)
+        ax.figure.colorbar(points, ax=ax, label="epoch")
+        ax.set(xlabel="uniformity", ylabel="alignment", title="Up: views agree; right: rows spread")
+
+    def _plot_rank(self, ax: Any) -> None:
+        ax.plot(*self._column("effective_rank"), color=COLORS[0], marker=".")
+        self._mark_best(ax)
+        ax.set(xlabel="epoch", ylabel="dimensions", title="Effective rank")
+        ax.set_ylim(bottom=0)
+
+    def _mark_best(self, ax: Any) -> None:
+        if self.best_epoch is not None:
+            ax.axvline(self.best_epoch, color="0.4", linestyle=":", label="kept")

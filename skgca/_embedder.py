@@ -180,7 +180,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         epoch. It is the loss with the ``epsilon`` of the start, and InfoNCE for "byol", whose own loss is least where
         all embeddings are equal. The rate still follows ``max_epochs``.
     validation_fraction : float, default=0.1
-        Share of the rows to hold out for that, in (0, 1); at least 2 rows.
+        Share of the rows to hold out for that, in (0, 1); at least 2 rows, and whole groups of ``sample_group``.
     n_iter_no_change : int, default=10
         Epochs without a loss that is lower by ``tol`` until training ends.
     tol : float, default=1e-4

@@ -313,14 +313,29 @@ def _split(params: Any, dataset: RowDataset, *, seed: int) -> tuple[RowDataset, 
     if not params.early_stopping:
         return dataset, None
     n_rows = len(dataset)
-    n_held_out = max(2, round(params.validation_fraction * n_rows))
-    if n_rows - n_held_out < 2:
+    groups = dataset.extras.get("related")
+    if isinstance(groups, Tensor) and groups.ndim == 1:
+        held_out = _rows_of_some_groups(groups, params.validation_fraction, seed=seed)
+    else:
+        n_held_out = max(2, round(params.validation_fraction * n_rows))
+        held_out = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed + 3))[:n_held_out]
+    if not 2 <= len(held_out) <= n_rows - 2:
         raise ValueError(
-            f"early_stopping=True with validation_fraction={params.validation_fraction} holds out {n_held_out} of "
-            f"{n_rows} rows, but 2 at least are needed on either side; give more rows, or a smaller fraction."
+            f"early_stopping=True with validation_fraction={params.validation_fraction} holds out {len(held_out)} of "
+            f"{n_rows} rows, but 2 at least are needed on either side; give more rows, or another fraction."
         )
-    shuffled = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed + 3))
-    return dataset.only(shuffled[n_held_out:].sort().values), dataset.only(shuffled[:n_held_out].sort().values)
+    is_held_out = torch.zeros(n_rows, dtype=torch.bool)
+    is_held_out[held_out] = True
+    return dataset.only((~is_held_out).nonzero()[:, 0]), dataset.only(is_held_out.nonzero()[:, 0])
+
+
+def _rows_of_some_groups(groups: Tensor, fraction: float, *, seed: int) -> Tensor:
+    """Draw whole groups until they have such a share of the rows, so that no held-out row has kin among the others."""
+    own = len(groups) + torch.arange(len(groups))  # a row of no group, -1, is one by itself
+    _, members, sizes = torch.where(groups == -1, own, groups).unique(return_inverse=True, return_counts=True)
+    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed + 3))
+    n_taken = int((sizes[order].cumsum(0) < max(2, round(fraction * len(groups)))).sum()) + 1
+    return torch.isin(members, order[:n_taken]).nonzero()[:, 0]
 
 
 def _some_inputs(dataset: RowDataset) -> tuple[Tensor, ...]:

@@ -211,6 +211,24 @@ def test_rows_to_hold_out_must_be_enough_and_leave_enough():
     assert quick(early_stopping=True).fit(X[:4]).n_epochs_ == 4
 
 
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_groups_are_held_out_whole(size):
+    rows, groups = np.arange(300.0).reshape(150, 2), np.random.default_rng(0).permutation(150) // size
+    groups[:20] = -1  # of no group
+    model = quick(early_stopping=True, validation_fraction=0.2, callbacks=[Spy], standardize=False)
+    model.fit(rows, sample_group=groups)
+    held_out = np.isin(rows[:, 0], torch.cat([batch[:, 0] for batch in spied(model).held_out]).numpy())
+    assert 30 <= held_out.sum() < 30 + size
+    known = groups != -1
+    assert not set(groups[held_out & known]) & set(groups[~held_out & known])
+    assert sum(map(len, spied(model).trained_on)) == 4 * (~held_out).sum()
+
+
+def test_groups_too_large_to_hold_out_are_refused():
+    with pytest.raises(ValueError, match=r"holds out 150 of 150 rows, but 2 at least are needed on either side"):
+        quick(early_stopping=True, validation_fraction=0.99).fit(X, sample_group=np.minimum(np.arange(150), 1))
+
+
 def test_what_goes_with_rows_is_held_out_with_them():
     groups, weight = np.arange(150) // 3, np.linspace(0, 1, 150)
     model = quick(early_stopping=True, target="labels").fit(X, Y, sample_group=groups, sample_weight=weight)

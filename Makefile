@@ -25,6 +25,8 @@ bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	$(BIN)/python tests/benchmarks/losses.py
 	$(BIN)/python tests/benchmarks/family.py --quick
+	$(BIN)/python tests/benchmarks/micro_batches.py --quick
+	$(BIN)/python tests/benchmarks/threads.py --rounds 1 --max-epochs 10
 	$(BIN)/python tests/benchmarks/quality.py --quick --out build/quality-quick.jsonl
 
 $(STAMP): pyproject.toml constraints.txt

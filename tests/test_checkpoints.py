@@ -77,6 +77,19 @@ def test_resumed_is_uninterrupted(tmp_path, params, at):
     assert_same(quick(**params, callbacks=own, resume=True).fit(X, Y), whole)
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("params", [{}, {"loss": "byol"}, {"dropout": 0.3}], ids=["default", "byol", "dropout"])
+def test_resumed_is_uninterrupted_on_cuda(tmp_path, params):
+    params = {**params, "device": "cuda", "checkpoint_dir": tmp_path, "checkpoint_epochs": 1}
+    with pytest.raises(RuntimeError, match="broken off"):
+        quick(**params, callbacks=[Break(13)]).fit(X)
+    with pytest.raises(CheckpointError, match="device type=cuda, but now it is cpu"):
+        quick(**{**params, "device": "cpu"}, resume=True).fit(X)
+    resumed = quick(**params, resume=True).fit(X)
+    whole = quick(**{**params, "checkpoint_dir": tmp_path / "whole"}).fit(X)
+    np.testing.assert_allclose(resumed.transform(X), whole.transform(X), atol=1e-4)
+
+
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(5)])
 def test_a_resumed_training_has_the_seeds_of_the_first(tmp_path, random_state):
     params = {"checkpoint_dir": tmp_path, "checkpoint_epochs": 1, "random_state": random_state}

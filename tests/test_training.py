@@ -403,6 +403,15 @@ def test_bfloat16_trains_and_embeds_in_single_precision():
         assert np.array_equal(auto.transform(rows), single.transform(rows))
 
 
+@pytest.mark.cuda
+def test_auto_is_bfloat16_on_cuda_devices_that_have_it():
+    model = quick(device="cuda").fit(X)
+    has_it = torch.cuda.get_device_capability()[0] >= 8
+    assert model.net_.precision == (torch.bfloat16 if has_it else torch.float32)
+    assert np.isfinite(model.transform(X)).all()
+    assert quick(device="cuda").estimate_cost(X).bytes > 0
+
+
 def test_gradients_are_no_longer_than_asked():
     model = quick(max_grad_norm=0.3, callbacks=[Spy]).fit(X)
     assert max(spied(model).norms) == pytest.approx(0.3, rel=1e-4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -110,7 +109,7 @@ def make_net(
     *,
     max_epochs: int,
     n_batches: float,
-    callbacks: list[tuple[str, Callback]],
+    callbacks: list[Any],
     dataset_valid: RowDataset | None = None,
     seed: int,
     device: torch.device,
@@ -156,9 +155,7 @@ def make_net(
     return MomentumNet(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
 
 
-def make_callbacks(
-    params: Any, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False
-) -> list[tuple[str, Callback]]:
+def make_callbacks(params: Any, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False) -> list[Any]:
     """Return what training does besides stepping, the user's callbacks among it.
 
     Parameters
@@ -178,11 +175,12 @@ def make_callbacks(
         If ``callbacks`` does not hold skorch callbacks.
     """
     own = _own_callbacks(params.callbacks)
-    made: list[tuple[str, Callback]] = [
+    made: list[Any] = [
         ("measures", Measures(measured, always=params.early_stopping)),
         ("progress", Progress(int(params.verbose), n_steps)),
     ]
-    schedules = [cb for _, cb in own if isinstance(cb, LRScheduler)]
+    unnamed = [entry[1] if isinstance(entry, tuple) else entry for entry in own]
+    schedules = [callback for callback in unnamed if isinstance(callback, LRScheduler)]
     if schedules and params.warmup_fraction != _WARMUP_FRACTION:
         raise InvalidParameterError(
             f"warmup_fraction={params.warmup_fraction!r} has no effect: {type(schedules[0]).__name__} among callbacks "
@@ -202,9 +200,9 @@ def make_callbacks(
     return [*made, ("unconverged", WarnUnconverged())]
 
 
-def _own_callbacks(callbacks: Any) -> list[tuple[str, Callback]]:
-    """Return copies of the user's callbacks, so that a fit leaves the parameter as it is, with names."""
-    named = []
+def _own_callbacks(callbacks: Any) -> list[Any]:
+    """Return copies of the user's callbacks, so that a fit leaves the parameter as it is; skorch names the nameless."""
+    own = []
     for entry in callbacks or []:
         name, callback = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry)
         is_made = isinstance(callback, Callback) or not callable(callback)
@@ -214,10 +212,8 @@ def _own_callbacks(callbacks: Any) -> list[tuple[str, Callback]]:
                 f"callbacks holds {entry!r}, which is no callback; it must hold skorch callbacks, such as "
                 "skorch.callbacks.EpochScoring(...), what makes one when called, or pairs (name, callback)."
             )
-        named.append((name or type(made).__name__, made))
-    counts = Counter(name for name, _ in named)
-    repeated = iter(range(1, len(named) + 1))
-    return [(f"{name}_{next(repeated)}" if counts[name] > 1 else name, made) for name, made in named]
+        own.append(made if name is None else (name, made))
+    return own
 
 
 def make_yardstick(params: Any) -> AlignmentLoss:
@@ -236,8 +232,6 @@ def make_yardstick(params: Any) -> AlignmentLoss:
 
 def resolve_max_epochs(params: Any, kind: str, n_batches: int) -> int:
     """Return how many epochs of so many batches to train, on a table, images or series."""
-    return _auto_epochs(kind, n_batches) if params.max_epochs == "auto" else params.max_epochs
-
-
-def _auto_epochs(kind: str, n_batches: int) -> int:
+    if params.max_epochs != "auto":
+        return params.max_epochs
     return min(max(round(_AUTO_STEPS[kind] / n_batches), 20), 300)

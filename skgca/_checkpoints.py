@@ -22,6 +22,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import Tensor, nn
 
+from ._files import PARTIAL, replace_file
 from ._inputs import RowDataset
 from ._version import __version__
 from .exceptions import CheckpointError
@@ -63,7 +64,7 @@ class Checkpoints:
         self.path = Path(folder) / "checkpoint.skgca"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for partial in self.path.parent.glob(f"{self.path.name}.*.partial"):  # of one that was killed
+            for partial in self.path.parent.glob(f"{self.path.name}.*{PARTIAL}"):  # of one that was killed
                 partial.unlink()
             with tempfile.TemporaryFile(dir=self.path.parent):
                 pass
@@ -83,16 +84,9 @@ class Checkpoints:
         buffer = io.BytesIO()
         torch.save(_plain(state, "checkpoint"), buffer)
         payload = buffer.getbuffer()
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.partial")
         try:
-            with open(partial, "wb") as file:
-                file.write(_MAGIC + hashlib.sha256(payload).digest())
-                file.write(payload)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, self.path)
+            replace_file(self.path, _MAGIC, hashlib.sha256(payload).digest(), payload)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise CheckpointError(
                 f"The checkpoint {self.path} could not be written: {error}. "
                 + ("The one before it is intact: make room, and fit with resume=True." if self.path.exists() else "")

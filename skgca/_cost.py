@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import Any
@@ -12,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._embed import fit_readout
-from ._fitting import Given, Prepared, prepare
+from ._fitting import Given, Prepared, prepare, read_out
 from ._inputs import bytes_ahead
 
 __all__ = ["CostEstimate", "estimate_cost"]
@@ -62,8 +62,7 @@ def estimate_cost(estimator: Any, given: Given, *, continues: bool) -> CostEstim
         torch.cuda.reset_peak_memory_stats(net.device)
     seconds, kept = _try_steps(prepared) if net.max_epochs else ([0.0], 0)
     began = time.perf_counter()
-    net.module_.eval()
-    fit_readout(net.module_.encoder, prepared.sample, given.measured[0].chunk_size(), net.device)
+    read_out(net, prepared.sample, given)
     following = time.perf_counter() - began
     n_steps = net.max_epochs * prepared.n_batches
     per_step = float(np.median(seconds))
@@ -76,41 +75,31 @@ def estimate_cost(estimator: Any, given: Given, *, continues: bool) -> CostEstim
     )
 
 
-def _try_steps(prepared: Prepared) -> tuple[list[float], int]:
-    """Return the seconds of some steps, and the bytes that one keeps for its gradient."""
+def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
+    """Return the seconds of some steps, and the bytes that one keeps for its gradient: each storage once."""
     net, dataset = prepared.net, prepared.dataset
-    net.notify("on_train_begin", X=dataset, y=None)
-    net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
-    loader = net.get_iterator(dataset, training=True)
-    seconds, kept = [], 0
-    for k, batch in enumerate(islice(chain.from_iterable(repeat(loader)), _N_STEPS + 1)):
-        began = time.perf_counter()
-        net.notify("on_batch_begin", batch=batch, training=True)
-        if k:
-            step = net.train_step(batch)
-        else:
-            step, kept = _measured_step(net, batch)
-        loss = step["loss"].item()
-        net.history.record_batch("train_loss", loss)
-        net.notify("on_batch_end", batch=batch, training=True, **step)
-        if k:
-            seconds.append(time.perf_counter() - began)
-    net.release()
-    return seconds, kept
-
-
-def _measured_step(net: Any, batch: Any) -> tuple[dict[str, Tensor], int]:
-    """Step, and count the bytes of what autograd keeps at a time, each storage once."""
     storages: dict[int, int] = {}
+    ends: list[float] = []
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         storages[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        step = net.train_step(batch)
-    return step, sum(storages.values())
+    def step(batch: Any, **kwargs: Any) -> Any:
+        first = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with nullcontext() if ends else first:
+            made = net.train_step(batch, **kwargs)
+        made["loss"].item()  # waits for the device
+        ends.append(time.perf_counter())
+        return made
+
+    net.notify("on_train_begin", X=dataset, y=None)
+    net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
+    batches = chain.from_iterable(repeat(net.get_iterator(dataset, training=True)))
+    net.run_single_epoch(islice(batches, _N_STEPS + 1), training=True, prefix="train", step_fn=step)
+    net.release()
+    return np.diff(ends), sum(storages.values())
 
 
 def _held(prepared: Prepared, given: Given) -> int:

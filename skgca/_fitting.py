@@ -25,6 +25,7 @@ from ._embed import fit_readout
 from ._inputs import Reader, RowDataset, Rows, check_rows, evenly_spaced, make_reader, n_even_batches, read_ahead
 from ._net import ContrastiveNet
 from ._runtime import resolve_device
+from .losses import AlignmentLoss
 
 __all__ = [
     "Given",
@@ -33,6 +34,7 @@ __all__ = [
     "Trained",
     "check_given",
     "prepare",
+    "read_out",
     "train",
     "train_on_part",
     "unchanged_on_failure",
@@ -146,8 +148,6 @@ def prepare(params: Any, given: Given, *, continues: bool) -> Prepared:
         begins_from = checkpoints.matching(wanted) if params.resume else None
         seeds = seeds if begins_from is None else begins_from["seeds"]
         header = {"identity": wanted, "seeds": seeds}
-    module = _module(params, reader, sample, len(given), continues=continues, seed=seeds[0], repels=criterion.repels)
-    views = make_views(params, reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device))
     training, held_out = _split(params, dataset, seed=seeds[1])
     n_batches = n_even_batches(len(training), params.batch_size)
     max_epochs = resolve_max_epochs(params, reader.kind, n_batches)
@@ -156,18 +156,8 @@ def prepare(params: Any, given: Given, *, continues: bool) -> Prepared:
     if checkpoints is not None:
         every = {"every_epochs": params.checkpoint_epochs, "every_minutes": params.checkpoint_minutes}
         callbacks.append(("checkpoints", SaveCheckpoints(checkpoints, begins_from, header, **every)))
-    net = make_net(
-        params,
-        module,
-        criterion,
-        views,
-        max_epochs=max_epochs,
-        n_batches=n_batches,
-        callbacks=callbacks,
-        dataset_valid=held_out,
-        seed=seeds[1],
-        device=device,
-    )
+    course = {"max_epochs": max_epochs, "n_batches": n_batches, "callbacks": callbacks, "dataset_valid": held_out}
+    net = _net(params, given, reader, sample, criterion, seeds, continues=continues, device=device, **course)
     return Prepared(reader, training, sample, net, n_batches)
 
 
@@ -177,7 +167,7 @@ def train(params: Any, given: Given, *, continues: bool) -> Trained:
     net = prepared.net
     net.fit(prepared.dataset, y=None)
     _warn_of_the_end(net)
-    _fit_readout(net, prepared.sample, given)
+    read_out(net, prepared.sample, given)
     return Trained(prepared.reader, net, prepared.sample)
 
 
@@ -215,7 +205,7 @@ def train_on_part(params: Any, given: Given, stream: Stream | None) -> tuple[Tra
         net.release()
         raise
     _warn_of_the_end(net)
-    _fit_readout(net, stream.remember(sample), given)
+    read_out(net, stream.remember(sample), given)
     return Trained(reader, net, sample), stream
 
 
@@ -300,12 +290,26 @@ def _read(given: Given, reader: Reader) -> tuple[RowDataset, Tensor]:
     return RowDataset(len(given), *inputs, **given.extras), inputs[0](evenly_spaced(given.measured[0]))
 
 
-def _module(
-    params: Any, reader: Reader, sample: Tensor, n_rows: int, *, continues: bool, seed: int | None, repels: bool
-) -> Any:
+def _net(
+    params: Any,
+    given: Given,
+    reader: Reader,
+    sample: Tensor,
+    criterion: AlignmentLoss,
+    seeds: list[int | None],
+    *,
+    continues: bool,
+    device: torch.device,
+    **course: Any,
+) -> ContrastiveNet:
+    """Make the net, of a new module or that of the last fit; ``seeds`` are of the weights, and of all else."""
+    of_module = {"with_predictor": not criterion.repels}
     if continues:
-        return last_module(params, reader, sample, n_rows, with_predictor=not repels)
-    return make_module(params, reader, sample, n_rows, with_predictor=not repels, seed=seed)
+        module = last_module(params, reader, sample, len(given), **of_module)
+    else:
+        module = make_module(params, reader, sample, len(given), **of_module, seed=seeds[0])
+    views = make_views(params, reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device))
+    return make_net(params, module, criterion, views, seed=seeds[1], device=device, **course)
 
 
 def _split(params: Any, dataset: RowDataset, *, seed: int) -> tuple[RowDataset, RowDataset | None]:
@@ -346,22 +350,13 @@ def _some_inputs(dataset: RowDataset) -> tuple[Tensor, ...]:
 
 def _begin_stream(params: Any, given: Given, reader: Reader, sample: Tensor, *, fitted: bool) -> Stream:
     rng = check_random_state(params.random_state)
-    module_seed, seed = rng.randint(_SEED_END), rng.randint(_SEED_END)
-    device = resolve_device(params.device)
+    seeds = [rng.randint(_SEED_END), rng.randint(_SEED_END)]
     criterion = make_criterion(params, params.epsilon_ if fitted else None)
-    net = make_net(
-        params,
-        _module(params, reader, sample, len(given), continues=fitted, seed=module_seed, repels=criterion.repels),
-        criterion,
-        make_views(params, reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device)),
-        max_epochs=1,
-        n_batches=math.inf,  # for all that is known
-        callbacks=[],
-        seed=seed,
-        device=device,
-    )
+    course = {"max_epochs": 1, "n_batches": math.inf, "callbacks": []}  # how many come is not known
+    device = resolve_device(params.device)
+    net = _net(params, given, reader, sample, criterion, seeds, continues=fitted, device=device, **course)
     net.streams = True
-    return Stream(net.initialize(), seed)
+    return Stream(net.initialize(), seeds[1])
 
 
 def _warn_of_the_end(net: ContrastiveNet) -> None:
@@ -390,6 +385,7 @@ def _warn_of_the_end(net: ContrastiveNet) -> None:
         )
 
 
-def _fit_readout(net: ContrastiveNet, sample: Tensor, given: Given) -> None:
+def read_out(net: ContrastiveNet, sample: Tensor, given: Given) -> None:
+    """Fit what reads the embedding out of a trained net, by a sample of the rows."""
     net.module_.eval()
     fit_readout(net.module_.encoder, sample, given.measured[0].chunk_size(), net.device)

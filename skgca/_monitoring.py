@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from .exceptions import CollapseWarning
 from .metrics import alignment_score, effective_rank, uniformity_score
+from .metrics._checks import directions
 
 __all__ = ["COLUMNS", "Measures", "Progress", "epoch_records"]
 
@@ -52,8 +53,13 @@ def epoch_records(history: Any) -> list[dict[str, Any]]:
     return [_epoch_record(record) for record in history if "train_loss" in record]
 
 
+def _steps(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the batches of an epoch that were trained on."""
+    return [batch for batch in record["batches"] if "grad_norm" in batch]
+
+
 def _epoch_record(record: dict[str, Any]) -> dict[str, Any]:
-    steps = [batch for batch in record["batches"] if "grad_norm" in batch]
+    steps = _steps(record)
     return {
         "epoch": record["epoch"],
         "loss": float(record["train_loss"]),
@@ -90,7 +96,7 @@ class Measures(Callback):
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Measure, if enough steps were taken, or this is the last epoch."""
-        self.steps_ += len([batch for batch in net.history[-1]["batches"] if "grad_norm" in batch])
+        self.steps_ += len(_steps(net.history[-1]))
         due = self.steps_ - self.measured_at_ >= _MEASURED_EVERY or len(net.history) >= net.max_epochs
         if not (self.always or due):
             return
@@ -153,8 +159,7 @@ class Measures(Callback):
 
 def _mean_squared_distance(first: np.ndarray, second: np.ndarray) -> float:
     """Mean squared distance of the directions of any row of one and any row of the other."""
-    means = [(z / np.linalg.norm(z, axis=1, keepdims=True)).mean(axis=0) for z in (first, second)]
-    return 2 - 2 * float(means[0] @ means[1])
+    return 2 - 2 * float(directions(first).mean(axis=0) @ directions(second).mean(axis=0))
 
 
 class Progress(Callback):
@@ -198,6 +203,8 @@ class Progress(Callback):
         """Show the epoch."""
         now = time.perf_counter()
         net.history.record("seconds", now - self.epoch_began_)
+        if not (self.verbose or _logger.isEnabledFor(logging.INFO)):
+            return
         line = self._line(net, (now - self.began_) / (len(net.history) - self.epochs_before_))
         _logger.info(line)
         if self.bar_ is not None:

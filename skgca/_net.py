@@ -275,12 +275,7 @@ class ContrastiveNet(NeuralNet):
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
         """Go through the batches once; those that are held out get the same views in each epoch."""
-        if iterator is None:
-            return
-        if training:
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-            return
-        with self.fixed_views():
+        with nullcontext() if training or iterator is None else self.fixed_views():
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from ._embed import embed
 from ._examples import example_rows
+from ._files import replace_file
 from ._inputs import ImageReader, Reader, Rows, SeriesReader, TableReader
 from ._inputs._columns import is_missing
 from ._inputs._scaling import _FAR, _SQUASH
 from ._runtime import fixed_threads
-from ._saving import replace_file
 from ._state import on_cpu
 from ._version import __version__
 from .exceptions import SavedFileError

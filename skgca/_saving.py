@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import uuid
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from ._blueprint import describe, has_own_body, load_weights, rebuild, weights
 from ._coding import NotSaved, UnknownClassError, decode, encode, encode_parameter
 from ._embed import embed
 from ._examples import example_rows
+from ._files import replace_file
 from ._inputs import Reader, Rows
 from ._runtime import fixed_threads, resolve_device
 from ._state import (
@@ -41,7 +41,7 @@ from ._version import __version__
 from .encoders import Encoder
 from .exceptions import SavedFileError
 
-__all__ = ["load", "replace_file", "save"]
+__all__ = ["load", "save"]
 
 _FORMAT = 1  # the number goes up when files are made that an earlier version would misread
 _KEY, _CHECKSUM, _NO_CHECKSUM = "skgca", "sha256", "0" * 64
@@ -86,24 +86,6 @@ def load(cls: type, path: str | os.PathLike, *, custom: dict[str, Any] | None = 
     place = usable_device(estimator.device)
     estimator.net_ = restored_net(estimator, module, epsilon=estimator.epsilon_, device=place)
     return estimator
-
-
-def replace_file(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file so that at any time either the old one or the new one is there, whole."""
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder; give the name of a file.")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"{str(path)!r} is in a folder that does not exist; make it first.")
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 # Writing

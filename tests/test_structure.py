@@ -18,6 +18,7 @@ ROOMS = [
     "_version",
     "_compat",
     "_runtime",
+    "_files",
     "metrics._checks",
     "metrics._geometry",
     "metrics._neighbors",

@@ -11,7 +11,7 @@ from torch import Tensor
 from ._inputs import Reader, Rows
 from .encoders import Encoder
 
-__all__ = ["embed", "fit_readout", "n_outputs", "plain_names"]
+__all__ = ["embed", "embed_inputs", "fit_readout", "plain_names"]
 
 _CHUNK = 1024  # rows that are encoded at a time
 _CHUNK_STEP = 32  # a chunk is padded to a multiple of this many rows, see _encode
@@ -61,10 +61,9 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Any)
     return embedding
 
 
-def n_outputs(encoder: Encoder, rows: Tensor) -> int:
-    """Return the width of the embedding, from what becomes of some rows."""
-    with torch.inference_mode():
-        return encoder(rows).shape[1]
+def embed_inputs(encoder: Encoder, inputs: Tensor, device: Any) -> np.ndarray:
+    """Embed rows that are read already: (n, ...) -> float32 (n, d), the same bits as :func:`embed` gives them."""
+    return torch.cat([_encode(encoder, part, device) for part in inputs.split(_CHUNK)]).numpy()
 
 
 def plain_names(encoder: Encoder, reader: Reader, input_names: np.ndarray) -> list[str]:

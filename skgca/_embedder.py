@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,13 +18,14 @@ from torch import nn
 from ._annotations import reads_y
 from ._build import effective_target
 from ._callbacks import copied_callback
-from ._compat import check_feature_names_in, clone_parametrized, fit_context
+from ._compat import Interval, check_feature_names_in, clone_parametrized, fit_context, validate_params
 from ._cost import CostEstimate, estimate_cost
-from ._embed import embed, n_outputs, plain_names
+from ._embed import embed, plain_names
 from ._fitting import Trained, check_given, train, train_on_part, unchanged_on_failure
 from ._inputs import check_rows
 from ._monitoring import COLUMNS, epoch_records
 from ._onnx import export_onnx
+from ._outliers import lost_mass
 from ._parameters import PARAMETER_CONSTRAINTS
 from ._runtime import fixed_threads
 from ._saving import load, save
@@ -31,6 +33,8 @@ from ._state import pickled_state, unpickled_state
 from .losses import LearnableEpsilon
 
 __all__ = ["GCAEmbedder"]
+
+_STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 
 
 class GCAEmbedder(TransformerMixin, BaseEstimator):
@@ -210,6 +214,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     resume : bool, default=False
         Whether ``fit`` goes on from the checkpoint in ``checkpoint_dir``, if there is one, and ends with the same bits
         as if it had not been broken off. Parameters and data must be the same.
+    n_reference_rows : int, default=1000
+        Training rows, evenly spaced, whose embeddings are kept for :meth:`outlier_score` to compare with, and are in
+        pickles and saved files. With 0 none are.
     device : str or torch.device, default="auto"
         Where to compute. "auto" is CUDA if there is one, else MPS, else the CPU.
     n_threads : int or "auto", default=1
@@ -245,6 +252,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         "diverged", for a loss that kept being NaN or infinite.
     epsilon_ : float
         Epsilon at the end of training: ``epsilon``, or what was learned.
+    reference_ : ndarray of shape (n_reference_rows, n_features_out)
+        Embeddings of training rows; fewer, if there are no more.
     reader_ : TableReader, ImageReader or SeriesReader
         What was learned of the columns: scales, categories, gaps; or of the layout and range of images and series.
     n_features_in_ : int
@@ -337,6 +346,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         checkpoint_epochs: int = 10,
         checkpoint_minutes: float = 5.0,
         resume: bool = False,
+        n_reference_rows: int = 1000,
         device: str | torch.device = "auto",
         n_threads: int | str = 1,
         random_state: int | np.random.RandomState | None = None,
@@ -401,6 +411,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self.checkpoint_epochs = checkpoint_epochs
         self.checkpoint_minutes = checkpoint_minutes
         self.resume = resume
+        self.n_reference_rows = n_reference_rows
         self.device = device
         self.n_threads = n_threads
         self.random_state = random_state
@@ -551,10 +562,55 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X does not have the columns seen in ``fit``, or holds infinite values, or a stack holds NaN.
         """
+        return self._embed(X)
+
+    @validate_params({"epsilon": _STRENGTH, "rho": _STRENGTH}, prefer_skip_nested_validation=True)
+    def outlier_score(self, X: ArrayLike, *, epsilon: float = 0.2, rho: float = 1.0) -> np.ndarray:
+        """Score how far rows are from what was trained on: the share of their mass that relaxed transport loses.
+
+        The embeddings of ``n_reference_rows`` training rows are transported to each other, no row to itself, with the
+        cosine cost and marginals that may be missed at a price [2]_. A row of X then sends what it is worth it, by
+        itself, so its score does not depend on the rows that come with it. A row that was trained on is not compared
+        with itself, so scores of training rows and of new ones are comparable.
+
+        Parameters
+        ----------
+        X : as in ``transform``
+            Rows.
+        epsilon : float, default=0.2
+            Entropic regularisation, in units of the cosine cost, which lies in [0, 2]. Smaller values ask for nearer
+            rows. It is not that of training, which compares projections.
+        rho : float, default=1.0
+            Price of a mass that is missed, likewise. It stretches the scores and hardly changes their order.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            At most 1, which is most outlying: nothing of the row's mass was worth its way. 0 where all was sent, and
+            below 0 where rows are many and near, and more was asked for.
+
+        Raises
+        ------
+        ValueError
+            If ``epsilon`` or ``rho`` is not finite and above 0, or no rows were kept.
+        TypeError, ValueError
+            As ``transform``.
+
+        References
+        ----------
+        .. [2] L. Chizat, G. Peyre, B. Schmitzer, F.-X. Vialard, "Scaling algorithms for unbalanced optimal transport
+           problems", Mathematics of Computation 87, 2018.
+        """
         check_is_fitted(self)
-        rows = check_rows(self, X, reset=False)
+        reference = getattr(self, "reference_", np.empty((0, 0)))  # which files of earlier versions do not hold
+        if len(reference) < 2:
+            raise ValueError(
+                f"outlier_score compares with training rows, of which {len(reference)} are kept; fit with "
+                "n_reference_rows=1000, or 2 at least."
+            )
+        embedding = self._embed(X)
         with fixed_threads(self.n_threads):
-            return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
+            return lost_mass(embedding, reference, epsilon=epsilon, rho=rho)
 
     @fit_context(prefer_skip_nested_validation=True)
     def estimate_cost(
@@ -657,7 +713,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
         It holds parameters, weights, what was learned of the columns, versions, and a few rows that are made up from
         the scales and categories of the columns, with their embeddings. Of the training data it holds the categories
-        and the names of columns. What only training needs and is of a class of your own, such as a view, is left out.
+        and the names of columns, and the embeddings of ``n_reference_rows`` rows, which have what is passed through
+        beside them. What only training needs and is of a class of your own, such as a view, is left out.
 
         Parameters
         ----------
@@ -756,12 +813,20 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         tags.target_tags.required = reads_y(effective_target(self.loss, self.target))
         return tags
 
+    def _embed(self, X: ArrayLike) -> np.ndarray:
+        """Embed rows into an array, whatever output is set."""
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False)
+        with fixed_threads(self.n_threads):
+            return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
+
     def _take(self, trained: Trained) -> None:
         """Become what was trained."""
         net = trained.net
         self.reader_ = trained.reader
         self.net_ = net
-        self._n_features_out = n_outputs(net.module_.encoder, trained.sample[:1].to(net.device))
+        self.reference_ = trained.reference
+        self._n_features_out = trained.reference.shape[1]
         self.epsilon_ = net.criterion_.epsilon
         self.history_ = epoch_records(net.history)
         self.n_epochs_ = len(self.history_)

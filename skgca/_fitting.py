@@ -21,9 +21,10 @@ from ._augmentation import make_views
 from ._build import effective_target, make_callbacks, make_criterion, make_net, resolve_max_epochs
 from ._checkpoints import Checkpoints, SaveCheckpoints, identity
 from ._compat import InvalidParameterError, check_sample_weight
-from ._embed import fit_readout
+from ._embed import embed_inputs, fit_readout
 from ._inputs import Reader, RowDataset, Rows, check_rows, evenly_spaced, make_reader, n_even_batches, read_ahead
 from ._net import ContrastiveNet
+from ._outliers import reference_rows
 from ._runtime import resolve_device
 from .losses import AlignmentLoss
 
@@ -74,11 +75,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net with its readout fitted, and what reads rows for it."""
+    """A trained net with its readout fitted, what reads rows for it, and embedded rows to compare others with."""
 
     reader: Reader
     net: ContrastiveNet
-    sample: Tensor
+    reference: np.ndarray
 
 
 def check_given(
@@ -167,8 +168,7 @@ def train(params: Any, given: Given, *, continues: bool) -> Trained:
     net = prepared.net
     net.fit(prepared.dataset, y=None)
     _warn_of_the_end(net)
-    read_out(net, prepared.sample, given)
-    return Trained(prepared.reader, net, prepared.sample)
+    return _trained(params, prepared.reader, net, prepared.sample, given)
 
 
 def train_on_part(params: Any, given: Given, stream: Stream | None) -> tuple[Trained, Stream]:
@@ -205,8 +205,7 @@ def train_on_part(params: Any, given: Given, stream: Stream | None) -> tuple[Tra
         net.release()
         raise
     _warn_of_the_end(net)
-    read_out(net, stream.remember(sample), given)
-    return Trained(reader, net, sample), stream
+    return _trained(params, reader, net, stream.remember(sample), given), stream
 
 
 class Stream:
@@ -383,6 +382,13 @@ def _warn_of_the_end(net: ContrastiveNet) -> None:
             ConvergenceWarning,
             stacklevel=4,
         )
+
+
+def _trained(params: Any, reader: Reader, net: ContrastiveNet, sample: Tensor, given: Given) -> Trained:
+    """Fit what reads the embedding out of a trained net, and embed a part of the rows that this is fitted on."""
+    read_out(net, sample, given)
+    rows = reference_rows(sample, max(1, params.n_reference_rows))  # one at least, which shows the width
+    return Trained(reader, net, embed_inputs(net.module_.encoder, rows, net.device)[: params.n_reference_rows])
 
 
 def read_out(net: ContrastiveNet, sample: Tensor, given: Given) -> None:

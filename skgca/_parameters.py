@@ -70,6 +70,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "checkpoint_epochs": [Interval(Integral, 1, None, closed="left")],
     "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
     "resume": ["boolean"],
+    "n_reference_rows": [Interval(Integral, 0, None, closed="left")],
     "device": [str, torch.device],
     "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "random_state": ["random_state"],

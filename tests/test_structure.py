@@ -62,6 +62,7 @@ ROOMS = [
     "encoders._images",
     "encoders",
     "_gradient_cache",
+    "_outliers",
     "_inputs._rows",
     "_inputs._batches",
     "_inputs._columns",

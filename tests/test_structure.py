@@ -21,6 +21,7 @@ ROOMS = [
     "_files",
     "metrics._checks",
     "metrics._geometry",
+    "metrics._information",
     "metrics._neighbors",
     "metrics._consistency",
     "metrics._probes",

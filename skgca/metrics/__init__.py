@@ -2,6 +2,7 @@
 
 from ._consistency import consistency_score
 from ._geometry import alignment_score, effective_rank, uniformity_score
+from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score
 from ._probes import knn_probe_score, linear_probe_score
 from ._scorers import SCORERS, corrupt_cells, make_embedding_scorer, make_view_scorer
@@ -18,5 +19,6 @@ __all__ = [
     "make_view_scorer",
     "neighborhood_preservation",
     "uniformity_score",
+    "view_information_score",
     "view_retrieval_score",
 ]

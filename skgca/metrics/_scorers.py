@@ -13,6 +13,7 @@ from sklearn.utils import check_array, check_random_state
 
 from .._compat import Interval, StrOptions, validate_params
 from ._geometry import alignment_score, effective_rank, uniformity_score
+from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score
 from ._probes import knn_probe_score, linear_probe_score
 
@@ -258,5 +259,6 @@ SCORERS: dict[str, Callable[..., float]] = {
     "linear_probe": make_embedding_scorer(linear_probe_score, inputs="Zy"),
     "neighborhood_preservation": make_embedding_scorer(neighborhood_preservation, inputs="XZ"),
     "uniformity": make_embedding_scorer(uniformity_score),
+    "view_information": make_view_scorer(view_information_score),
     "view_retrieval": make_view_scorer(view_retrieval_score),
 }

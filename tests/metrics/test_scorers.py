@@ -46,7 +46,7 @@ class Collapse(TransformerMixin, BaseEstimator):
 def expected(name, model, X, y):
     """What the named scorer is to give, without it."""
     Z = model.transform(X)
-    if name in ("alignment", "view_retrieval"):
+    if name in ("alignment", "view_information", "view_retrieval"):
         rng = np.random.RandomState(0)
         views = [model.transform(corrupt_cells(X, rng)) for _ in range(2)]
         return getattr(metrics, f"{name}_score")(*views)

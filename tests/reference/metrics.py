@@ -126,6 +126,42 @@ def linear_r2(z_1, z_2):
     return explained / math.fsum(dot(y, y) for y in z_2)
 
 
+def log_det(matrix):
+    """Log determinant of a positive definite matrix, by elimination."""
+    rows, total = [list(row) for row in matrix], 0.0
+    for i in range(len(rows)):
+        total += math.log(rows[i][i])
+        for r in range(i + 1, len(rows)):
+            factor = rows[r][i] / rows[i][i]
+            rows[r] = [a - factor * b for a, b in zip(rows[r], rows[i], strict=True)]
+    return total
+
+
+def view_information(views, ridge):
+    """Mutual information of a row and a view of it, for Gaussians, in nats."""
+    n_views, n, d = len(views), len(views[0]), len(views[0][0])
+    mean = [[math.fsum(view[i][k] for view in views) / n_views for k in range(d)] for i in range(n)]
+    grand = [math.fsum(row[k] for row in mean) / n for k in range(d)]
+
+    def covariance(center, degrees):
+        return [
+            [
+                math.fsum((view[i][j] - center(i, j)) * (view[i][k] - center(i, k)) for view in views for i in range(n))
+                / degrees
+                for k in range(d)
+            ]
+            for j in range(d)
+        ]
+
+    total = covariance(lambda i, k: grand[k], n_views * n - 1)
+    within = covariance(lambda i, k: mean[i][k], n * (n_views - 1))
+    delta = ridge * math.fsum(total[k][k] for k in range(d)) / d
+    for matrix in (total, within):
+        for k in range(d):
+            matrix[k][k] += delta
+    return (log_det(total) - log_det(within)) / 2
+
+
 def knn_predict(z, y, row, k, metric):
     """Most frequent class of the nearest rows, the smallest of those that are level."""
     distances = [DISTANCES[metric](row, other) for other in z]

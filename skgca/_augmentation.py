@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from torch import Tensor
@@ -25,9 +26,10 @@ from .views import (
     as_view,
 )
 
-__all__ = ["VIEWS", "make_views"]
+__all__ = ["VIEWS", "make_views", "standard_view"]
 
 _ALL = ("table", "images", "series")
+_CORRUPTION_RATE = 0.2  # the default of the estimator
 
 
 def _numeric(reader: Reader) -> list[bool] | None:
@@ -87,6 +89,11 @@ def make_views(params: Any, reader: Reader, *, paired: bool, reference: Callable
         if id(view) not in made:
             made[id(view)] = _fitted(_make_view(params, reader, view, paired=paired), reference)
     return MultiView(*(made[id(view)] for view in views))
+
+
+def standard_view(reader: Reader) -> Any:
+    """Return what makes a view where nothing is set, so that embedders are seen through the same."""
+    return _make_view(SimpleNamespace(corruption_rate=_CORRUPTION_RATE), reader, "auto", paired=False)
 
 
 def _make_view(params: Any, reader: Reader, view: Any, *, paired: bool) -> Any:

@@ -29,6 +29,7 @@ from ._outliers import lost_mass
 from ._parameters import PARAMETER_CONSTRAINTS
 from ._runtime import fixed_threads
 from ._saving import load, save
+from ._scoring import information_of_views
 from ._state import pickled_state, unpickled_state
 from .losses import LearnableEpsilon
 
@@ -563,6 +564,43 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If X does not have the columns seen in ``fit``, or holds infinite values, or a stack holds NaN.
         """
         return self._embed(X)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Score the embedding without labels: how much of held-out rows survives views of them, in nats.
+
+        Ten views of each row are embedded, and :func:`skgca.metrics.view_information_score` tells how far they say
+        which row they are of. It is not the loss: values compare across losses, epsilons, marginals, targets, widths
+        and views of training, as all embedders are seen through the same views, those of ``views="auto"`` with the
+        default ``corruption_rate``. What is passed through is left out. ``docs/searching.md`` has how well it ranks
+        settings.
+
+        Parameters
+        ----------
+        X : as in ``transform``
+            Rows, at least 2, best some that were not trained on; of more than 1,000, so many evenly spaced ones count.
+        y : object, default=None
+            Ignored, there for scikit-learn's searches.
+
+        Returns
+        -------
+        float
+            The more, the better; 0 for an embedding that tells no row from another. Compare on the same rows.
+
+        Raises
+        ------
+        ValueError
+            If X has fewer than 2 rows.
+        TypeError, ValueError
+            As ``transform``.
+
+        See Also
+        --------
+        skgca.metrics.make_view_scorer : Scorers by other measures and views.
+        """
+        check_is_fitted(self)
+        rows = check_rows(self, X, reset=False, min_rows=2)
+        with fixed_threads(self.n_threads):
+            return information_of_views(self.encoder_, self.reader_, rows, self.net_.device)
 
     @validate_params({"epsilon": _STRENGTH, "rho": _STRENGTH}, prefer_skip_nested_validation=True)
     def outlier_score(self, X: ArrayLike, *, epsilon: float = 0.2, rho: float = 1.0) -> np.ndarray:

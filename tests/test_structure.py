@@ -82,6 +82,7 @@ ROOMS = [
     "_augmentation",
     "_parameters",
     "_embed",
+    "_scoring",
     "_build",
     "_fitting",
     "_cost",

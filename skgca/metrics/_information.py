@@ -16,7 +16,7 @@ __all__ = ["view_information_score"]
 
 
 @validate_params({"ridge": [Interval(Real, 0, None, closed="neither")]}, prefer_skip_nested_validation=True)
-def view_information_score(*views: ArrayLike, ridge: float = 0.1) -> float:
+def view_information_score(*views: ArrayLike, ridge: float = 0.01) -> float:
     """Score how much embeddings of views tell of the row that they are of: mutual information of Gaussians, in nats.
 
     ``(log det(T + delta I) - log det(S + delta I)) / 2``, where T is the covariance of all embeddings, S that of the
@@ -30,7 +30,7 @@ def view_information_score(*views: ArrayLike, ridge: float = 0.1) -> float:
     *views : array-like of shape (n_samples, n_components)
         Embeddings of two or more views; row i of each is a view of row i. At least 2 rows. Ten views tell S better
         than two.
-    ridge : float, default=0.1
+    ridge : float, default=0.01
         Variance that is noise anyway, as a share of the mean variance of a column, above 0. It bounds what a dimension
         may count for.
 

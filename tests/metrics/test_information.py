@@ -52,7 +52,7 @@ def test_laws(views, seed):
     assert view_information_score(*(1e-3 * views @ turn - 7)) == pytest.approx(score, **close)
     rows = rng.permutation(views.shape[1])
     assert view_information_score(*views[::-1, rows]) == pytest.approx(score, **close)
-    assert score <= views.shape[2] / 2 * math.log(1 + 1 / 0.1) + 1e-9
+    assert score <= views.shape[2] / 2 * math.log(1 + 1 / 0.01) + 1e-9
 
 
 def test_collapse_tells_nothing():

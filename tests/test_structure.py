@@ -89,6 +89,7 @@ ROOMS = [
     "_state",
     "_saving",
     "_onnx",
+    "_description",
     "_embedder",
     "inspection._drawing",
     "inspection._embedding",

@@ -94,6 +94,8 @@ ROOMS = [
     "inspection._drawing",
     "inspection._embedding",
     "inspection._training",
+    "inspection._agreement",
+    "inspection._stability",
     "inspection",
     "",
 ]

@@ -55,7 +55,8 @@ class StabilityReport:
           and over those of which one or both did not. NaN without such a pair.
         - "label", "label_confidence", "label_agreement", where y holds classes: the class that has most of the votes of
           the nearest labelled rows, the row itself not among them, over all fits; its share of these votes; and the
-          share of fits in which it is ahead.
+          share of fits in which it is ahead. As many vote as are neighbours, but no more than a class has labels, on
+          average.
     fits : pandas.DataFrame
         A row for each fit: "seed", "fold" (NA without ``cv``), "n_rows" that it saw, "n_columns" of the embedding and
         its "effective_rank"; of a :class:`skgca.GCAEmbedder` also "n_epochs", "stop_reason", and the last "loss",
@@ -218,14 +219,16 @@ def stability_report(
     _check_estimator(estimator)
     X = np.asarray(X) if isinstance(X, list) else X
     n = _n_rows(X)
-    if n_seeds < 2 and cv is None:
-        raise ValueError(f"n_seeds={n_seeds} without cv is one fit, with nothing to compare it to; give 2 or more.")
     if n_neighbors > n - 2:
         raise ValueError(f"n_neighbors={n_neighbors} of {n} rows leaves nobody out; give 1 to {n - 2}.")
     codes, classes = _labels(y, n)
     seeds = check_random_state(random_state).randint(2**31 - 1, size=n_seeds).tolist()
     folds = _folds(cv, X, y, n, classes is not None)
     planned = [(seed, fold) for fold in range(len(folds)) for seed in seeds]
+    if len(planned) < 2:
+        raise ValueError(
+            f"n_seeds={n_seeds}, cv={cv!r} is one fit, with nothing to compare it to; give n_seeds=2 or more."
+        )
     made = Parallel(n_jobs=n_jobs)(
         delayed(_embedded)(estimator, X, y, folds[fold], params or {}, seed) for seed, fold in planned
     )
@@ -367,7 +370,8 @@ def _voted(
 ) -> dict[str, np.ndarray]:
     """Return what the nearest labelled rows say of each row, over all fits."""
     known = codes >= 0
-    n_voters = min(n_neighbors, int(known.sum()) - 1)
+    # no more than a class has labels, or those of other classes would outvote it everywhere
+    n_voters = min(n_neighbors, max(1, int(known.sum()) // len(classes)), int(known.sum()) - 1)
     shares = np.array([votes(Z, codes, known, n_voters, metric) for Z in embeddings])  # (n_fits, n, n_classes)
     mean = shares.mean(axis=0)
     winner = mean.argmax(axis=1)

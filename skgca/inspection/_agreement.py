@@ -50,7 +50,7 @@ def neighbor_overlap(
         weights = [_neighbors(Z, rows, n_neighbors, metric) for Z in points]
         for pair in combinations(range(len(points)), 2):
             first, second = (weights[k] for k in pair)
-            common = np.asarray(first.minimum(second).sum(axis=1))
+            common = np.asarray(first.minimum(second).sum(axis=1)).ravel()
             chance = _chance(_profile(first, n_neighbors), _profile(second, n_neighbors), n)
             room = n_neighbors - chance
             told = room > 1e-9 * n_neighbors
@@ -132,7 +132,7 @@ def _neighbors(
 def _profile(weights: csr_array, n_neighbors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for each row how many neighbours have the weight 1, how many less, and how much that is."""
     counts = np.diff(weights.indptr)
-    whole = np.asarray((weights >= 1).sum(axis=1))
+    whole = np.asarray((weights >= 1).sum(axis=1)).ravel()
     shared = counts - whole
     return whole, shared, (n_neighbors - whole) / np.maximum(shared, 1)
 

@@ -158,9 +158,9 @@ def stability_report(
     X : as in ``fit``
         Rows.
     y : array-like of shape (n_samples,), default=None
-        Handed to ``fit``, and to ``cv``. Where it holds classes, the report has what the nearest labelled rows say of
-        each row; -1 of whole numbers, None and NaN are no label. An estimator that learns from y has seen the labels of
-        its rows: then look at rows that it did not see.
+        Handed to ``fit``, and to ``cv``, where rows without a label are a class of their own. Where it holds classes,
+        the report has what the nearest labelled rows say of each row; -1 of whole numbers, None and NaN are no label.
+        An estimator that learns from y has seen the labels of its rows: then look at rows that it did not see.
     n_seeds : int, default=5
         How many seeds to fit with, at least 2 without ``cv``.
     cv : int, cross-validation generator or iterable, default=None
@@ -223,7 +223,7 @@ def stability_report(
         raise ValueError(f"n_neighbors={n_neighbors} of {n} rows leaves nobody out; give 1 to {n - 2}.")
     codes, classes = _labels(y, n)
     seeds = check_random_state(random_state).randint(2**31 - 1, size=n_seeds).tolist()
-    folds = _folds(cv, X, y, n, classes is not None)
+    folds = _folds(cv, X, y if codes is None else codes, n, is_classes=codes is not None)
     planned = [(seed, fold) for fold in range(len(folds)) for seed in seeds]
     if len(planned) < 2:
         raise ValueError(
@@ -265,7 +265,7 @@ def _n_rows(X: Any) -> int:
     return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
-def _folds(cv: Any, X: Any, y: Any, n: int, is_classes: bool) -> list[np.ndarray | None]:
+def _folds(cv: Any, X: Any, y: Any, n: int, *, is_classes: bool) -> list[np.ndarray | None]:
     """Return the rows to fit on of each fold, None for all of them."""
     if cv is None:
         return [None]

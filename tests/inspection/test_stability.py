@@ -197,13 +197,12 @@ def test_the_report_is_the_same_each_time_and_for_any_n_jobs():
     numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
     made = [
         stability_report(GCAEmbedder(**SMALL), X[::2], Y[::2], n_seeds=2, cv=2, n_jobs=n_jobs, random_state=3)
-        for n_jobs in (1, 1, 2)
+        for n_jobs in (1, 2)
     ]
     assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
     assert torch.equal(torch.get_rng_state(), torch_before)
-    for other in made[1:]:
-        for frame in ("rows", "fits", "pairs", "summary"):
-            pd.testing.assert_frame_equal(getattr(other, frame), getattr(made[0], frame), check_exact=True)
+    for frame in ("rows", "fits", "pairs", "summary"):
+        pd.testing.assert_frame_equal(getattr(made[1], frame), getattr(made[0], frame), check_exact=True)
     other = stability_report(GCAEmbedder(**SMALL), X[::2], n_seeds=2, random_state=4)
     assert set(other.fits["seed"]).isdisjoint(made[0].fits["seed"])
 
@@ -316,7 +315,8 @@ def test_labels():
 def test_rows_without_a_label_get_one(nothing):
     y = Y.astype(object if nothing is None else float if nothing != nothing else int)
     y[np.arange(150) % 10 > 0] = nothing
-    report = stability_report(Stated(), X, y, n_seeds=2, random_state=0)
+    report = stability_report(Stated(), X, y, n_seeds=2, cv=3, random_state=0)
+    assert set(report.fits["n_rows"]) == {100}
     assert (report.rows["label"].astype(int) == Y).mean() > 0.85
     assert report.rows["label"].nunique() == 3
 

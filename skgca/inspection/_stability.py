@@ -28,7 +28,7 @@ _SHOWN = {  # of the summary, with what it says
     "neighbor_overlap": "nearest neighbours in common, above chance",
     "neighbor_overlap_seen": "the same, of rows that both fits saw",
     "neighbor_overlap_held_out": "the same, of rows that one of the fits did not see",
-    "confidence": "neighbours in common, times how far rows keep their place",
+    "confidence": "1 less how far a row moves, by its distance from the centre",
     "label_confidence": "share of the winning class among labelled neighbours",
     "label_agreement": "share of fits that give a row its winning class",
 }
@@ -42,10 +42,10 @@ class StabilityReport:
     rows : pandas.DataFrame
         A row for each of X, with its index if it has one, and these columns:
 
-        - "confidence": ``max(neighbor_overlap, 0) * (1 - sqrt(1 - position_r2))``, where the root is how far the row
-          moves from fit to fit, as a share of its distance from the centre. In [0, 1], and 1 where fits are equal. It
-          needs no labels, and says that a row is embedded the same each time, not that it is embedded right;
-          ``docs/stability.md`` has how often both go together.
+        - "confidence": ``1 - sqrt(1 - position_r2)``, and 0 below that: the root is how far the row moves from fit to
+          fit, as a share of its distance from the centre. In [0, 1], and 1 where fits are equal. It needs no labels, and says
+          that a row is embedded the same each time, not that it is embedded right; ``docs/stability.md`` has how often
+          both go together.
         - "neighbor_overlap": share of the nearest neighbours that two fits have in common, less chance, meant over all
           pairs of fits. 1 for equal neighbourhoods, about 0 for unrelated ones.
         - "position_r2": agreement of its place in two fits after the best rotation and scale, meant over pairs: 1 less
@@ -65,7 +65,7 @@ class StabilityReport:
         A row for each two fits, "fit_1" and "fit_2": their "consistency"
         (:func:`skgca.metrics.consistency_score`), and mean "neighbor_overlap".
     summary : pandas.DataFrame
-        "mean" and "std" (over pairs of fits for "consistency", else over rows) of each measure, and "lowest": the 5%
+        "mean" and "std" (over pairs of fits for "consistency", else over rows) of the measures, and "lowest": the 5%
         quantile.
     n_neighbors : int
         Size of the neighbourhoods.
@@ -323,8 +323,7 @@ def _compared(
     place_r2 = np.mean([place_agreement(embeddings[a], embeddings[b]) for a, b in pairs], axis=0)
     overlap = kinds.sum(axis=0) / len(pairs)
     by_kind = np.divide(kinds, counts, out=np.full_like(kinds, np.nan), where=counts > 0)
-    moved = np.sqrt(np.clip(1 - place_r2, 0, 1))
-    confidence = np.maximum(overlap, 0) * (1 - moved)
+    confidence = 1 - np.sqrt(np.clip(1 - place_r2, 0, 1))
     measures = {"confidence": confidence, "neighbor_overlap": overlap, "position_r2": place_r2}
     measures |= {"neighbor_overlap_seen": by_kind[0], "neighbor_overlap_held_out": by_kind[1]}
     told = [

@@ -26,7 +26,7 @@ from skgca import GCAEmbedder
 from skgca.inspection import stability_report
 
 DATA = ("digits-flat", "vowel", "phoneme", "vehicle", "breast cancer")
-COLUMNS = ("confidence", "neighbor_overlap", "position_r2", "label_confidence", "label_agreement")
+COLUMNS = ("confidence", "neighbor_overlap", "label_confidence", "label_agreement")
 N_SEEDS, OTHER_SEEDS, REPORT_SEED = 3, range(900, 903), 7
 QUICK_DATA, QUICK_ROWS, QUICK = ("digits-flat", "vowel"), 200, {"max_epochs": 2}
 

@@ -30,6 +30,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/quality.py --quick --out build/quality-quick.jsonl
 	$(BIN)/python tests/benchmarks/outliers.py --quick
 	$(BIN)/python tests/benchmarks/scores.py --quick --out build/scores-quick
+	$(BIN)/python tests/benchmarks/stability.py --quick
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

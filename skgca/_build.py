@@ -47,7 +47,8 @@ _AUTO_STEPS = {"table": 2000, "images": 800, "series": 2000}  # of max_epochs="a
 
 def effective_target(loss: str, target: Any) -> Any:
     """Target plan of an estimator; None is what the loss says."""
-    return default_options(loss)["target"] if target is None and loss in PRESETS else target
+    known = isinstance(loss, str) and loss in PRESETS  # a wrong one is refused elsewhere
+    return default_options(loss)["target"] if target is None and known else target
 
 
 def make_criterion(params: Any, last_epsilon: float | None = None) -> AlignmentLoss:

@@ -8,22 +8,33 @@ import inspect
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.base import _clone_parametrized as clone_parametrized
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
+from sklearn.utils._pprint import _EstimatorPrettyPrinter
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_sample_weight
+
+try:
+    from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
+except ImportError:  # scikit-learn 1.6
+    from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 __all__ = [
     "Interval",
     "InvalidParameterError",
     "StrOptions",
+    "VisualBlock",
     "check_feature_names_in",
     "check_sample_weight",
     "clone_parametrized",
     "fit_context",
     "is_pandas_na",
+    "printed_as_estimator",
+    "safe_indexing",
     "validate_params",
 ]
 
@@ -37,3 +48,10 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.nd
     if not weight.any():  # versions before 1.9 let this pass
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def printed_as_estimator(cls: type) -> type:
+    """Let scikit-learn break the lines of an estimator with a ``__repr__`` of its own as it does for its own ones."""
+    printers = _EstimatorPrettyPrinter._dispatch
+    printers[cls.__repr__] = printers[BaseEstimator.__repr__]
+    return cls

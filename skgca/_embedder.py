@@ -18,8 +18,16 @@ from torch import nn
 from ._annotations import reads_y
 from ._build import effective_target
 from ._callbacks import copied_callback
-from ._compat import Interval, check_feature_names_in, clone_parametrized, fit_context, validate_params
+from ._compat import (
+    Interval,
+    check_feature_names_in,
+    clone_parametrized,
+    fit_context,
+    printed_as_estimator,
+    validate_params,
+)
 from ._cost import CostEstimate, estimate_cost
+from ._description import html_table, one_line, visual_block
 from ._embed import embed, plain_names
 from ._fitting import Trained, check_given, train, train_on_part, unchanged_on_failure
 from ._inputs import check_rows
@@ -38,6 +46,7 @@ __all__ = ["GCAEmbedder"]
 _STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 
 
+@printed_as_estimator
 class GCAEmbedder(TransformerMixin, BaseEstimator):
     """Embedding of tables, images and series learned from unlabelled rows by generalized contrastive alignment.
 
@@ -840,6 +849,20 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         other = type(self).__new__(type(self))
         vars(other).update(vars(self))
         return other
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Return the parameters as scikit-learn does, and a line on what they amount to, which Python takes as none."""
+        return f"{super().__repr__(N_CHAR_MAX)}\n{one_line(self)}"
+
+    def _sk_visual_block_(self) -> Any:
+        return visual_block(self)
+
+    def _repr_html_inner(self) -> str:
+        return super()._repr_html_inner() + html_table(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
 
     def __sklearn_tags__(self):
         """Return scikit-learn's tags: tables may have categories and gaps, and a target plan may need y."""

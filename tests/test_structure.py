@@ -92,10 +92,13 @@ ROOMS = [
     "_state",
     "_saving",
     "_onnx",
+    "_description",
     "_embedder",
     "inspection._drawing",
     "inspection._embedding",
     "inspection._training",
+    "inspection._agreement",
+    "inspection._stability",
     "inspection",
     "",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["COLORS", "MARKERS", "axes_for", "embedder_of", "plt"]
+__all__ = ["COLORS", "MARKERS", "axes_for", "embedder_in", "embedder_of", "plt"]
 
 # Okabe and Ito, "Color universal design", 2008: eight colours told apart with any colour vision, black last
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
@@ -62,9 +62,14 @@ def embedder_of(estimator: Any) -> Any:
     NotFittedError
         If it is not fitted.
     """
-    steps = [step for _, step in getattr(estimator, "steps", [])] or [estimator]
-    found = [step for step in steps if hasattr(step, "history_frame")]
-    if not found:
+    found = embedder_in(estimator)
+    if found is None:
         raise TypeError(f"{type(estimator).__name__} is no GCAEmbedder, nor a pipeline with one.")
-    check_is_fitted(found[0])
-    return found[0]
+    check_is_fitted(found)
+    return found
+
+
+def embedder_in(estimator: Any) -> Any:
+    """Return the GCAEmbedder that an estimator is, or the first in a pipeline, or None."""
+    steps = [step for _, step in getattr(estimator, "steps", [])] or [estimator]
+    return next((step for step in steps if hasattr(step, "history_frame")), None)

@@ -1,0 +1,238 @@
+"""The line under the repr of an embedder, and the table under its diagram."""
+
+import copy
+import html
+import math
+import pickle
+import re
+
+import numpy as np
+import pytest
+import torch
+from sklearn import config_context
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils import estimator_html_repr
+from torch import nn
+
+from skgca import GCAEmbedder
+from skgca._description import description
+from skgca.losses import PRESETS, LearnableEpsilon
+
+X, Y = load_iris(return_X_y=True)
+SMALL = {"n_components": 6, "hidden_layer_sizes": (16, 8), "projection_sizes": (8,), "max_epochs": 2, "layers": "last"}
+
+
+def quick(**options):
+    return GCAEmbedder(**{**SMALL, "random_state": 0, **options})
+
+
+def parts(model):
+    """The parameters as text, and the line under them by its parts."""
+    *params, line = repr(model).split("\n")
+    assert line.startswith("# ")
+    return "\n".join(params), line.removeprefix("# ").split("; ")
+
+
+def test_before_fit():
+    params, about = parts(GCAEmbedder(12, epsilon=0.2, encoder="resnet_mlp"))
+    assert params == "GCAEmbedder(encoder='resnet_mlp', epsilon=0.2, n_components=12)"
+    assert about == ["loss gca_ince", "epsilon 0.2", "marginals balanced", "encoder resnet_mlp 256-256", "not fitted"]
+
+
+def test_after_fit():
+    model = quick(epsilon=0.2, passthrough=False).fit(X)
+    weights = sum(p.numel() for p in model.encoder_.parameters())
+    assert weights == 4 * 16 + 16 + 16 * 8 + 8 + 8 * 6 + 6 + 2 * (16 + 8)  # linear layers, and batch normalisations
+    assert parts(model)[1][3:] == [
+        f"encoder MLP 4-16-8-6, {weights} weights",
+        "fitted (2 epochs, max_epochs), 4 -> 6 columns, on cpu",
+    ]
+
+
+def test_one_epoch_and_the_best_one():
+    assert "fitted (1 epoch, max_epochs)" in repr(quick(max_epochs=1).fit(X))
+    model = quick(max_epochs=30, early_stopping=True, n_iter_no_change=2, tol=0.5).fit(X)
+    assert model.best_epoch_ < model.n_epochs_ < 30
+    assert f"fitted ({model.n_epochs_} epochs, best {model.best_epoch_}, no_change)" in repr(model)
+
+
+@pytest.mark.parametrize("loss", sorted(PRESETS))
+def test_marginals_in_force_are_those_of_the_loss(loss):
+    expected = {"ince": "row", "rince": "row", "supcon": "row", "gca_uot": "relaxed (1)", "byol": "none"}
+    assert description(GCAEmbedder(loss=loss))["marginals"] == expected.get(loss, "balanced")
+
+
+@pytest.mark.parametrize(
+    ("marginals", "text"),
+    [
+        ("row", "row"),
+        ("balanced", "balanced"),
+        (0.5, "relaxed (0.5)"),
+        (math.inf, "balanced"),
+        ((1, 0.25), "row 1, column 0.25"),
+        ((0, math.inf), "row free, column hard"),
+        ((math.inf, 2.0), "row hard, column 2"),
+    ],
+)
+def test_marginals_as_given(marginals, text):
+    assert description(GCAEmbedder(marginals=marginals))["marginals"] == text
+
+
+def test_epsilon_that_is_learned_or_was_another():
+    model = quick(epsilon=LearnableEpsilon(0.4), max_epochs=3)
+    assert description(model)["epsilon"] == "learned from 0.4 on"
+    model.fit(X)
+    assert description(model)["epsilon"] == f"learned from 0.4 to {model.epsilon_:.3g}"
+    model = quick(epsilon=np.float32(0.25)).fit(X)
+    assert description(model)["epsilon"] == "0.25"
+    assert description(model.set_params(epsilon=0.1))["epsilon"] == "0.1 (0.25 when fitted)"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "text"),
+    [
+        ("auto", "auto (mlp, conv, conv1d)"),
+        ("conv", "conv 32-64-128"),
+        ("resnet18", "resnet18"),
+        (nn.Linear, "Linear"),
+        (nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), "Sequential 4-5-3, 43 weights"),
+        (nn.Flatten(), "Flatten, 0 weights"),
+        (lambda n_inputs, n_outputs: nn.Linear(n_inputs, n_outputs), "<lambda>"),
+    ],
+)
+def test_encoders_before_fit(encoder, text):
+    assert description(GCAEmbedder(encoder=encoder))["encoder"] == text
+
+
+def test_encoders_of_images():
+    images = np.random.default_rng(0).random((12, 8, 8))
+    few = {"max_epochs": 0, "random_state": 0, "n_components": 4, "projection_sizes": (8,)}
+    for encoder, text in [
+        ("conv", "ConvEncoder 1-32-64-128-4, "),
+        ("mlp", "MLP 64-256-256-4, "),
+        ("resnet18", "ResNet18 of 21 layers, "),
+    ]:
+        model = GCAEmbedder(encoder=encoder, **few).fit(images)
+        assert description(model)["encoder"].startswith(text)
+
+
+def test_the_parameters_can_be_evaluated():
+    for model in (GCAEmbedder(5, epsilon=0.2, marginals=(1.0, 0.5)), quick(epsilon=0.2).fit(X)):
+        made = eval(repr(model))
+        assert made.get_params() == model.get_params()
+
+
+def test_print_changed_only_and_long_parameters():
+    with config_context(print_changed_only=False):
+        params, about = parts(GCAEmbedder())
+    assert "batch_size=128" in params
+    assert about[-1] == "not fitted"
+    params, _ = parts(quick(loss="gca_uot", epsilon=0.25, corruption_rate=0.4, lr=0.001))
+    assert max(map(len, params.split("\n"))) < 80  # broken as scikit-learn's own, not one long line
+    assert params.startswith("GCAEmbedder(corruption_rate=0.4, epsilon=0.25, hidden_layer_sizes=(16, 8),\n   ")
+
+
+# the embedder as scikit-learn prints it
+Plain = type("GCAEmbedder", (GCAEmbedder,), {"__repr__": BaseEstimator.__repr__})
+
+
+@pytest.mark.parametrize("changed_only", [True, False])
+def test_inside_others_it_is_as_scikit_learns_own(changed_only):
+    options = {**SMALL, "loss": "gca_uot", "epsilon": 0.25, "corruption_rate": 0.4}
+    with config_context(print_changed_only=changed_only):
+        texts = []
+        for cls in (GCAEmbedder, Plain):
+            pipeline = make_pipeline(cls(**options).fit(X), LogisticRegression())
+            search = GridSearchCV(pipeline, {"gcaembedder": [cls(3), cls(**options)]})
+            texts.append([repr(pipeline), repr(search), search.__repr__(N_CHAR_MAX=10**5)])
+    assert texts[0] == texts[1]
+    assert "#" not in "".join(texts[0])
+    assert texts[0][0].count("\n") > 3
+
+
+BAD = [
+    {"epsilon": "foo", "loss": "nope"},
+    {"epsilon": None},
+    {"epsilon": np.ones(2)},
+    {"loss": None, "encoder": 3},
+    {"loss": ["gca_ince"]},
+    {"encoder": "nope", "hidden_layer_sizes": 7},
+    {"encoder": "mlp", "hidden_layer_sizes": "wide"},
+    {"marginals": -1},
+    {"q": 0.5},
+    {"layout": "nope"},
+    {"loss": "<q>\n"},
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=str)
+def test_no_parameter_makes_it_raise(bad):
+    for model in (GCAEmbedder(**bad), quick().fit(X).set_params(**bad)):
+        _, about = parts(model)  # one line, whatever is in it
+        assert re.match("fitted|not fitted", about[-1])
+        assert "<q>" not in model._repr_html_()
+        assert "<q>" not in make_pipeline(model)._repr_html_()
+
+
+def test_what_cannot_be_is_said():
+    about = description(GCAEmbedder(epsilon="foo", loss="nope", encoder="none"))
+    assert about["loss"] == "'nope', which is not known"
+    assert about["epsilon"] == "'foo'"
+    assert about["marginals"] == "None, which with these parameters makes no loss"
+    assert about["encoder"] == "'none', which is not known"
+
+
+def test_half_an_embedder():
+    model = quick().fit(X)
+    del model.n_epochs_
+    assert parts(model)[1][-1] == "unknown"
+    assert "unknown" in model._repr_html_()
+    model.net_ = None
+    assert parts(model)[1][-1] == "not fitted"
+
+
+def test_copies_pickles_files_and_streams(tmp_path):
+    model = quick(epsilon=LearnableEpsilon(0.4)).fit(X)
+    model.save(tmp_path / "model")
+    same = [copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    for other in (*same, GCAEmbedder.load(tmp_path / "model")):
+        assert repr(other) == repr(model)
+    assert parts(clone(model))[1][-1] == "not fitted"
+    assert "fitted (1 epoch, " in repr(quick().partial_fit(X))
+
+
+def test_a_repr_draws_no_random_numbers():
+    numpy_before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    model = quick(loss="gca_rince").fit(X)
+    repr(model)
+    model._repr_html_()
+    assert np.array_equal(np.random.get_state()[1], numpy_before)  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+def cells(page):
+    table = page[page.index('<div class="skgca-description"') :]
+    return dict(re.findall("<tr><th>(.*?)</th><td>(.*?)</td></tr>", table))
+
+
+def test_html_has_a_table_and_a_caption():
+    model = quick(epsilon=0.25, loss="gca_uot").fit(X)
+    shown = {name: html.unescape(text) for name, text in cells(model._repr_html_()).items()}
+    assert shown == description(model)
+    assert "GCAEmbedder" in model._repr_html_()
+    bundle = model._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(model)
+    assert cells(bundle["text/html"]) == cells(model._repr_html_())
+    for page in (estimator_html_repr(model), make_pipeline(model, LogisticRegression())._repr_html_()):
+        assert '<div class="caption">gca_uot, epsilon 0.25, marginals relaxed (1)</div>' in page
+        assert "skgca-description" not in page
+
+
+def test_display_as_text():
+    with config_context(display="text"):
+        assert not hasattr(GCAEmbedder(), "_repr_html_")
+        assert list(GCAEmbedder()._repr_mimebundle_()) == ["text/plain"]

@@ -91,8 +91,12 @@ ROOMS = [
     "_onnx",
     "_embedder",
     "inspection._drawing",
+    "inspection._groups",
     "inspection._embedding",
+    "inspection._plans",
+    "inspection._report",
     "inspection._training",
+    "inspection._transport",
     "inspection",
     "",
 ]

@@ -94,11 +94,15 @@ class RowPlan:
         return self.plan.sum(axis=0)
 
     @property
+    def held(self) -> str:
+        """The marginals as text, by their name where they have one."""
+        pair = (self.marginals.rho_row, self.marginals.rho_col)
+        return _NAMED.get(pair, f"({pair[0]:g}, {pair[1]:g})")
+
+    @property
     def settings(self) -> str:
         """What the plan was computed with, as text."""
-        pair = (self.marginals.rho_row, self.marginals.rho_col)
-        held = _NAMED.get(pair, f"({pair[0]:g}, {pair[1]:g})")
-        return f"loss {self.loss}, epsilon {self.epsilon:.3g}, marginals {held}, layout {self.layout}"
+        return f"loss {self.loss}, epsilon {self.epsilon:.3g}, marginals {self.held}, layout {self.layout}"
 
     def __repr__(self) -> str:
         return f"RowPlan of {len(self)} rows ({self.settings})"

@@ -14,7 +14,9 @@ from ._plans import RowPlan, plan_of_rows
 __all__ = ["TransportPlanDisplay"]
 
 _SORTS = ("auto", "y", "domain", None)
-_MOST_TICKS = 24  # names of groups beside a panel, beyond which only their bounds are drawn
+_NAMED_SHARE = 1 / 36  # of all rows, least share of a group for which a panel has room to name it
+_ROOM = 40  # characters that fit side by side under a panel
+_LONGEST = 20  # characters of a name, beyond which it is cut
 _LEAST_SHARE = 1e-3  # of an even spread, the least mass that has a colour of its own
 
 
@@ -125,15 +127,17 @@ class TransportPlanDisplay:
         self.figure_ = self.ax_.figure
         drawn = self._plot_plans()
         by = f", by {keys[0][0]}" if keys else ""
-        for panel, name in zip(self.axes_[:2], ("Plan", f"Target plan ({self.plan.target_name})"), strict=True):
-            panel.set(xlabel=f"to row{by}", ylabel=f"from row{by}", title=name)
-        self._plot_mass(self.axes_[2])
+        held = f"epsilon {self.plan.epsilon:.3g}, marginals {self.plan.held}"
+        titles = (f"Plan of loss {self.plan.loss}\n{held}", f"Target plan\n{self.plan.target_name}")
+        for panel, title in zip(self.axes_[:2], titles, strict=True):
+            panel.set(xlabel=f"to row{by}", ylabel=f"from row{by}", title=title)
+        self._plot_mass(self.axes_[2], by)
         groups = groups_of(keys[0][1]) if keys else None
         if groups is not None:
             self._mark_groups(groups)
-        self.figure_.colorbar(drawn, ax=self.axes_[:2], label="mass, 1 is due to a row", extend="min")
+        self.figure_.colorbar(drawn, ax=self.axes_[:2], label="mass, 1 is due to a row", extend="min", pad=0.02)
         if ax is None:
-            self.figure_.suptitle(self.plan.settings)
+            self.figure_.get_layout_engine().set(wspace=0.06)
         return self
 
     def _keys(self) -> list[tuple[str, np.ndarray]]:
@@ -153,31 +157,43 @@ class TransportPlanDisplay:
             drawn = panel.imshow(np.maximum(plan, norm.vmin / 2), norm=norm, cmap="cividis", aspect="auto")
         return drawn
 
-    def _plot_mass(self, ax: Any) -> None:
+    def _plot_mass(self, ax: Any, by: str) -> None:
         places = np.arange(len(self.plan))
+        sent, reached = self.plan.row_mass[self.order_], self.plan.col_mass[self.order_]
         ax.axvline(1.0, color="0.4", linestyle=":", label="due")
-        ax.plot(self.plan.row_mass[self.order_], places, color=COLORS[0], drawstyle="steps-mid", label="leaves the row")
-        ax.plot(self.plan.col_mass[self.order_], places, color=COLORS[1], linestyle="--", label="reaches it")
-        ax.set(xlabel="mass, 1 is due", ylabel="row", ylim=(len(self.plan) - 0.5, -0.5))
-        ax.set_title(f"Mass; marginal error {self.plan.marginal_error:.1e}")
-        ax.set_xlim(left=0)
+        ax.scatter(sent, places, s=5, color=COLORS[0], label="leaves the row", zorder=2)
+        ax.scatter(reached, places, s=18, facecolor="none", edgecolor=COLORS[1], label="reaches it", zorder=1.5)
+        ax.set(xlabel="mass, 1 is due", ylabel=f"row{by}", ylim=(len(self.plan) - 0.5, -0.5))
+        ax.set_xlim(0, 1.15 * max(1.0, sent.max(), reached.max()))
+        ax.set_title(f"Mass\nmarginal error {self.plan.marginal_error:.1e}")
         ax.legend()
 
     def _mark_groups(self, groups: Groups) -> None:
+        """Draw bounds between groups, and name those that there is room for."""
         codes = groups.codes[self.order_]
         starts = np.flatnonzero(np.diff(codes, prepend=codes[0] - 1))
-        ends = np.append(starts[1:], len(codes))
-        names = [str(groups.names[code]) if code >= 0 else "unknown" for code in codes[starts]]
-        for panel in self.axes_:
-            for bound in starts[1:] - 0.5:
-                panel.axhline(bound, color="white" if panel is not self.axes_[2] else "0.8", linewidth=0.6)
-                if panel is not self.axes_[2]:
-                    panel.axvline(bound, color="white", linewidth=0.6)
-            ticks = (starts + ends - 1) / 2 if len(starts) <= _MOST_TICKS else []
-            labels = names if len(starts) <= _MOST_TICKS else []
-            panel.set_yticks(ticks, labels)
-            if panel is not self.axes_[2]:
-                panel.set_xticks(ticks, labels, rotation=90 if max(map(len, names)) > 2 else 0)
+        sizes = np.diff(starts, append=len(codes))
+        wide = sizes >= _NAMED_SHARE * len(codes)
+        names = [_short(groups.names[code]) if code >= 0 else "unknown" for code in codes[starts[wide]]]
+        ticks = (starts + (sizes - 1) / 2)[wide]
+        room = _ROOM * sizes[wide] / len(codes)
+        upright = any(len(name) > most for name, most in zip(names, room, strict=True))
+        *maps, of_mass = self.axes_
+        for panel in maps:
+            panel.set_xticks(ticks, names, rotation=90 if upright else 0)
+        for bound in starts[1:] - 0.5:
+            of_mass.axhline(bound, color="0.8", linewidth=0.6, zorder=1)
+            for panel in maps:
+                panel.axhline(bound, color="white", linewidth=0.6)
+                panel.axvline(bound, color="white", linewidth=0.6)
+        for panel in self.axes_:  # rows stand at the same height in all, so that the first alone needs their names
+            panel.set_yticks(ticks, names if panel is self.ax_ else [""] * len(names))
+
+
+def _short(name: Any) -> str:
+    text = str(name)
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
+    return text.replace("$", r"\$")  # which matplotlib would read as a formula
 
 
 def _check_sort(sort_by: Any, y: Any, domain: Any) -> None:

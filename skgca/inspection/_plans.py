@@ -160,8 +160,9 @@ def plan_of_rows(
     -----
     The first two views stand for all where there are more. The plan of "byol" is that of projections, without the
     predictor and the target network of training; it is the kernel of the cost. An embedder fitted with a matrix as
-    ``target``, which says nothing of other rows, is shown beside the target plan "pairs"; so is one whose own ``target``
-    was not saved. An opened file has no views: they are made again, and those that learn from data learn from X.
+    ``target``, which says nothing of other rows, is shown beside the target plan "pairs"; so is one whose own
+    ``target`` was not saved. An opened file or pickle has no views: they are made again, and those that learn from data
+    learn from X.
 
     Examples
     --------
@@ -176,15 +177,13 @@ def plan_of_rows(
     if max_rows < 2:
         raise ValueError(f"max_rows={max_rows!r} must be 2 or more, such as 200.")
     embedder = embedder_of(estimator)
-    named = getattr(X, "index", None) if hasattr(X, "iloc") else None
     measured = [check_rows(embedder, _before(estimator, embedder, X), reset=False, min_rows=2)]
     if X_pair is not None:
         measured.append(check_pair(embedder, _before(estimator, embedder, X_pair), measured[0]))
     n_rows = len(measured[0])
     rng = check_random_state(random_state)
-    rows = np.arange(n_rows)
-    if n_rows > max_rows:
-        rows = np.sort(rng.choice(n_rows, max_rows, replace=False))
+    rows = np.arange(n_rows) if n_rows <= max_rows else np.sort(rng.choice(n_rows, max_rows, replace=False))
+    names = {"y": _named("y", y, n_rows, rows), "domain": _named("sample_domain", sample_domain, n_rows, rows)}
     beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
     extras, criterion, target_name = _compared(embedder, n_rows, rows, beside)
     with fixed_threads(embedder.n_threads), torch.no_grad():
@@ -198,9 +197,8 @@ def plan_of_rows(
         plan=folded,
         target=wanted,
         rows=rows,
-        labels=rows if named is None else np.asarray(named)[rows],
-        y=_named("y", y, n_rows, rows),
-        domain=_named("sample_domain", sample_domain, n_rows, rows),
+        labels=_labels(X, rows),
+        **names,
         related=_related(extras.get("related")),
         loss=embedder.loss,
         layout=criterion.layout,
@@ -259,7 +257,8 @@ def _projections(embedder: Any, measured: list[Rows], seed: int) -> tuple[Tensor
 def _views(embedder: Any, inputs: list[Tensor]) -> MultiView:
     """Return what makes two views: that of training, if it is still there, or the like made anew."""
     paired, views = len(inputs) == 2, embedder.net_.views
-    not_saved = [view for view in np.atleast_1d(np.array(embedder.views, dtype=object)) if isinstance(view, NotSaved)]
+    named = embedder.views if isinstance(embedder.views, list | tuple) else [embedder.views]
+    not_saved = [view for view in named if isinstance(view, NotSaved)]
     if views is None and not_saved:
         raise ValueError(f"The plan of rows needs views, and views={not_saved[0]!r}.")
     by_itself = isinstance(embedder.views, str) and embedder.views == "auto"
@@ -283,6 +282,11 @@ def _related(relation: Tensor | None) -> np.ndarray | None:
     if relation.ndim == 1:
         relation = (relation[:, None] == relation) & (relation != -1)
     return relation.numpy() & ~np.eye(len(relation), dtype=bool)
+
+
+def _labels(X: Any, rows: np.ndarray) -> np.ndarray:
+    """Return labels of rows of a pandas data frame, in its index, or else their positions."""
+    return X.index.to_numpy()[rows] if hasattr(X, "iloc") and hasattr(X, "index") else rows
 
 
 def _named(name: str, values: Any, n_rows: int, rows: np.ndarray) -> np.ndarray | None:

@@ -201,7 +201,7 @@ def _false_negatives(plan: RowPlan, groups: Groups | None, n_pairs: int) -> dict
         row, match = row[may], match[may]
     mass = plan.plan[row, match] + plan.plan[match, row]
     target_mass = plan.target[row, match] + plan.target[match, row]
-    even = mass.mean() if len(mass) else math.nan
+    even = float(mass.mean()) if mass.any() else math.nan
     most = np.argsort(target_mass - mass, kind="stable")[:n_pairs]
     row, match, mass, target_mass = row[most], match[most], mass[most], target_mass[most]
     found = {
@@ -215,7 +215,9 @@ def _false_negatives(plan: RowPlan, groups: Groups | None, n_pairs: int) -> dict
     if groups is not None:
         first, second = groups.codes[row], groups.codes[match]
         known = (first >= 0) & (second >= 0)
-        found["same_class"] = [bool(same) if there else None for same, there in zip(first == second, known, strict=True)]
+        found["same_class"] = [
+            bool(same) if there else None for same, there in zip(first == second, known, strict=True)
+        ]
     return found
 
 
@@ -239,7 +241,7 @@ def _between(pd: Any, plan: np.ndarray, groups: Groups, name: str) -> Any:
 
 
 def _refused(plan: RowPlan) -> dict[str, Any]:
-    # in units of the median row: entropy alone lifts the mass of all rows, the more of them there are, above what is due
+    # in units of the median row: entropy lifts the mass of all rows above what is due, the more so the more there are
     relaxed = [0 < rho < math.inf for rho in (plan.marginals.rho_row, plan.marginals.rho_col)]
     sides = [mass for mass, is_relaxed in zip((plan.row_mass, plan.col_mass), relaxed, strict=True) if is_relaxed]
     lost = np.max([1 - mass / np.median(mass) for mass in sides], axis=0) if sides else np.zeros(len(plan))

@@ -192,7 +192,7 @@ class TransportPlanDisplay:
 
 def _short(name: Any) -> str:
     text = str(name)
-    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\u2026"
+    text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}\u2026"
     return text.replace("$", r"\$")  # which matplotlib would read as a formula
 
 

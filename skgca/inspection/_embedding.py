@@ -159,8 +159,10 @@ class EmbeddingDisplay:
         return self
 
     def _scatter_classes(self, values: np.ndarray, classes: list[Any]) -> None:
+        known = ~unknown(values)
         for k, name in enumerate(classes):
-            rows = np.array([value == name for value in values.tolist()])
+            rows = known.copy()
+            rows[known] = [value == name for value in values[known].tolist()]
             style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k // len(COLORS)]}
             self.ax_.scatter(*self.points[rows].T, s=14, label=str(name), **style)
         self.ax_.legend(title="y", loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + (len(classes) - 1) // 16)

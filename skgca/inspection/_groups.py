@@ -38,7 +38,8 @@ def groups_of(values: np.ndarray | None) -> Groups | None:
         return None
     if has_fractions(values):
         return None
-    known = ~unknown(values) & np.array([value != -1 for value in values.tolist()], dtype=bool)  # -1.0 as well
+    known = ~unknown(values)
+    known[known] = [value != -1 for value in values[known].tolist()]  # -1.0 as well
     if not known.any():
         return None
     names = classes_of(values[known])

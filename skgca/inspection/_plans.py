@@ -158,11 +158,11 @@ def plan_of_rows(
 
     Notes
     -----
-    The first two views stand for all where there are more. The plan of "byol" is that of projections, without the
-    predictor and the target network of training; it is the kernel of the cost. An embedder fitted with a matrix as
-    ``target``, which says nothing of other rows, is shown beside the target plan "pairs"; so is one whose own
-    ``target`` was not saved. An opened file or pickle has no views: they are made again, and those that learn from data
-    learn from X.
+    All rows weigh alike. The first two views stand for all where there are more. The plan of "byol" is that of
+    projections, without the predictor and the target network of training; it is the kernel of the cost. An embedder
+    fitted with a matrix as ``target``, which says nothing of other rows, is shown beside the target plan "pairs"; so is
+    one whose own ``target`` was not saved. An opened file or pickle has no views: they are made again, and those that
+    learn from data learn from X.
 
     Examples
     --------

@@ -7,6 +7,8 @@ import torch
 from sklearn.datasets import load_iris
 
 from skgca import GCAEmbedder
+from skgca.inspection import RowPlan
+from skgca.ot import Marginals
 
 X, Y = load_iris(return_X_y=True)
 TRAIN, HELD_OUT = slice(0, None, 2), slice(1, None, 2)
@@ -37,3 +39,12 @@ def projections(model, X):
     """Project rows as they are, in float64."""
     with torch.no_grad():
         return model.net_.module_(model.reader_.read(X)).double().numpy()
+
+
+def row_plan(plan, **known):
+    """Return a record with a plan (n, n) that is given."""
+    n = len(plan)
+    nothing = {"y": None, "domain": None, "related": None, "target": np.eye(n), "labels": np.arange(n)}
+    settings = {"loss": "gca_ince", "layout": "joint", "target_name": "pairs", "epsilon": 0.5}
+    marginals = {"marginals": Marginals(np.inf, np.inf), "marginal_error": 0.0, "rows": np.arange(n)}
+    return RowPlan(plan=np.asarray(plan, dtype=float), **{**nothing, **settings, **marginals, **known})

@@ -8,21 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skgca.inspection import PlanReport, RowPlan, plan_of_rows, plan_report
+from skgca.inspection import PlanReport, plan_of_rows, plan_report
 from skgca.ot import Marginals
 
-from .models import HELD_OUT, NAMES, PAIR, TRAIN, X, Y, fitted, fitted_to_pairs, small
+from .models import HELD_OUT, NAMES, PAIR, TRAIN, X, Y, fitted, fitted_to_pairs, row_plan, small
 
 INF = math.inf
-
-
-def row_plan(plan, **known):
-    """Return a record with a plan (n, n) that is given."""
-    n = len(plan)
-    nothing = {"y": None, "domain": None, "related": None, "target": np.eye(n), "labels": np.arange(n)}
-    settings = {"loss": "gca_ince", "layout": "joint", "target_name": "pairs", "epsilon": 0.5}
-    marginals = {"marginals": Marginals(INF, INF), "marginal_error": 0.0, "rows": np.arange(n)}
-    return RowPlan(plan=np.asarray(plan, dtype=float), **{**nothing, **settings, **marginals, **known})
 
 
 PLAN = row_plan(
@@ -81,6 +72,14 @@ def test_classes_domains_and_summary_by_hand():
     shares = [row[row > 0] for row in PLAN.plan]
     entropies = [-(share * np.log(share)).sum() for share in shares]
     assert report.summary["effective_matches"] == pytest.approx(np.exp(entropies).mean())
+
+
+def test_related_pairs_are_no_chance():
+    related = np.zeros((4, 4), dtype=bool)
+    related[0, 2] = related[2, 0] = True
+    summary = PlanReport(row_plan(PLAN.plan * ~related, y=PLAN.y, related=related)).summary
+    assert summary["same_class"] == pytest.approx(0.5 / 0.7)
+    assert summary["same_class_by_chance"] == pytest.approx(2 / 4)
 
 
 def test_refused_by_hand():

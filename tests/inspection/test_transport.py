@@ -4,7 +4,7 @@ import pytest
 
 from skgca.inspection import TransportPlanDisplay, plan_of_rows
 
-from .models import HELD_OUT, NAMES, TRAIN, X, Y, fitted, small
+from .models import HELD_OUT, NAMES, TRAIN, X, Y, fitted, row_plan, small
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +23,9 @@ def ticks(axis):
 
 
 def test_what_is_drawn_is_the_plan_sorted_by_class():
-    display = TransportPlanDisplay.from_estimator(fitted(), X[HELD_OUT], NAMES[HELD_OUT])
-    plan = plan_of_rows(fitted(), X[HELD_OUT])
+    model = fitted(loss="ince")  # whose columns are free, and so have other masses than the rows
+    display = TransportPlanDisplay.from_estimator(model, X[HELD_OUT], NAMES[HELD_OUT])
+    plan = plan_of_rows(model, X[HELD_OUT])
     order = np.argsort(NAMES[HELD_OUT], kind="stable")
     assert display.order_.tolist() == order.tolist()
     drawn, target, mass = display.axes_
@@ -126,6 +127,10 @@ def test_every_kind_of_marginals_can_be_drawn(loss):
 def test_mass_of_one_row_only_can_be_drawn():
     model = small(views="clean", epsilon=0.001).fit(X[TRAIN])  # all else underflows
     TransportPlanDisplay.from_estimator(model, X[HELD_OUT]).figure_.canvas.draw()
+
+
+def test_a_plan_of_one_value_only_can_be_drawn():
+    TransportPlanDisplay(row_plan(np.eye(3))).plot().figure_.canvas.draw()
 
 
 def test_what_cannot_be_drawn():

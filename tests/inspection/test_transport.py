@@ -130,7 +130,10 @@ def test_mass_of_one_row_only_can_be_drawn():
 
 
 def test_a_plan_of_one_value_only_can_be_drawn():
-    TransportPlanDisplay(row_plan(np.eye(3))).plot().figure_.canvas.draw()
+    display = TransportPlanDisplay(row_plan(np.eye(3))).plot()
+    display.figure_.canvas.draw()
+    norm = display.ax_.get_images()[0].norm
+    assert norm(1.0) == 1.0  # the brightest colour, where one value alone would be the darkest as well
 
 
 def test_what_cannot_be_drawn():

@@ -152,8 +152,7 @@ class TransportPlanDisplay:
         plans = [matrix[np.ix_(self.order_, self.order_)] for matrix in (self.plan.plan, self.plan.target)]
         even = self.plan.plan.sum() / len(self.plan) ** 2
         least = self.plan.plan[self.plan.plan > 0].min(initial=even)
-        most = max(plan.max() for plan in plans)
-        norm = LogNorm(min(max(least, _LEAST_SHARE * even), most / 10), most)
+        norm = LogNorm(max(least, _LEAST_SHARE * even), max(plan.max() for plan in plans))
         for panel, plan in zip(self.axes_, plans, strict=False):
             drawn = panel.imshow(np.maximum(plan, norm.vmin / 2), norm=norm, cmap="cividis", aspect="auto")
         return drawn

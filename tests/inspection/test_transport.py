@@ -129,11 +129,12 @@ def test_mass_of_one_row_only_can_be_drawn():
     TransportPlanDisplay.from_estimator(model, X[HELD_OUT]).figure_.canvas.draw()
 
 
-def test_a_plan_of_one_value_only_can_be_drawn():
-    display = TransportPlanDisplay(row_plan(np.eye(3))).plot()
-    display.figure_.canvas.draw()
-    norm = display.ax_.get_images()[0].norm
-    assert norm(1.0) == 1.0  # the brightest colour, where one value alone would be the darkest as well
+def test_plans_of_one_value_only_can_be_drawn():
+    bright = TransportPlanDisplay(row_plan(np.eye(3))).plot()
+    norm = bright.ax_.get_images()[0].norm
+    assert (norm.vmin, norm.vmax) == (pytest.approx(1 / 3), 1.0)  # from an even spread on
+    even = np.full((3, 3), 1 / 3)
+    TransportPlanDisplay(row_plan(even, target=even)).plot().figure_.canvas.draw()
 
 
 def test_what_cannot_be_drawn():

@@ -34,6 +34,7 @@ __all__ = [
     "Stream",
     "Trained",
     "check_given",
+    "check_pair",
     "prepare",
     "read_out",
     "train",
@@ -101,7 +102,7 @@ def check_given(
         If something cannot be trained on.
     """
     rows = check_rows(estimator, X, reset=reset, min_rows=2)
-    pair = None if X_pair is None else _check_pair(estimator, X_pair, rows)
+    pair = None if X_pair is None else check_pair(estimator, X_pair, rows)
     length = np.broadcast_to(0.0, len(rows))  # what is checked against X is checked against this
     weight = check_sample_weight(sample_weight, length)
     kept = weight > 0
@@ -249,7 +250,7 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
-def _check_pair(estimator: Any, X_pair: Any, rows: Rows) -> Rows:
+def check_pair(estimator: Any, X_pair: Any, rows: Rows) -> Rows:
     """Check the second measurement of each row."""
     pair = check_rows(estimator, X_pair, reset=False)
     if pair.shape != rows.shape:

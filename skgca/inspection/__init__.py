@@ -1,10 +1,23 @@
-"""Displays of a training and of an embedding, in scikit-learn's manner, and a report on how stable an embedding is.
+"""Displays, as those of scikit-learn, of a training, an embedding and a plan; reports on plans and on stability.
 
-matplotlib is imported when something is drawn, pandas when a report is made.
+matplotlib is imported when something is drawn, pandas when a table is made.
 """
 
 from ._embedding import EmbeddingDisplay
+from ._plans import RowPlan, plan_of_rows
+from ._report import PlanReport, plan_report
 from ._stability import StabilityReport, stability_report
 from ._training import TrainingDisplay
+from ._transport import TransportPlanDisplay
 
-__all__ = ["EmbeddingDisplay", "StabilityReport", "TrainingDisplay", "stability_report"]
+__all__ = [
+    "EmbeddingDisplay",
+    "PlanReport",
+    "RowPlan",
+    "StabilityReport",
+    "TrainingDisplay",
+    "TransportPlanDisplay",
+    "plan_of_rows",
+    "plan_report",
+    "stability_report",
+]

@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.multiclass import type_of_target
 
 from ._drawing import COLORS, MARKERS, axes_for
+from ._groups import classes_of, unknown
 
 __all__ = ["EmbeddingDisplay"]
 
@@ -135,9 +136,9 @@ class EmbeddingDisplay:
         EmbeddingDisplay
         """
         values = None if self.y is None else column_or_1d(self.y)
-        known = np.ones(len(self.points), dtype=bool) if values is None else ~_unknown(values)
+        known = np.ones(len(self.points), dtype=bool) if values is None else ~unknown(values)
         numeric = values is not None and known.any() and type_of_target(values[known]).startswith("continuous")
-        classes = [] if values is None or numeric else _classes(values[known])
+        classes = [] if values is None or numeric else classes_of(values[known])
         if len(classes) > _MOST_CLASSES:
             raise ValueError(
                 f"y has {len(classes)} classes, and {_MOST_CLASSES} can be told apart; leave it out, or give floats to "
@@ -158,21 +159,10 @@ class EmbeddingDisplay:
         return self
 
     def _scatter_classes(self, values: np.ndarray, classes: list[Any]) -> None:
+        known = ~unknown(values)
         for k, name in enumerate(classes):
-            rows = np.array([value == name for value in values.tolist()])
+            rows = known.copy()
+            rows[known] = [value == name for value in values[known].tolist()]
             style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k // len(COLORS)]}
             self.ax_.scatter(*self.points[rows].T, s=14, label=str(name), **style)
         self.ax_.legend(title="y", loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + (len(classes) - 1) // 16)
-
-
-def _unknown(values: np.ndarray) -> np.ndarray:
-    """Whether each value stands for nothing, as in ``fit``."""
-    return np.array([v is None or v != v or (v == -1 and not isinstance(v, str | float)) for v in values.tolist()])
-
-
-def _classes(values: np.ndarray) -> list[Any]:
-    found = set(values.tolist())
-    try:
-        return sorted(found)
-    except TypeError:
-        return sorted(found, key=str)

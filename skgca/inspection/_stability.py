@@ -12,14 +12,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, check_random_state, column_or_1d
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._compat import Interval, StrOptions, safe_indexing, validate_params
 from ..metrics import consistency_score, effective_rank
 from ._agreement import neighbor_overlap, place_agreement, votes
 from ._drawing import embedder_in
-from ._embedding import _classes, _unknown
+from ._groups import groups_of, unknown
 
 __all__ = ["StabilityReport", "stability_report"]
 
@@ -353,15 +352,11 @@ def _labels(y: Any, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         return None, None
     values = column_or_1d(y)
-    known = ~_unknown(values)
+    known = ~unknown(values)
     if known.sum() < 2:
         raise ValueError(f"y holds {known.sum()} labels of {n} rows; give at least 2, or leave y out.")
-    if type_of_target(values[known]).startswith("continuous"):
-        return None, None
-    classes = _classes(values[known])
-    number = {name: k for k, name in enumerate(classes)}
-    codes = np.array([number[v] if k else -1 for v, k in zip(values.tolist(), known, strict=True)])
-    return codes, np.array(classes)
+    groups = groups_of(values)
+    return (None, None) if groups is None else (groups.codes, np.array(groups.names))
 
 
 def _voted(

@@ -13,7 +13,7 @@ from ..ot._scores import SOURCES, DenseScores
 from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import Divergence
 from ._epsilon import LearnableEpsilon
-from ._targets import AffinityTarget, TargetLike, make_target, target_plan
+from ._targets import AffinityTarget, TargetLike, TargetPlan, make_target, target_plan
 
 __all__ = ["LAYOUTS", "AlignmentLoss"]
 
@@ -173,6 +173,30 @@ class AlignmentLoss(nn.Module):
         ValueError
             If shapes do not agree, a target is missing, or there is one where none is read.
         """
+        plan, goal = self.plans(z_a, z_b, target=target, weight=weight, related=related)
+        return self.divergence(plan, goal)
+
+    def plans(
+        self,
+        z_a: Tensor,
+        z_b: Tensor,
+        *,
+        target: Tensor | None = None,
+        weight: Tensor | None = None,
+        related: Tensor | None = None,
+    ) -> tuple[TransportPlan, TargetPlan]:
+        """Transport plan of a batch, and the target plan that the loss compares it with.
+
+        Parameters
+        ----------
+        z_a, z_b, target, weight, related
+            As for calling the loss.
+
+        Returns
+        -------
+        plan : TransportPlan
+        goal : TargetPlan
+        """
         z_a, z_b, weight, related, target = self._checked(z_a, z_b, weight, related, target)
         plan = self._solve(z_a, z_b, weight, related)
         goal = target_plan(
@@ -184,7 +208,7 @@ class AlignmentLoss(nn.Module):
             two_sided=self.marginals.rho_col > 0,
             excluded=None if related is None else self._of_views(related),
         )
-        return self.divergence(plan, goal)
+        return plan, goal
 
     def plan(
         self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None, related: Tensor | None = None

@@ -1,5 +1,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
@@ -36,9 +37,9 @@ def test_classes_have_colours_and_a_legend():
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("PCA 1", "PCA 2")
 
 
-@pytest.mark.parametrize("nothing", [-1, None, np.nan])
+@pytest.mark.parametrize("nothing", [-1, None, np.nan, pd.NA])
 def test_unknown_rows_are_grey(nothing):
-    y = Y.astype(object if nothing is None else float if nothing != nothing else int)
+    y = Y.astype(object if nothing is None or nothing is pd.NA else float if nothing is np.nan else int)
     y[::5] = nothing
     groups = drawn(EmbeddingDisplay.from_estimator(MODEL, X, y))
     assert len(groups["unknown"]) == 30

@@ -1,0 +1,211 @@
+"""What the report says of a plan, counted anew and planted."""
+
+import math
+import sys
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skgca.inspection import PlanReport, plan_of_rows, plan_report
+from skgca.ot import Marginals
+
+from .models import HELD_OUT, NAMES, PAIR, TRAIN, X, Y, fitted, fitted_to_pairs, row_plan, small
+
+INF = math.inf
+
+
+PLAN = row_plan(
+    [[0.5, 0.2, 0.1, 0.2], [0.3, 0.6, 0.1, 0.0], [0.0, 0.1, 0.7, 0.2], [0.2, 0.1, 0.1, 0.6]],
+    labels=np.array(["p", "q", "r", "s"]),
+    y=np.array([0, 0, 1, -1]),
+)
+
+
+def test_matches_by_hand():
+    matches = PlanReport(PLAN, n_matches=2).matches
+    assert matches[["row", "rank", "match"]].to_numpy().tolist() == [
+        ["p", 1, "q"],
+        ["p", 2, "s"],
+        ["q", 1, "p"],
+        ["q", 2, "r"],
+        ["r", 1, "s"],
+        ["r", 2, "q"],
+        ["s", 1, "p"],
+        ["s", 2, "q"],
+    ]
+    assert matches["mass"].tolist() == [0.2, 0.2, 0.3, 0.1, 0.2, 0.1, 0.2, 0.1]
+    assert matches["own_mass"].tolist() == [0.5, 0.5, 0.6, 0.6, 0.7, 0.7, 0.6, 0.6]
+    assert matches["y_match"].tolist() == [0, -1, 0, 1, -1, 0, 0, 0]
+    assert len(PlanReport(PLAN, n_matches=9).matches) == 4 * 3
+
+
+def test_false_negatives_by_hand():
+    found = PlanReport(PLAN, n_pairs=3).false_negatives
+    assert found[["row", "match"]].to_numpy().tolist() == [["p", "q"], ["p", "s"], ["r", "s"]]
+    np.testing.assert_allclose(found["mass"], [0.5, 0.4, 0.3])
+    np.testing.assert_allclose(found["lift"], np.array([0.5, 0.4, 0.3]) / (1.6 / 6))
+    assert found["same_class"].tolist() == [True, pd.NA, pd.NA]
+
+
+def test_what_the_target_plan_asks_for_is_no_false_negative():
+    target = np.eye(4)
+    target[:2, :2] = 0.5
+    wanted = row_plan(PLAN.plan, target=target)
+    found = PlanReport(wanted, n_pairs=6).false_negatives
+    assert found[["row", "match"]].to_numpy().tolist()[-1] == [0, 1]
+    assert found["target_mass"].iloc[-1] == 1.0
+
+
+def test_classes_domains_and_summary_by_hand():
+    report = PlanReport(row_plan(PLAN.plan, y=PLAN.y, domain=np.array(["b", "a", "a", "b"])))
+    np.testing.assert_allclose(report.classes, [[1.6 / 1.8, 0.2 / 1.8], [0.1 / 0.8, 0.7 / 0.8]])
+    np.testing.assert_allclose(report.domains, [[1.5 / 2.0, 0.5 / 2.0], [0.5 / 2.0, 1.5 / 2.0]])
+    assert report.domains.index.tolist() == ["a", "b"]
+    assert (report.classes.index.name, report.classes.columns.name) == ("y from", "y to")
+    assert report.summary["own_share"] == pytest.approx(0.6)
+    assert report.summary["own_share_due"] == 1.0
+    assert report.summary["mass"] == pytest.approx(1.0)
+    assert report.summary["same_class"] == pytest.approx(0.5 / 0.8)
+    assert report.summary["same_class_by_chance"] == pytest.approx(2 / 6)
+    shares = [row[row > 0] for row in PLAN.plan]
+    entropies = [-(share * np.log(share)).sum() for share in shares]
+    assert report.summary["effective_matches"] == pytest.approx(np.exp(entropies).mean())
+
+
+def test_related_pairs_are_no_chance():
+    related = np.zeros((4, 4), dtype=bool)
+    related[0, 2] = related[2, 0] = True
+    summary = PlanReport(row_plan(PLAN.plan * ~related, y=PLAN.y, related=related)).summary
+    assert summary["same_class"] == pytest.approx(0.5 / 0.7)
+    assert summary["same_class_by_chance"] == pytest.approx(2 / 4)
+
+
+def test_refused_by_hand():
+    plan = np.diag([2.0, 1.0, 3.0, 2.0, 4.0])
+    plan[1, 2] = 0.5
+    rows = PlanReport(row_plan(plan, marginals=Marginals(0.5, INF))).refused
+    assert rows["row"].tolist() == [1]
+    assert rows["lost"].tolist() == [0.25]  # 1.5, where the median row has 2
+    columns = PlanReport(row_plan(plan, marginals=Marginals(0.0, 2.0))).refused
+    assert columns["row"].tolist() == [1]
+    assert columns["lost"].tolist() == [0.5]
+    both = PlanReport(row_plan(plan, marginals=Marginals(0.5, 2.0), y=np.array(list("abcde")))).refused
+    assert both.iloc[0].tolist() == [1, 1.5, 1.0, 0.5, "b"]
+
+
+@pytest.mark.parametrize("held", [(INF, INF), (INF, 0.0), (0.0, 0.0)])
+def test_marginals_that_are_not_relaxed_refuse_nothing(held):
+    refused = PlanReport(row_plan(np.diag([1.0, 2.0, 3.0]), marginals=Marginals(*held))).refused
+    assert refused.columns.tolist() == ["row", "row_mass", "col_mass", "lost"]
+    assert len(refused) == 0
+
+
+@cache
+def paired_model():
+    """Fit on pairs of rows that no others are like."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 24))
+    settings = {"loss": "gca_uot", "epsilon": 0.1, "max_epochs": 20, "hidden_layer_sizes": (64,)}
+    model = small(**settings, n_components=32, projection_sizes=(64,))
+    return model.fit(rows, X_pair=rows + 0.3 * rng.normal(size=rows.shape))
+
+
+def test_twins_are_the_likeliest_false_negatives():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(100, 24))
+    pairs = rows + 0.3 * rng.normal(size=rows.shape)
+    rows[90:], pairs[90:] = rows[:10], pairs[:10]
+    found = plan_report(paired_model(), rows, X_pair=pairs).false_negatives
+    assert {*zip(found["row"].head(10), found["match"].head(10), strict=True)} == {(k, 90 + k) for k in range(10)}
+    assert found["lift"].iloc[9] > 2 * found["lift"].iloc[10]
+
+
+def test_pairs_that_do_not_belong_together_are_refused():
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(100, 24))
+    pairs = rows + 0.3 * rng.normal(size=rows.shape)
+    pairs[90:] = rng.normal(size=(10, 24))
+    refused = plan_report(paired_model(), rows, X_pair=pairs).refused
+    assert set(refused["row"].head(10)) == set(range(90, 100))
+    assert refused["lost"].iloc[9] > 1.2 * refused["lost"].iloc[10]
+
+
+def test_related_rows_are_no_false_negatives():
+    groups = np.arange(75) // 5
+    report = plan_report(fitted(), X[HELD_OUT], Y[HELD_OUT], sample_group=groups, n_pairs=10_000)
+    found = report.false_negatives
+    assert len(found) == 75 * 74 / 2 - 15 * 10
+    assert not (groups[found["row"]] == groups[found["match"]]).any()
+    assert found["mass"].mean() == pytest.approx((found["mass"] / found["lift"]).mean())
+
+
+def test_permuted_rows_permute_the_report():
+    model, order = fitted_to_pairs(), np.random.default_rng(0).permutation(75)
+    rows = np.arange(150)[HELD_OUT]
+    first, other = (plan_report(model, X[part], Y[part], X_pair=PAIR[part]) for part in (rows, rows[order]))
+    moved = other.matches.assign(row=order[other.matches["row"]], match=order[other.matches["match"]])
+    moved = moved.sort_values(["row", "rank"], ignore_index=True)
+    pd.testing.assert_frame_equal(moved, first.matches, rtol=1e-4)
+    pd.testing.assert_frame_equal(other.classes, first.classes, rtol=1e-5)
+    ends = ["row", "match"]
+    pairs = np.sort(order[other.false_negatives[ends].to_numpy()], axis=1)
+    assert pairs.tolist()[:20] == first.false_negatives[ends].to_numpy().tolist()[:20]
+
+
+def test_the_report_of_a_model_agrees_with_its_plan():
+    model, beside = fitted(loss="gca_uot"), {"sample_domain": Y[HELD_OUT] % 2, "random_state": 3}
+    plan = plan_of_rows(model, X[HELD_OUT], NAMES[HELD_OUT], **beside)
+    report = plan_report(model, X[HELD_OUT], NAMES[HELD_OUT], **beside)
+    np.testing.assert_array_equal(report.plan.plan, plan.plan)
+    np.testing.assert_allclose(report.classes.sum(axis=1), 1.0)
+    np.testing.assert_allclose(report.domains.sum(axis=1), 1.0)
+    sent = plan.plan[NAMES[HELD_OUT] == "setosa"]
+    expected = sent[:, NAMES[HELD_OUT] == "virginica"].sum() / sent.sum()
+    assert report.classes.loc["setosa", "virginica"] == pytest.approx(expected)
+    assert len(report.matches) == 75 * 5
+    assert len(report.false_negatives) == 100
+
+
+def test_numbers_make_no_classes():
+    report = plan_report(fitted(), X[HELD_OUT], X[HELD_OUT, 0])
+    assert report.classes is None
+    assert report.domains is None
+    assert "same_class" not in report.false_negatives
+    assert report.matches["y"].iloc[0] == X[1, 0]
+    assert "same_class" not in report.summary
+
+
+def test_as_text_and_as_html():
+    report = plan_report(fitted(), X[HELD_OUT], NAMES[HELD_OUT])
+    assert repr(report).startswith(
+        "PlanReport of 75 rows (loss gca_ince, epsilon 0.5, marginals balanced, layout joint"
+    )
+    assert "matches 375 x 7, false_negatives 100 x 8, classes 3 x 3, refused 0 x 5" in repr(report)
+    shown = report._repr_html_()
+    for name in ("matches", "false_negatives", "classes", "refused"):
+        assert f"<h4>{name}</h4>" in shown
+    assert "<h4>domains</h4>" not in shown
+    assert "The first 10 of 375." in shown
+    assert shown.count("<table") == shown.count("</table>") == 4  # figures, and all tables but the empty one
+
+
+def test_html_escapes_what_comes_from_the_data():
+    evil = "<script>alert('&')</script>"
+    frame = pd.DataFrame(X, index=[f"{evil}{k}" for k in range(150)])
+    frame.columns = list("abcd")
+    model = small().fit(frame[TRAIN])
+    names = np.where(Y == 1, evil, "b")
+    shown = plan_report(model, frame[HELD_OUT], names[HELD_OUT], sample_domain=names[HELD_OUT])._repr_html_()
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") > 20  # in labels, in classes, and in both heads
+
+
+def test_what_is_wrong_is_said(monkeypatch):
+    for wrong in ({"n_matches": 0}, {"n_pairs": 0}):
+        with pytest.raises(ValueError, match="=0 must be 1 or more"):
+            plan_report(fitted(), X, **wrong)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match="pip install pandas, or use plan_of_rows"):
+        plan_report(fitted(), X)

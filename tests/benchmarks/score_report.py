@@ -1,0 +1,160 @@
+"""Tables of what scores.py left: which label-free candidate ranks settings as a linear probe does."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import entr
+
+from skgca.metrics import (
+    alignment_score,
+    consistency_score,
+    effective_rank,
+    uniformity_score,
+    view_information_score,
+    view_retrieval_score,
+)
+
+ACCURACY = {"all": "whole all", "few": "whole few"}  # of the probe with all labels, and with 10 a class
+DEFAULT = "gca_ince 0.5 balanced"
+
+
+class Record:
+    """What a fit left: embeddings in double precision, without the columns that are passed through."""
+
+    def __init__(self, path):
+        with np.load(path) as file:
+            kept = {name: file[name] for name in file.files}
+        self.accuracy = {name: float(kept[key]) for name, key in ACCURACY.items()}
+        self.width = int(kept["n_learned"])
+        learned = {name: value[..., : self.width] for name, value in kept.items() if value.ndim > 1}
+        whole = {name: value for name, value in kept.items() if name.endswith("projected")}
+        arrays = {name: value.astype(np.float64) for name, value in (learned | whole).items()}
+        light = "own" if "a own" in arrays else "0.2"  # the view of the estimator's defaults
+        heavy = "own" if "a own" in arrays else "0.4"
+        self.Z, self.many, self.many_projected = arrays["Z"], arrays["many"], arrays["many projected"]
+        self.pair = arrays[f"a {light}"], arrays[f"b {light}"]
+        self.far_pair = arrays[f"a {heavy}"], arrays[f"b {heavy}"]
+        self.projected = arrays["a projected"], arrays["b projected"]
+
+
+def lidar(many):
+    """Effective rank of the matrix of linear discriminant analysis, rows as classes and views as their members."""
+    n_views, n, d = many.shape
+    mean = many.mean(axis=0)
+    between = np.cov(mean.T).reshape(d, d)
+    spread = (many - mean).reshape(-1, d)
+    within = spread.T @ spread / (n * (n_views - 1))
+    within += 1e-4 * max(np.trace(within) / d, 1e-12) * np.eye(d)
+    values, vectors = np.linalg.eigh(within)
+    whitening = vectors / np.sqrt(values)
+    share = np.linalg.eigvalsh(whitening.T @ between @ whitening).clip(0)
+    return np.exp(entr(share / share.sum()).sum())
+
+
+def alpha_req(Z):
+    """Minus the distance from 1 of the power by which the variances of the principal components decay."""
+    variances = np.linalg.eigvalsh(np.cov(Z.T).reshape(Z.shape[1], -1))[::-1]
+    variances = variances[variances > 1e-8 * variances[0]]
+    used = slice(min(3, len(variances) // 3), min(len(variances), 100))
+    place = np.log(np.arange(1, len(variances) + 1))
+    slope = np.polyfit(place[used], np.log(variances[used]), 1)[0] if len(variances) > 3 else 0.0
+    return -abs(-slope - 1)
+
+
+def log_rank(pair):
+    """Minus the mean log of the place at which a view finds the other view of its row, among all rows."""
+    a, b = (Z / np.linalg.norm(Z, axis=1, keepdims=True).clip(1e-12) for Z in pair)
+    cosine = a @ b.T
+    return -np.log((cosine >= np.diag(cosine)[:, None]).sum(axis=1)).mean()
+
+
+def information(many):
+    return view_information_score(*many)
+
+
+CANDIDATES = {
+    "view information": lambda r: information(r.many),
+    "view information, of the projection": lambda r: information(r.many_projected),
+    "view information, two views": lambda r: information(r.many[:2]),
+    "view retrieval": lambda r: view_retrieval_score(*r.pair),
+    "view retrieval, first 5": lambda r: view_retrieval_score(*r.pair, k=min(5, len(r.pair[0]) - 1)),
+    "view retrieval, mean log rank": lambda r: log_rank(r.far_pair),
+    "alignment": lambda r: alignment_score(*r.pair),
+    "uniformity": lambda r: uniformity_score(r.pair[0]),
+    "alignment + uniformity": lambda r: alignment_score(*r.pair) + uniformity_score(r.pair[0]),
+    "alignment + uniformity / 2": lambda r: alignment_score(*r.far_pair) + uniformity_score(r.far_pair[0]) / 2,
+    "effective rank (RankMe)": lambda r: effective_rank(r.Z),
+    "effective rank, of the projection": lambda r: effective_rank(r.projected[0]),
+    "LiDAR": lambda r: lidar(r.many),
+    "LiDAR, of the projection": lambda r: lidar(r.many_projected),
+    "alpha-ReQ": lambda r: alpha_req(r.Z),
+    "mix: log information + mean log rank": lambda r: np.log(max(information(r.many), 1e-6)) + log_rank(r.far_pair),
+    "width of the embedding": lambda r: r.width,
+}
+CHOSEN, BETWEEN_SEEDS = "view information", "consistency between seeds"
+
+
+def frame_of(jobs):
+    """Return settings by candidates and accuracies, the mean over seeds, and how well accuracies repeat."""
+    records = {(job.setting, job.seed): Record(job.path) for job in jobs}
+    seeds = sorted({seed for _, seed in records})
+    settings = [name for name in dict.fromkeys(name for name, _ in records) if all((name, s) in records for s in seeds)]
+    rows, single = {}, {name: {} for name in ACCURACY}
+    for name in settings:
+        fits = [records[name, seed] for seed in seeds]
+        rows[name] = {candidate: np.mean([score(fit) for fit in fits]) for candidate, score in CANDIDATES.items()}
+        if len(fits) > 1:
+            rows[name][BETWEEN_SEEDS] = consistency_score(fits[0].Z, fits[1].Z)
+        for labels in ACCURACY:
+            rows[name][f"accuracy {labels}"] = np.mean([fit.accuracy[labels] for fit in fits])
+            single[labels][name] = [fit.accuracy[labels] for fit in fits]
+    repeats = {
+        labels: pd.DataFrame(values).T.corr("spearman").iloc[0, -1] if len(seeds) > 1 else np.nan
+        for labels, values in single.items()
+    }
+    return pd.DataFrame(rows).T, repeats, len(seeds)
+
+
+def report(jobs):
+    """Print the tables."""
+    names = list(dict.fromkeys(job.data for job in jobs))
+    found = {name: frame_of([job for job in jobs if job.data == name]) for name in names}
+    found = {name: of for name, of in found.items() if len(of[0]) > 2}
+    for labels in ACCURACY:
+        columns = {}
+        for name, (frame, _, _) in found.items():
+            accuracy = frame[f"accuracy {labels}"]
+            candidates = frame[[column for column in frame if not column.startswith("accuracy")]]
+            columns[name] = candidates.corrwith(accuracy, method="spearman")
+            columns[name, "lost"] = 100 * (
+                accuracy.max() - accuracy.loc[candidates.idxmax()].set_axis(candidates.columns)
+            )
+        ranks = pd.DataFrame({name: columns[name] for name in found})
+        lost = pd.DataFrame({name: columns[name, "lost"] for name in found})
+        table = pd.DataFrame({"mean": ranks.mean(axis=1), "points lost": lost.mean(axis=1), **ranks})
+        print(f"\nSpearman correlation with the accuracy of the probe, {labels} labels:\n")
+        print_markdown(table.sort_values("mean", ascending=False).round(2))
+    rows = {}
+    for name, (frame, repeats, n_seeds) in found.items():
+        for labels in ACCURACY:
+            accuracy = 100 * frame[f"accuracy {labels}"]
+            rows[f"{name}, {labels}"] = {
+                "settings": len(frame),
+                "seeds": n_seeds,
+                "worst": accuracy.min(),
+                "median": accuracy.median(),
+                "best": accuracy.max(),
+                "accuracies of two seeds": repeats[labels],
+                "score": frame[CHOSEN].corr(frame[f"accuracy {labels}"], method="spearman"),
+                "the score picks": accuracy.loc[frame[CHOSEN].idxmax()],
+                "defaults": accuracy.get(DEFAULT, np.nan),
+            }
+    print(f"\nThe sets, with {CHOSEN!r} as score; accuracies in %, correlations by Spearman:\n")
+    print_markdown(pd.DataFrame(rows).T.round(2))
+
+
+def print_markdown(table):
+    """Print a table of numbers."""
+    print("| | " + " | ".join(map(str, table)) + " |")
+    print("|---" * (1 + table.shape[1]) + "|")
+    for name, row in zip(table.index, table.to_numpy(), strict=True):
+        print(f"| {name} | " + " | ".join("" if np.isnan(value) else f"{value:g}" for value in row) + " |")

@@ -29,6 +29,7 @@ from ._runtime import fixed_threads
 from ._saving import load, save
 from ._state import pickled_state, unpickled_state
 from .losses import LearnableEpsilon
+from .metrics import SCORERS
 
 __all__ = ["GCAEmbedder"]
 
@@ -555,6 +556,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         rows = check_rows(self, X, reset=False)
         with fixed_threads(self.n_threads):
             return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Return a label-free score of held-out rows, of which more is better."""
+        return SCORERS["view_retrieval"](self, X)
 
     @fit_context(prefer_skip_nested_validation=True)
     def estimate_cost(

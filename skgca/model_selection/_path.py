@@ -256,10 +256,14 @@ class _Walker:
 
 
 class _Trained(FrozenEstimator):
-    """A step that is fitted already; by itself it is also fitted without y."""
+    """An embedder that is fitted already. In contrast to its base it can be by itself, without y."""
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> _Trained:
         """Do nothing."""
+        return self
+
+    def set_params(self, **params: Any) -> _Trained:
+        """Do nothing; there are none to set."""
         return self
 
 

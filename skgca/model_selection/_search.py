@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
-from sklearn.utils import indexable
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._compat import Interval, check_method_params, fit_context, insert_error_scores, report_failures
@@ -191,6 +192,28 @@ class GCASearchCV(GridSearchCV):
             self._refit(X, y, routed.estimator.fit)
         self.scorer_ = getattr(scorers, "_scorers", scorers)  # of several, by their names
         return self
+
+    @available_if(lambda self: hasattr(self, "transform"))
+    def fit_transform(self, X: ArrayLike, y: Any = None, **params: Any) -> np.ndarray:
+        """Fit, and transform the same rows by the best estimator, if that is a transformer.
+
+        Parameters
+        ----------
+        X, y, **params
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+        """
+        return self.fit(X, y, **params).transform(X)
+
+    def __sklearn_tags__(self):
+        """Return scikit-learn's tags: those of the estimator, also where GridSearchCV does not pass them on."""
+        tags = super().__sklearn_tags__()
+        own = get_tags(self.estimator)
+        tags.transformer_tags, tags.input_tags, tags.target_tags = own.transformer_tags, own.input_tags, own.target_tags
+        return tags
 
     def _walk_all(self, X: Any, y: Any, paths: list, splits: list, options: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what came of each setting and fold, setting by setting."""

@@ -95,6 +95,7 @@ ROOMS = [
     "model_selection",
     "inspection._drawing",
     "inspection._embedding",
+    "inspection._marginal_path",
     "inspection._training",
     "inspection",
     "",

@@ -34,7 +34,7 @@ from skgca.model_selection import GCASearchCV
 DATA = ("wine", "vehicle", "vowel", "phoneme", "digits-flat")
 GRID = {"gcaembedder__epsilon": [0.05, 0.2, 0.5, 1.0], "gcaembedder__marginals": ["row", 1.0, "balanced"]}
 QUICK_GRID = {"gcaembedder__epsilon": [0.2, 1.0], "gcaembedder__marginals": ["row", "balanced"]}
-MOST_ROWS, FOLDS = 700, 3
+MOST_ROWS, FOLDS = 400, 2
 SCORES = {"accuracy": "labels", "retrieval": "no labels"}
 
 
@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--data", nargs="+", default=DATA)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--warm", type=float, nargs="+", default=[0.25], help="shares of the epochs")
-    parser.add_argument("--max-epochs", type=int, default=60)
+    parser.add_argument("--max-epochs", type=int, default=100)
     parser.add_argument("--whole", action="store_true", help='test all settings, for "all" and "best"')
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()

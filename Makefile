@@ -28,6 +28,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/micro_batches.py --quick
 	$(BIN)/python tests/benchmarks/threads.py --rounds 1 --max-epochs 10
 	$(BIN)/python tests/benchmarks/quality.py --quick --out build/quality-quick.jsonl
+	$(BIN)/python tests/benchmarks/search.py --quick
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -21,7 +21,7 @@ from ..ot import Marginals
 __all__ = ["WARM", "Place", "Stage", "make_paths", "walk"]
 
 # What may change along a path: what is learned, but not how long or how fast, nor by which network. The path goes once
-# through the values of the first, and to and fro through those of each other one, within those before it.
+# through the values of the first, and back and forth through those of each other one, within those before it.
 WARM = ("loss", "epsilon", *LOSS_OPTIONS, "layout", "corruption_rate")
 
 
@@ -146,7 +146,7 @@ def make_paths(estimator: Any, candidates: list[dict[str, Any]]) -> list[list[St
         return tuple((name, _identity(variant.setting[name])) for name in sorted(others))
 
     def snake(variants: list[Variant], names: list[str]) -> list[list[Variant]]:
-        """Walk to and fro, so that neighbours differ in one parameter, by one step."""
+        """Walk back and forth, so that neighbours differ in one parameter, by one step."""
         if not names:
             return [variants]
         groups = _grouped(variants, lambda variant: _rank(names[0], value(variant, names[0])))

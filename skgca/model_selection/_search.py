@@ -29,8 +29,8 @@ class GCASearchCV(GridSearchCV):
 
     It takes what :class:`sklearn.model_selection.GridSearchCV` takes and has the attributes that it has, in less time:
     on each fold, the first setting is trained in full, and each next one for ``warm_epochs``, starting from the last.
-    The path goes from large to small epsilon, and to and fro through the other parameters. Some parameters change more
-    than what is learned; each combination of their values has a path of its own.
+    The path goes from large to small epsilon, and back and forth through the other parameters. Some parameters change
+    more than what is learned; each combination of their values has a path of its own.
 
     Parameters
     ----------

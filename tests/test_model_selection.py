@@ -176,7 +176,7 @@ def test_one_setting_scores_as_in_a_full_search():
 
 def test_settings_that_share_no_training_score_as_in_a_full_search():
     """Each of other parameters has a path of its own, here of one setting."""
-    grid = {"gcaembedder__n_components": [3, 6], "standardscaler__with_std": [True, False]}
+    grid = {"gcaembedder__hidden_layer_sizes": [[8], [12]], "standardscaler__with_std": [True, False]}
     grid |= {"logisticregression__C": [0.01, 1.0]}
     ours, theirs = GCASearchCV(piped(), grid, cv=2).fit(X, Y), GridSearchCV(piped(), grid, cv=2).fit(X, Y)
     np.testing.assert_array_equal(scores(ours), scores(theirs))
@@ -190,6 +190,12 @@ def test_the_first_setting_is_trained_in_full_and_the_others_for_less(counting):
     assert CountingEmbedder.fits == 2 * [
         (6 if k == 0 else 3, *setting) for k, setting in enumerate(one_fold)
     ]  # epsilon falls, and neighbours differ in one parameter by one step
+
+
+def test_each_fit_may_be_told_of(capsys):
+    GCASearchCV(quick(), {"epsilon": [0.2, 1.0]}, cv=2, scoring=RETRIEVAL, verbose=3).fit(X)
+    told = [line for line in capsys.readouterr().out.splitlines() if "END" in line]
+    assert [float(line.partition("epsilon=")[2][:3]) for line in told] == [1.0, 0.2, 1.0, 0.2]
 
 
 @pytest.mark.parametrize(("warm_epochs", "n_epochs"), [(1, 1), (2, 2), (1.0, 6), (0.01, 1), (100, 6)])

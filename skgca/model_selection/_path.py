@@ -74,10 +74,6 @@ class Place:
         names = tuple(name for name, _ in steps)
         return cls(found[-1], names, f"{names[found[-1]]}__")
 
-    def is_warm(self, name: str) -> bool:
-        """Whether a parameter is one of the embedder that may change along a path."""
-        return name.startswith(self.prefix) and name.removeprefix(self.prefix) in WARM
-
     def is_later(self, name: str) -> bool:
         """Whether a parameter is one of a step behind the embedder, or that step itself."""
         return self.position is not None and name.partition("__")[0] in self.names[self.position + 1 :]
@@ -228,7 +224,7 @@ class _Walker:
         self.starts_anew = following is None
         if following is None:
             return clone(self.estimator), variant.setting
-        return self.place.assembled(self.estimator, self.before, following), variant.later
+        return self.place.assembled(self.estimator, self.before, following), {**stage.warm, **variant.later}
 
     def arrive(self, stage: Stage, model: Any) -> None:
         """Take the embedder of a fitted model along, unless it was not trained."""
@@ -289,4 +285,8 @@ def _rank(name: str, value: Any) -> tuple[int, tuple[float, ...], str]:
 
 def _identity(value: Any) -> Hashable:
     """Return what equal values have in common; values that cannot be hashed are told apart."""
-    return (type(value), value) if isinstance(value, Hashable) else id(value)
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return type(value), value

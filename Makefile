@@ -31,6 +31,7 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/outliers.py --quick
 	$(BIN)/python tests/benchmarks/scores.py --quick --out build/scores-quick
 	$(BIN)/python tests/benchmarks/stability.py --quick
+	$(BIN)/python tests/benchmarks/search.py --quick
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

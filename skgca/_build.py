@@ -22,10 +22,18 @@ from .losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, m
 from .ot import Marginals
 from .views import MultiView
 
-__all__ = ["effective_target", "make_callbacks", "make_criterion", "make_net", "make_yardstick", "resolve_max_epochs"]
+__all__ = [
+    "LOSS_OPTIONS",
+    "effective_target",
+    "make_callbacks",
+    "make_criterion",
+    "make_net",
+    "make_yardstick",
+    "resolve_max_epochs",
+]
 
 # Parameters of the estimator that a loss may or may not have, under the same name; None takes the loss's default.
-_LOSS_OPTIONS = (
+LOSS_OPTIONS = (
     "marginals",
     "n_iter",
     "q",
@@ -79,7 +87,7 @@ def make_criterion(params: Any, last_epsilon: float | None = None) -> AlignmentL
             tol=params.sinkhorn_tol,
             gradient=params.sinkhorn_gradient,
             memory_limit=params.memory_limit,
-            **{option: getattr(params, option) for option in _LOSS_OPTIONS},
+            **{option: getattr(params, option) for option in LOSS_OPTIONS},
         )
     except ValueError as error:
         raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {error}") from error

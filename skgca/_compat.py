@@ -11,11 +11,15 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.base import _clone_parametrized as clone_parametrized
 from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection._validation import _fit_and_score as fit_and_score
+from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
+from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
 from sklearn.utils._pprint import _EstimatorPrettyPrinter
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
 
 try:
@@ -29,11 +33,15 @@ __all__ = [
     "StrOptions",
     "VisualBlock",
     "check_feature_names_in",
+    "check_method_params",
     "check_sample_weight",
     "clone_parametrized",
+    "fit_and_score",
     "fit_context",
+    "insert_error_scores",
     "is_pandas_na",
     "printed_as_estimator",
+    "report_failures",
     "safe_indexing",
     "validate_params",
 ]

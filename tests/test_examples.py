@@ -1,9 +1,11 @@
-"""The example for torch users runs as it stands; ``make demo`` runs the other."""
+"""The examples run as they stand; ``make demo`` runs the one that is not here."""
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 PATH = Path(__file__).parents[1] / "examples/plot_torch_loop.py"
@@ -22,3 +24,12 @@ def test_the_losses_in_a_plain_loop(capsys):
 def test_it_is_thirty_lines():
     code = PATH.read_text().split('"""', 2)[2]
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 30
+
+
+def test_optuna_searches_with_and_without_labels(capsys, monkeypatch):
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(sys, "argv", ["search_optuna.py", "--trials", "2", "--rows", "150", "--max-epochs", "3"])
+    runpy.run_path(str(PATH.with_name("search_optuna.py")), run_name="__main__")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["with labels", "without labels", "defaults"]
+    assert all(float(line.split()[-1]) > 0.6 for line in lines)  # accuracy of ten classes

@@ -1,0 +1,147 @@
+"""What GCASearchCV saves over GridSearchCV, and whether what it picks is as good.
+
+    python tests/benchmarks/search.py                          # 11 minutes of one core
+    python tests/benchmarks/search.py --data wine --seeds 0 1 --warm 0.1 0.25 0.5
+    python tests/benchmarks/search.py --quick                  # tiny, to see that it runs; its figures mean nothing
+
+Both walk the same grid of epsilon and marginals on the same folds of the training rows. A setting is scored by the
+accuracy of a logistic regression behind the embedder, and without labels by view retrieval. What each search picks is
+then fitted from the start and in full on all training rows, and tested on rows that no search saw. Times are those of
+the process, on one thread, without the last fit; the searches take turns, in another order for each seed.
+
+How much of a difference is chance? "again" is GridSearchCV once more, with other random numbers in the encoders. "any"
+is the mean test accuracy over the grid, what picking at random would give, and "best" that of the setting which is best
+on the test rows, what picking could give at most. Needs the packages of the extra "bench".
+"""
+
+import argparse
+import time
+import warnings
+from collections import defaultdict
+from itertools import product
+
+import numpy as np
+from joblib import Parallel, delayed
+from quality import Split, taken
+from scipy.stats import spearmanr
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
+
+from skgca import GCAEmbedder
+from skgca.metrics import SCORERS
+from skgca.model_selection import GCASearchCV
+
+DATA = ("wine", "vehicle", "vowel", "phoneme", "digits-flat")
+GRID = {"gcaembedder__epsilon": [0.05, 0.2, 0.5, 2.0], "gcaembedder__marginals": [0.1, 1.0, "balanced"]}
+QUICK_GRID = {"gcaembedder__epsilon": [0.2, 1.0], "gcaembedder__marginals": [0.1, "balanced"]}
+MOST_ROWS, FOLDS = 400, 2
+SCORES = {"accuracy": "labels", "retrieval": "no labels"}
+COLD, AGAIN = "cold", "again"
+
+
+def score(model, X, y):
+    return {"accuracy": model.score(X, y), "retrieval": SCORERS["view_retrieval"](model[:-1], X)}
+
+
+def searched(search, X, y):
+    """Return the scores of a search for each setting, and the seconds of this process that it took."""
+    start = time.process_time()
+    results = search.fit(X, y).cv_results_
+    return {name: results[f"mean_test_{name}"] for name in SCORES}, time.process_time() - start
+
+
+def make_searches(seed, *, shares, max_epochs, grid):
+    def model(random_state):
+        embedder = GCAEmbedder(loss="gca_uot", max_epochs=max_epochs, random_state=random_state)
+        return make_pipeline(embedder, LogisticRegression(max_iter=2000))
+
+    common = {"scoring": score, "refit": False, "cv": StratifiedKFold(FOLDS, shuffle=True, random_state=seed)}
+    searches = {
+        COLD: GridSearchCV(model(seed), grid, **common),
+        AGAIN: GridSearchCV(model(seed + 1000), grid, **common),
+    }
+    return searches | {share: GCASearchCV(model(seed), grid, warm_epochs=share, **common) for share in shares}
+
+
+def compare(name, seed, **options):
+    """Return figures of one set and seed, of each search by its name, which is the share of epochs for GCASearchCV."""
+    warnings.simplefilter("ignore")
+    split = Split(name, seed, quick=False)
+    rows = np.random.RandomState(seed).permutation(len(split.y))[:MOST_ROWS]
+    X, y = taken(split.X, rows), split.y[rows]
+    searches = make_searches(seed, **options)
+    with threadpool_limits(1):
+        score(make_pipeline(GCAEmbedder(max_epochs=1), LogisticRegression(max_iter=2000)).fit(X, y), X, y)  # warms up
+        found = {key: searched(searches[key], X, y) for key in list(searches)[:: 1 if seed % 2 else -1]}
+        model, settings = searches[COLD].estimator, searches[COLD].cv_results_["params"]
+        fitted = (clone(model).set_params(**setting).fit(X, y) for setting in settings)
+        test = 100 * np.array([each.score(split.X_test, split.y_test) for each in fitted])
+    figures = {"any": test.mean(), "best": test.max()}
+    for key, (scores, seconds) in found.items():
+        figures[key] = {"time": seconds / found[COLD][1], "seconds": seconds}
+        for kind in SCORES:
+            figures[key][kind] = test[np.argmax(scores[kind])]
+            figures[key][f"{kind} rank"] = spearmanr(scores[kind], found[COLD][0][kind])[0]
+    return figures
+
+
+def spread(values):
+    """Return mean and standard error as text."""
+    error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{np.mean(values):+.2f} ± {error:.2f}"
+
+
+def report(results, shares):
+    """Print a table of each set and search, and of all sets; results maps a set to figures, one a seed."""
+    print(
+        "\n| data | search | time | " + " | ".join(f"{name}: test, difference, rank" for name in SCORES.values()),
+        end="",
+    )
+    print(" | any, best |\n" + "|---" * (4 + len(SCORES)) + "|")
+    every = [figures for of_set in results.values() for figures in of_set]
+    for name, of_set in [*results.items(), ("all", every)]:
+        whole = ", ".join(f"{np.mean([figures[key] for figures in of_set]):.1f}" for key in ("any", "best"))
+        for key in (COLD, AGAIN, *shares):
+            cells = [name, str(key), f"{np.median([figures[key]['time'] for figures in of_set]):.2f}"]
+            for kind in SCORES:
+                test = np.array([figures[key][kind] for figures in of_set])
+                gap = test - [figures[COLD][kind] for figures in of_set]
+                rank = np.nanmean([figures[key][f"{kind} rank"] for figures in of_set])
+                cells.append(f"{test.mean():.1f}" if key == COLD else f"{test.mean():.1f}, {spread(gap)}, {rank:.2f}")
+            print("| " + " | ".join([*cells, whole]) + " |")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=DATA)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--warm", type=float, nargs="+", default=[0.1, 0.25], help="shares of the epochs")
+    parser.add_argument("--max-epochs", type=int, default=60)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    options = {"shares": given.warm, "max_epochs": given.max_epochs, "grid": GRID}
+    data, seeds = given.data, given.seeds
+    if given.quick:
+        options |= {"max_epochs": 4, "grid": QUICK_GRID}
+        data, seeds = ("wine",), [0, 1]
+    jobs = list(product(seeds, data))
+    each = Parallel(n_jobs=given.jobs, return_as="generator")(
+        delayed(compare)(name, seed, **options) for seed, name in jobs
+    )
+    results = defaultdict(list)
+    for (seed, name), figures in zip(jobs, each, strict=True):
+        results[name].append(figures)
+        ratios = ", ".join(f"{key}: {figures[key]['time']:.2f}" for key in (COLD, AGAIN, *given.warm))
+        print(f"{name}, seed {seed}: {ratios}, of {figures[COLD]['seconds']:.0f} s", flush=True)
+        if name == data[-1]:
+            report(results, given.warm)
+
+
+if __name__ == "__main__":
+    import search  # by its name, so that worker processes can import it
+
+    search.main()

@@ -77,11 +77,10 @@ class MarginalPathDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skgca import GCAEmbedder
     >>> from skgca.inspection import MarginalPathDisplay
-    >>> from skgca.metrics import SCORERS
     >>> from skgca.model_selection import GCASearchCV
     >>> grid = {"epsilon": [0.2, 0.5, 1.0], "marginals": ["row", "balanced"]}
     >>> embedder = GCAEmbedder(max_epochs=4, random_state=0)
-    >>> search = GCASearchCV(embedder, grid, scoring=SCORERS["view_retrieval"], cv=2).fit(load_iris().data)
+    >>> search = GCASearchCV(embedder, grid, cv=2).fit(load_iris().data)
     >>> MarginalPathDisplay.from_estimator(search).ax_.get_xlabel()
     'epsilon'
     """

@@ -42,8 +42,8 @@ class GCASearchCV(GridSearchCV):
         Parameters of later steps, such as ``logisticregression__C``, need no training of their own. Any others, such as
         ``n_components`` or ``lr``, are trained in full for each combination of their values.
     scoring : str, callable, list, tuple or dict, default=None
-        As for GridSearchCV; :data:`skgca.metrics.SCORERS` has some that need no labels. None is the estimator's
-        ``score``.
+        As for GridSearchCV. None is the estimator's ``score``, which for an embedder needs no labels;
+        :data:`skgca.metrics.SCORERS` has others.
     warm_epochs : int or float, default=0.25
         Epochs of each training but the first of a path, or their share of its epochs, in (0, 1]. They are never more
         than those.
@@ -101,11 +101,10 @@ class GCASearchCV(GridSearchCV):
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skgca import GCAEmbedder
-    >>> from skgca.metrics import SCORERS
     >>> from skgca.model_selection import GCASearchCV
     >>> embedder = GCAEmbedder(max_epochs=8, random_state=0)
     >>> grid = {"epsilon": [0.2, 0.5], "marginals": ["row", "balanced"]}
-    >>> search = GCASearchCV(embedder, grid, scoring=SCORERS["view_retrieval"], cv=3).fit(load_iris().data)
+    >>> search = GCASearchCV(embedder, grid, cv=3).fit(load_iris().data)
     >>> sorted(search.best_params_)
     ['epsilon', 'marginals']
     """

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn import config_context
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
@@ -124,9 +123,14 @@ def requests_of(routing: Any) -> dict[str, dict[str, Any]]:
 
 def set_requests(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
     """Let an estimator ask for metadata as :func:`requests_of` returned them."""
-    with config_context(enable_metadata_routing=True):
-        for method, wanted in requests.items():
-            getattr(estimator, f"set_{method}_request")(**wanted)
+    if not requests:
+        return
+    # at once, as each set_fit_request copies what there is, and in scikit-learn 1.8 the estimator with it
+    routing = estimator.get_metadata_routing()
+    for method, wanted in requests.items():
+        for name, alias in wanted.items():
+            getattr(routing, method).add_request(param=name, alias=alias)
+    estimator._metadata_request = routing
 
 
 # Nets

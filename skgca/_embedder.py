@@ -580,8 +580,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Ten views of each row are embedded, and :func:`skgca.metrics.view_information_score` tells how far they say
         which row they are of. It is not the loss: values compare across losses, epsilons, marginals, targets, widths
         and views of training, as all embedders are seen through the same views, those of ``views="auto"`` with the
-        default ``corruption_rate``. What is passed through is left out. ``docs/scores.md`` has how well it ranks
-        settings.
+        default ``corruption_rate``. What is passed through is left out. It tells bad settings from good ones better
+        than good ones from the best; ``docs/scores.md`` has how well it ranks them.
 
         Parameters
         ----------

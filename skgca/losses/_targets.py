@@ -29,7 +29,7 @@ class TargetPlan:
     ----------
     mass : Tensor of shape (k,) or (n, m)
         Mass of the entries, >= 0. Over each row it sums to that row's prescribed mass.
-    rows, cols : Tensor of shape (k,), integer, or None
+    rows, cols : Tensor of shape (k,), integer, default=None
         Positions of the entries; None for a whole plan.
     """
 

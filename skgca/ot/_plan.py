@@ -42,9 +42,9 @@ class TransportPlan:
     n_iter : int
         Iterations that ran. Fewer than were asked for if a tolerance was met, or if more would have changed nothing
         beyond rounding.
-    tol : float or None
+    tol : float, default=None
         Marginal error that was asked for.
-    similarity : float
+    similarity : float, default=0.0
         Similarity at cost zero, for losses that are stated with the kernel ``exp(similarity / epsilon)``: 1 for the
         cosine, whose cost is 1 less the similarity.
     """

@@ -180,3 +180,7 @@ def test_versions(capsys):
     for name in ("python", "scikit-learn", "torch", "skorch", "numpy", "CUDA"):
         assert name in shown
     assert skgca.__version__ in shown
+
+
+def test_the_citation_is_of_this_version():
+    assert f"version: {skgca.__version__}\n" in (PACKAGE.parent / "CITATION.cff").read_text()

@@ -22,9 +22,18 @@ from ._build import effective_target, make_callbacks, make_criterion, make_net, 
 from ._checkpoints import Checkpoints, SaveCheckpoints, identity
 from ._compat import InvalidParameterError, check_sample_weight
 from ._embed import embed_inputs, fit_readout
-from ._inputs import Reader, RowDataset, Rows, check_rows, evenly_spaced, make_reader, n_even_batches, read_ahead
+from ._inputs import (
+    Reader,
+    RowDataset,
+    Rows,
+    check_rows,
+    evenly_spaced,
+    make_reader,
+    n_even_batches,
+    read_ahead,
+    spaced,
+)
 from ._net import ContrastiveNet
-from ._outliers import reference_rows
 from ._runtime import resolve_device
 from .losses import AlignmentLoss
 
@@ -344,7 +353,7 @@ def _rows_of_some_groups(groups: Tensor, fraction: float, *, seed: int) -> Tenso
 
 def _some_inputs(dataset: RowDataset) -> tuple[Tensor, ...]:
     """Fetch evenly spaced rows to measure by."""
-    inputs, _ = dataset[torch.linspace(0, len(dataset) - 1, min(len(dataset), _N_MEASURED)).long()]
+    inputs, _ = dataset[torch.from_numpy(spaced(len(dataset), _N_MEASURED))]
     return inputs
 
 
@@ -388,7 +397,7 @@ def _warn_of_the_end(net: ContrastiveNet) -> None:
 def _trained(params: Any, reader: Reader, net: ContrastiveNet, sample: Tensor, given: Given) -> Trained:
     """Fit what reads the embedding out of a trained net, and embed a part of the rows that this is fitted on."""
     read_out(net, sample, given)
-    rows = reference_rows(sample, max(1, params.n_reference_rows))  # one at least, which shows the width
+    rows = sample[torch.from_numpy(spaced(len(sample), max(1, params.n_reference_rows)))]  # one shows the width
     return Trained(reader, net, embed_inputs(net.module_.encoder, rows, net.device)[: params.n_reference_rows])
 
 

@@ -6,20 +6,14 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .ot import cosine_cost, sinkhorn
 
-__all__ = ["lost_mass", "reference_rows"]
+__all__ = ["lost_mass"]
 
 _CHUNK = 1024  # rows that are compared with the reference at a time
 _SAME = 1e-9  # cosine cost below which two rows are one: directions that differ by rounding, and no more
 _N_ITER, _TOL = 1000, 1e-9
-
-
-def reference_rows(sample: Tensor, n_rows: int) -> Tensor:
-    """Return so many of some rows, evenly spaced, or all if there are no more."""
-    return sample[torch.linspace(0, len(sample) - 1, min(n_rows, len(sample))).long()]
 
 
 def lost_mass(rows: np.ndarray, reference: np.ndarray, *, epsilon: float, rho: float) -> np.ndarray:

@@ -14,7 +14,7 @@ from ._batches import (
     read_ahead,
     shuffled_batches,
 )
-from ._rows import Rows, check_rows
+from ._rows import Rows, check_rows, spaced
 from ._stacks import ImageReader, SeriesReader
 from ._tables import TableReader
 
@@ -34,6 +34,7 @@ __all__ = [
     "n_even_batches",
     "read_ahead",
     "shuffled_batches",
+    "spaced",
 ]
 
 Reader = TableReader | ImageReader | SeriesReader

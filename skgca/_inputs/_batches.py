@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ._rows import Rows
+from ._rows import Rows, spaced
 
 __all__ = [
     "EvenBatches",
@@ -53,7 +53,7 @@ def bytes_ahead(rows: Rows) -> int:
 def evenly_spaced(rows: Rows) -> Tensor:
     """Return the numbers of rows from the first to the last, of as many as may be looked at together."""
     affordable = max(_LEAST_TOGETHER, _TOGETHER_BYTES // (4 * int(np.prod(rows.shape[1:]))))
-    return torch.from_numpy(np.linspace(0, len(rows) - 1, min(len(rows), _TOGETHER, affordable)).astype(np.int64))
+    return torch.from_numpy(spaced(len(rows), min(_TOGETHER, affordable)))
 
 
 class RowDataset(Dataset):

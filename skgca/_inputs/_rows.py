@@ -10,7 +10,7 @@ import torch
 from sklearn.utils.validation import validate_data
 from torch.utils.data import Dataset
 
-__all__ = ["Rows", "check_rows", "is_frame"]
+__all__ = ["Rows", "check_rows", "is_frame", "spaced"]
 
 _CHUNK_BYTES = 2**25  # of rows in double precision that are read at a time
 
@@ -80,7 +80,12 @@ class Rows:
         """Fetch evenly spaced rows, all if they are no more than ``n_rows``."""
         if len(self) <= n_rows:
             return self.take(slice(0, len(self)))
-        return self.take(np.linspace(0, len(self) - 1, n_rows).astype(np.int64))
+        return self.take(spaced(len(self), n_rows))
+
+
+def spaced(n_rows: int, most: int) -> np.ndarray:
+    """Return the numbers of evenly spaced rows, from the first to the last of them, and ``most`` at most."""
+    return np.linspace(0, n_rows - 1, min(n_rows, most)).astype(np.int64)
 
 
 def check_rows(estimator: Any, X: Any, *, reset: bool, min_rows: int = 1) -> Rows:

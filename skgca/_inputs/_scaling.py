@@ -11,7 +11,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from ._rows import Rows
+from ._rows import Rows, spaced
 
 __all__ = ["Scaler", "to_float32"]
 
@@ -82,8 +82,7 @@ class Scaler:
         """
         self.has_missing = np.zeros(len(self.names), dtype=bool)
         largest = np.zeros(len(self.names))
-        n_sample = min(len(rows), _SAMPLE, max(1000, _SAMPLE_BYTES // (8 * max(1, len(self.names)))))
-        wanted = np.linspace(0, len(rows) - 1, n_sample).astype(np.int64)
+        wanted = spaced(len(rows), min(_SAMPLE, max(1000, _SAMPLE_BYTES // (8 * max(1, len(self.names))))))
         sample, start = [], 0
         for chunk in rows.chunks():
             block = numbers(chunk)

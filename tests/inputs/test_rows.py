@@ -10,7 +10,7 @@ import zarr
 from torch.utils.data import Dataset, TensorDataset
 
 from skgca import GCAEmbedder
-from skgca._inputs import Rows, check_rows
+from skgca._inputs import Rows, check_rows, spaced
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
@@ -133,3 +133,12 @@ def test_columns_of_a_source_are_counted():
     check_rows(fitted, Numbered(X), reset=True)
     with pytest.raises(ValueError, match="X has 2 features, but GCAEmbedder is expecting 3"):
         check_rows(fitted, Numbered(X[:, :2]), reset=False)
+
+
+@pytest.mark.parametrize(("n_rows", "most"), [(1, 5), (5, 5), (4, 9), (1000, 7), (2**24 + 4, 256)])
+def test_spaced_rows_go_from_the_first_to_the_last(n_rows, most):
+    """Single precision holds no number of 2**24 + 3, and would ask for the row behind the last."""
+    numbers = spaced(n_rows, most)
+    assert len(numbers) == min(n_rows, most)
+    assert (numbers[0], numbers[-1]) == (0, n_rows - 1)
+    assert len(numbers) < 2 or np.ptp(np.diff(numbers)) <= 1

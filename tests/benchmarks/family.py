@@ -29,6 +29,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from joblib import Parallel, delayed, parallel_config
+from quality_report import table
 from scipy.stats import t as student_t
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -432,12 +433,6 @@ def difference(values, digits=1):
     mean, spread = values.mean(), values.std(ddof=1)
     mark = "**" if abs(mean) > student_t.ppf(0.975, len(values) - 1) * spread / len(values) ** 0.5 else ""
     return f"{mark}{mean:+.{digits}f} ± {spread:.{digits}f}{mark}"
-
-
-def table(title, head, rows):
-    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for row in rows:
-        print(f"| {' | '.join(row)} |")
 
 
 def named(method, given):

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from quality import load, prepared
+from quality_report import table
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
@@ -111,26 +112,25 @@ def main():
     frame = pd.DataFrame(records).set_index(["set", "outliers", "seed"])
     methods = [column for column in frame if column != "train against new"]
     mean, spread = (getattr(frame.groupby(["set", "outliers"], sort=False), name)() for name in ("mean", "std"))
-    table = mean.map("{:.3f}".format) + " ± " + spread.fillna(0).map("{:.3f}".format)
-    table.loc[("mean", ""), :] = frame.mean().map("{:.3f}".format)
-    print(markdown(table[methods].T))
+    cells = mean.map("{:.3f}".format) + " ± " + spread.fillna(0).map("{:.3f}".format)
+    cells.loc[("mean", ""), :] = frame.mean().map("{:.3f}".format)
+    cells.index = cells.index.map(" ".join).str.strip()
     difference = frame[methods].rsub(frame["outlier_score"], axis=0).drop(columns="outlier_score")
-    print("\noutlier_score less the other, over all sets, kinds and seeds:\n")
     summary = pd.DataFrame(
-        {"mean": difference.mean(), "deviation": difference.std(), "better in": (difference > 0).sum()}
+        {
+            "mean": difference.mean(),
+            "deviation": difference.std(),
+            f"better of {len(difference)}": (difference > 0).sum(),
+        }
     )
-    print(
-        markdown(summary.round(3).astype(str)), f"\n\nof {len(difference)}. Normal rows of training against new ones:\n"
-    )
-    print(markdown(table[["train against new"]].T))
+    show("Area under the ROC curve:", cells[methods].T)
+    show("outlier_score less the other, over all sets, kinds and seeds:", summary.round(3))
+    show("Normal rows of training against new ones:", cells[["train against new"]].T)
 
 
-def markdown(table):
-    """Return a table of text in Markdown."""
-    heads = [" ".join(filter(None, name)) if isinstance(name, tuple) else str(name) for name in table]
-    lines = ["| | " + " | ".join(heads) + " |", "|---" * (1 + len(heads)) + "|"]
-    lines += [f"| {name} | " + " | ".join(row) + " |" for name, row in zip(table.index, table.to_numpy(), strict=True)]
-    return "\n".join(lines)
+def show(title, frame):
+    """Print a data frame in Markdown."""
+    table(title, ["", *frame], [[name, *row] for name, row in zip(frame.index, frame.to_numpy(), strict=True)])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from quality_report import table
 from scipy.special import entr
 
 from skgca.metrics import (
@@ -130,9 +131,9 @@ def report(jobs):
             )
         ranks = pd.DataFrame({name: columns[name] for name in found})
         lost = pd.DataFrame({name: columns[name, "lost"] for name in found})
-        table = pd.DataFrame({"mean": ranks.mean(axis=1), "points lost": lost.mean(axis=1), **ranks})
-        print(f"\nSpearman correlation with the accuracy of the probe, {labels} labels:\n")
-        print_markdown(table.sort_values("mean", ascending=False).round(2))
+        means = pd.DataFrame({"mean": ranks.mean(axis=1), "points lost": lost.mean(axis=1), **ranks})
+        title = f"Spearman correlation with the accuracy of the probe, {labels} labels:"
+        show(title, means.sort_values("mean", ascending=False).round(2))
     rows = {}
     for name, (frame, repeats, n_seeds) in found.items():
         for labels in ACCURACY:
@@ -148,13 +149,11 @@ def report(jobs):
                 "the score picks": accuracy.loc[frame[CHOSEN].idxmax()],
                 "defaults": accuracy.get(DEFAULT, np.nan),
             }
-    print(f"\nThe sets, with {CHOSEN!r} as score; accuracies in %, correlations by Spearman:\n")
-    print_markdown(pd.DataFrame(rows).T.round(2))
+    title = f"The sets, with {CHOSEN!r} as score; accuracies in %, correlations by Spearman:"
+    show(title, pd.DataFrame(rows).T.round(2))
 
 
-def print_markdown(table):
-    """Print a table of numbers."""
-    print("| | " + " | ".join(map(str, table)) + " |")
-    print("|---" * (1 + table.shape[1]) + "|")
-    for name, row in zip(table.index, table.to_numpy(), strict=True):
-        print(f"| {name} | " + " | ".join("" if np.isnan(value) else f"{value:g}" for value in row) + " |")
+def show(title, frame):
+    """Print a data frame of numbers in Markdown."""
+    rows = [["" if np.isnan(value) else f"{value:g}" for value in row] for row in frame.to_numpy()]
+    table(title, ["", *frame], [[name, *row] for name, row in zip(frame.index, rows, strict=True)])

@@ -83,7 +83,7 @@ NUMERIC_EMBEDDINGS = {
 }
 _N_BINS = 16
 _AUTO_OUTPUTS = 128  # of n_components="auto"
-_LEAST_KEPT, _MOST_COLUMNS = 8, 256  # of what is read out of all layers; docs/decisions.md says how they were found
+_LEAST_KEPT, _MOST_COLUMNS = 8, 256  # of all layers; docs/develop/decisions.md says how they were found
 _AUTO = {"table": "mlp", "images": "conv", "series": "conv1d"}
 
 

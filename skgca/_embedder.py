@@ -206,7 +206,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     micro_batch_size : int, default=None
         Rows of all views that go through the network at a time. The gradient is that of the whole batch, so that a
         ``batch_size`` which memory does not hold can be used, at the cost of more passes; see
-        ``docs/training.md``. None is all at once.
+        ``docs/guide/training.md``. None is all at once.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the network in training; loss, weights and ``transform`` are in single precision. "auto" is bfloat16 on CUDA
         devices that compute in it, else float32.
@@ -581,7 +581,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         which row they are of. It is not the loss: values compare across losses, epsilons, marginals, targets, widths
         and views of training, as all embedders are seen through the same views, those of ``views="auto"`` with the
         default ``corruption_rate``. What is passed through is left out. It tells bad settings from good ones better
-        than good ones from the best; ``docs/scores.md`` has how well it ranks them.
+        than good ones from the best; ``docs/guide/scores.md`` has how well it ranks them.
 
         Parameters
         ----------

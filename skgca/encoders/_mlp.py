@@ -66,8 +66,8 @@ def _block_parts(normalization: str | None, activation: str, dropout: float) -> 
 class MLP(nn.Sequential):
     """Multilayer perceptron: linear layers with normalisation, activation and dropout between them.
 
-    Batch rather than layer normalisation, which embedded less well on the sets of ``docs/decisions.md``. In evaluation
-    it uses running statistics, so the embedding of a row does not depend on the rows it comes with.
+    Batch rather than layer normalisation, which embedded less well on the sets of ``docs/develop/decisions.md``. In
+    evaluation it uses running statistics, so the embedding of a row does not depend on the rows it comes with.
 
     Parameters
     ----------

@@ -43,8 +43,8 @@ class StabilityReport:
 
         - "confidence": ``1 - sqrt(1 - position_r2)``, and 0 below that: the root is how far the row moves from fit to
           fit, as a share of its distance from the centre. In [0, 1], and 1 where fits are equal. It needs no labels,
-          and says that a row is embedded the same each time, not that it is embedded right; ``docs/stability.md`` has
-          how often both go together.
+          and says that a row is embedded the same each time, not that it is embedded right; ``docs/guide/stability.md``
+          has how often both go together.
         - "neighbor_overlap": share of the nearest neighbours that two fits have in common, less chance, meant over all
           pairs of fits. 1 for equal neighbourhoods, about 0 for unrelated ones.
         - "position_r2": agreement of its place in two fits after the best rotation and scale, meant over pairs: 1 less

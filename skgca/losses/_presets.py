@@ -215,7 +215,7 @@ def gca_uot(
     kl : {"mass", "rows"}, default="mass"
         Form of the divergence: with its mass term, or of the plan with its rows normalised, as the released code
         trains with. "rows" embeds as :func:`ince` does, whatever rho is; "mass" embedded better at the default rho, by
-        0.2 to 2.6 points with few labels (``docs/family.md``).
+        0.2 to 2.6 points with few labels (``docs/evidence/family.md``).
     kl_weight : float, default=1.0
         r1.
     rince_weight : float, default=0.0

@@ -95,7 +95,7 @@ class GCASearchCV(GridSearchCV):
     Notes
     -----
     Each fold has its own path, so that no held-out row is trained on. Settings late on a path have been trained for
-    longer in all; ``docs/searching.md`` has measurements of what that does to the choice.
+    longer in all; ``docs/guide/searching.md`` has measurements of what that does to the choice.
 
     Examples
     --------

@@ -6,7 +6,7 @@
     python tests/benchmarks/family.py --report          # tables of what is there, without fitting
 
 Each fit appends a line of JSON to --out; what is there already is not run again. Prints tables in Markdown, which
-docs/family.md holds. Needs the packages of the extra "bench".
+docs/evidence/family.md holds. Needs the packages of the extra "bench".
 
 One protocol for everything: a seed draws the stratified 70/30 split and is the random_state of the fit. The encoder
 sees the training rows without labels (supcon: with), is frozen, and embeds training and test rows. A standardised

@@ -4,7 +4,7 @@
     python tests/benchmarks/losses.py --sizes 2048 4096 --repeats 15 --threads 1
 
 Ratios are medians over rounds of (loss / NT-Xent of the same round), so that a machine that is busy with something
-else tells the same story. Prints a table in Markdown; docs/performance.md holds one.
+else tells the same story. Prints a table in Markdown; docs/evidence/performance.md holds one.
 """
 
 import argparse

@@ -15,7 +15,7 @@ not add to; --wall takes those of the clock.
 memory: peak anonymous memory of a fresh process that fits and transforms a float32 memmap. Pages of the file do not
 count, since the system drops them when it needs the room.
 
-Needs Linux. Prints tables in Markdown; docs/performance.md holds them.
+Needs Linux. Prints tables in Markdown; docs/evidence/performance.md holds them.
 """
 
 import argparse

@@ -8,8 +8,8 @@
 
 Each fit appends a line of JSON to --out; what is there already, by the same settings, is not run again. Settings are
 all parameters of the estimator, the versions it depends on, and for our own methods --tag, which names a state of the
-code. Prints tables in Markdown, which docs/evidence/quality.md holds. Needs the packages of the extra "bench"; UMAP runs
-where umap-learn is installed.
+code. Prints tables in Markdown, which docs/evidence/quality.md holds. Needs the packages of the extra "bench"; UMAP
+runs where umap-learn is installed.
 
 One protocol for all: a seed draws a stratified split and is the random_state of the fit. A method learns from all
 training rows without labels, is frozen, and embeds training and test rows. A logistic regression reads the labels of

@@ -17,7 +17,6 @@ Losses differ by their name alone, and see the same split, weights at the start,
 import argparse
 import json
 import math
-import platform
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -28,9 +27,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from joblib import Parallel, delayed, parallel_config
-from quality_report import table
-from scipy.stats import t as student_t
+from records import read, run_missing
+from reporting import about
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.kernel_approximation import Nystroem
@@ -377,169 +375,12 @@ EXPERIMENTS = {
 # ------------------------------------------------------------------------------------------------------- running
 
 
-def read(path):
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {record["key"]: record for record in map(json.loads, lines)}
-
-
-def run_missing(jobs, path, n_jobs):
-    """Run what the file does not hold yet, one process a job, and append each record as it comes."""
-    missing = [job for job in jobs if job.key not in read(path)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{len(missing)} of {len(jobs)} fits to run, into {path}", flush=True)
-    with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1), path.open("a", encoding="utf-8") as file:
-        for done, record in enumerate(Parallel(return_as="generator_unordered")(delayed(run)(job) for job in missing)):
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            if done % 25 == 24:
-                print(f"{done + 1} done, {time.strftime('%H:%M')}", flush=True)
-
-
-# ------------------------------------------------------------------------------------------------------ reporting
-
-
-class Results:
-    """Records of an experiment by (data, views, method, options), each a list over seeds."""
-
-    def __init__(self, jobs, records):
-        self.found = {}
-        for job in jobs:
-            if job.key in records:
-                self.found.setdefault((job.data, job.views, job.method, job.options), {})[job.seed] = records[job.key]
-
-    def of(self, score, data, views, method, options=()):
-        return {seed: record[score] for seed, record in self.found.get((data, views, method, options), {}).items()}
-
-    def less(self, score, data, views, method, other, options=()):
-        """Differences to another method, which has no options, on the same seeds."""
-        ours, theirs = self.of(score, data, views, method, options), self.of(score, data, views, other)
-        return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
-
-
-def cell(values, unit=100.0, digits=1):
-    """Mean and standard deviation over seeds."""
-    values = unit * np.array(list(values.values()))
-    if not len(values):
-        return ""
-    spread = values.std(ddof=1) if len(values) > 1 else 0.0
-    return f"{values.mean():.{digits}f} ± {spread:.{digits}f}"
-
-
-def difference(values, digits=1):
-    """Mean and standard deviation of differences, in bold where a t test at 5% tells the mean from 0."""
-    values = 100 * np.array(list(values.values()))
-    if len(values) < 2:
-        return ""
-    mean, spread = values.mean(), values.std(ddof=1)
-    mark = "**" if abs(mean) > student_t.ppf(0.975, len(values) - 1) * spread / len(values) ** 0.5 else ""
-    return f"{mark}{mean:+.{digits}f} ± {spread:.{digits}f}{mark}"
-
-
-def named(method, given):
-    if "target" in dict(given):
-        return f"alpha - beta = {dict(given)['alpha'] - dict(given)['beta']:g}"
-    return " ".join([f"`{method}`", *(f"{name}={value}" for name, value in given)])
-
-
-def report_defaults(results):
-    settings = list(dict.fromkeys(key[:2] for key in results.found))
-    rows = list(dict.fromkeys(key[2:] for key in results.found))
-    for score in ("few", "all"):
-        lines = []
-        for method, given in rows:
-            gains = [results.less(score, *setting, method, "ince", given) for setting in settings]
-            total = [value for gain in gains for value in gain.values()]
-            cells = [cell(results.of(score, *setting, method, given)) for setting in settings]
-            lines.append([named(method, given), *cells, f"{100 * np.mean(total):+.2f}" if total else ""])
-        head = ["loss", *(f"{data}, {views}" for data, views in settings), "mean less `ince`"]
-        table(f"Accuracy in %, {SCORES[score]}", head, lines)
-
-
-def report_table(results):
-    data = list(dict.fromkeys(key[0] for key in results.found))
-    settings = [(name, views) for views in VIEWS for name in data]
-    head = ["", *(f"{name}, {views}" for name, views in settings)]
-    columns = [(name, score) for score in SCORES for name in data]
-    rows = [[b, *(cell(results.of(score, name, "none", b)) for name, score in columns)] for b in BASELINES]
-    table("Accuracy in % without contrastive training", ["", *(f"{n}, {SCORES[s]}" for n, s in columns)], rows)
-    for score, title in SCORES.items():
-        rows = [[f"`{loss}`", *(cell(results.of(score, *s, loss)) for s in settings)] for loss in LOSSES]
-        table(f"Accuracy in %, {title}", head, rows)
-    for score, title in SCORES.items():
-        others = [loss for loss in LOSSES if loss != "ince"]
-        rows = [
-            [f"`{loss}`", *(difference(results.less(score, *s, loss, "ince")) for s in settings)] for loss in others
-        ]
-        table(f"Points of accuracy above `ince` on the same seed, {title}", head, rows)
-    report_orderings(results, data)
-    measures = (("rank", "effective rank"), ("alignment", "alignment"), ("uniformity", "uniformity"))
-    columns = [(name, score) for score, _ in measures for name in data]
-    rows = [
-        [f"`{loss}`", *(cell(results.of(s, n, "standard", loss), 1, 1 if s == "rank" else 2) for n, s in columns)]
-        for loss in LOSSES
-    ]
-    table("Geometry of the test rows, standard views", ["", *(f"{n}, {dict(measures)[s]}" for n, s in columns)], rows)
-    rows = [[f"`{loss}`", *(cell(results.of("seconds", *s, loss), 1) for s in settings)] for loss in LOSSES]
-    table("Seconds of a fit", head, rows)
-
-
-ORDERINGS = (
-    ("gca_ince", "ince"),
-    ("gca_uot", "ince"),
-    ("gca_uot", "gca_ince"),
-    ("gca_rince", "gca_ince"),
-    ("rince", "ince"),
-    ("gca_rince", "rince"),
-    ("gca_uot", "gca_rince"),
-    ("ince", "byol"),
-    ("ince", "iot"),
-    ("ince", "iot_uni"),
-    ("gca_ince", "iot"),
-    ("supcon", "ince"),
-)
-
-
-def report_orderings(results, data):
-    """Differences averaged over the datasets; spread over seeds of that average, and how many single fits agree."""
-    lines = []
-    for method, other in ORDERINGS:
-        cells = []
-        for score in ("all", "few"):
-            for views in VIEWS:
-                gains = [results.less(score, name, views, method, other) for name in data]
-                seeds = [seed for seed in gains[0] if all(seed in gain for gain in gains)]
-                single = [gain[seed] for gain in gains for seed in seeds]
-                means = {seed: np.mean([gain[seed] for gain in gains]) for seed in seeds}
-                won = sum(value > 0 for value in single)
-                cells.append(f"{difference(means, digits=2)} ({won}/{len(single)})" if single else "")
-        lines.append([f"`{method}` > `{other}`", *cells])
-    head = ["claim", *(f"{views}, {SCORES[score]}" for score in ("all", "few") for views in VIEWS)]
-    table("Points between two losses, mean of the datasets (in how many fits the first is better)", head, lines)
-
-
-def report_rows(results):
-    """One line for each method and its options: iterations, epsilon, domains."""
-    titles = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}
-    present = [s for s in titles if any(s in r for by_seed in results.found.values() for r in by_seed.values())]
-    lines = []
-    for (data, views, method, given), _ in results.found.items():
-        name = method if method in BASELINES else named(method, given)
-        values = [results.of(s, data, views, method, given) for s in present]
-        lines.append([name, *(cell(v, *((1, 1) if s == "rank" else ())) for s, v in zip(present, values, strict=True))])
-    head = ["", *(titles[score] for score in present)]
-    table("Accuracy in %", head, lines)
-
-
-REPORTS = {"defaults": report_defaults, "table": report_table}
-
-
 def describe(what, quick):
+    """Print what an experiment sees."""
     rows = {name: len(load(name)[1]) for name in (("two domains",) if what == "domains" else DATA)}
     seeds = list(SEEDS_OF.get(what, SEEDS)[: 2 if quick else None])
-    print(f"\n## {what}\n\ntorch {torch.__version__}, Python {platform.python_version()}; ", end="")
-    print(", ".join(f"{name} {n} rows" for name, n in rows.items()), end="; ")
-    print(f"{1 - TEST_SHARE:.0%} of them to train; {QUICK_STEPS if quick else STEPS} steps of {BATCH} rows, ", end="")
-    print(f"{N_COMPONENTS} components, epsilon {EPSILON} unless said, seeds {seeds}")
+    steps = f"{1 - TEST_SHARE:.0%} of them to train; {QUICK_STEPS if quick else STEPS} steps of {BATCH} rows"
+    print(f"\n{what}: {', '.join(f'{name} {n} rows' for name, n in rows.items())}; {steps}; seeds {seeds}")
 
 
 def main():
@@ -550,12 +391,15 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rows, steps and seeds")
     parser.add_argument("--report", action="store_true", help="print what is there, fit nothing")
     given = parser.parse_args()
+    from family_report import REPORTS, Results  # which imports this module
+
+    about(f"{N_COMPONENTS} components, epsilon {EPSILON} unless said")
     for what in given.what:
         jobs = list(jobs_of(what, given.quick))
         if not given.report:
-            run_missing(jobs, given.out, given.jobs)
+            run_missing(run, jobs, given.out, given.jobs)
         describe(what, given.quick)
-        REPORTS.get(what, report_rows)(Results(jobs, read(given.out)))
+        REPORTS[what](Results(jobs, read(given.out)))
 
 
 if __name__ == "__main__":

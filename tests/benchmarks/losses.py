@@ -9,7 +9,6 @@ else tells the same story. Prints a table in Markdown; docs/evidence/performance
 
 import argparse
 import importlib.util
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from records import progress
+from reporting import about, table, version
 
 from skgca.losses import make_loss
 
@@ -179,24 +180,24 @@ def main():
         print(measure_peak(int(options.peak[0]), options.peak[1], float(options.peak[2])))
         return
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, Python {platform.python_version()}, {options.threads} thread(s), ", end="")
-    print(f"d = {DIM}, T = {N_ITER}, medians of {options.repeats} rounds\n")
+    others = [f"{package} {version(package)}" for package in ("POT", "pytorch-metric-learning") if version(package)]
+    rounds = f"d = {DIM}, T = {N_ITER}, medians of {options.repeats} rounds, inputs by seed 0"
+    about(*others, f"{options.threads} thread(s)", rounds)
     columns = [(name, epsilon) for name in NAMES for epsilon in EPSILONS]
     extra = ["limit", "naive", *installed(PAIRWISE_LIMIT)]
-    print("| N | embeddings | NT-Xent, ms |", *(f"`{n}` {e} |" for n, e in columns), *(f"{e} |" for e in extra))
-    print("|---" * (3 + len(columns) + len(extra)) + "|")
-    for n in options.sizes:
-        for kind in ("random", "clustered"):
-            found, base = ratios(n, kind, options.repeats)
-            cells = [f"{found[key]:.2f}" if key in found else "" for key in [*columns, *extra]]
-            print(f"| {n} | {kind} | {1e3 * base:.0f} |", *(f"{cell} |" for cell in cells), flush=True)
-    print("\nPeak extra memory of a step, in matrices of N x N float32\n")
-    print("| N | NT-Xent |", *(f"`{name}` 0.5 |" for name in NAMES), "naive |")
-    print("|---" * (3 + len(NAMES)) + "|")
-    for n in (size for size in options.sizes if size >= 2048):
+    lines, jobs = [], [(n, kind) for n in options.sizes for kind in ("random", "clustered")]
+    for n, kind in progress(jobs, len(jobs), "losses, time"):
+        found, base = ratios(n, kind, options.repeats)
+        cells = [f"{found[key]:.2f}" if key in found else "" for key in [*columns, *extra]]
+        lines.append([n, kind, f"{1e3 * base:.0f}", *cells])
+    table("Time over NT-Xent", ["N", "embeddings", "NT-Xent, ms", *(f"`{n}` {e}" for n, e in columns), *extra], lines)
+    lines, sizes = [], [size for size in options.sizes if size >= 2048]
+    for n in progress(sizes, len(sizes), "losses, memory"):
         names = ["NT-Xent", *NAMES, *(["naive"] if n <= NAIVE_LIMIT else [])]
-        cells = [peak(n, name, 0.5) for name in names]
-        print(f"| {n} |", *(f"{cell:.2f} |" for cell in cells), flush=True)
+        cells = [f"{peak(n, name, 0.5):.2f}" for name in names]
+        lines.append([n, *cells, *[""] * (2 + len(NAMES) - len(cells))])
+    head = ["N", "NT-Xent", *(f"`{name}` 0.5" for name in NAMES), "naive"]
+    table("Peak extra memory of a step, in matrices of N x N float32", head, lines)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ Needs Linux. Prints a table in Markdown.
 import argparse
 import copy
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from records import progress
+from reporting import about, table
 
 from skgca import GCAEmbedder
 from skgca._gradient_cache import CachedForward
@@ -182,20 +183,18 @@ def main():
         measure_memory(name, int(n), int(micro_batch_size) or None)
         return
     repeats, share = (2, 16) if given.quick else (given.repeats, 1)
-    print(f"torch {torch.__version__}, Python {platform.python_version()}, one thread, medians of {repeats} rounds\n")
-    head = ["module", "batch", "part"]
-    for what in ("memory, MiB", "saved, MiB", "time, s", "error"):
-        head += [f"{what}, whole", "parts"]
-        head += ["ratio"] if what != "error" else []
-    print("|", " | ".join(head), "|\n" + "|---" * len(head) + "|")
-    for name, n, size in (*JOBS, *(SLOW_JOBS if given.slow else ())):
+    about("one thread", f"medians of {repeats} rounds, seed 0")
+    jobs, lines = (*JOBS, *(SLOW_JOBS if given.slow else ())), []
+    for name, n, size in progress(jobs, len(jobs), "micro-batches"):
         n, size = n // share, size // share
         (resident, saved), (resident_parts, saved_parts) = memory(name, n, None), memory(name, n, size)
         ratio, whole, parts = ratio_of_time(name, n, size, repeats)
-        cells = [name, n, size, f"{resident:.1f}", f"{resident_parts:.1f}", f"{resident_parts / resident:.2f}"]
-        cells += [f"{saved:.1f}", f"{saved_parts:.1f}", f"{saved_parts / saved:.2f}"]
-        cells += [f"{whole:.3f}", f"{parts:.3f}", f"{ratio:.2f}", *(f"{x:.0e}" for x in errors(name, n, size))]
-        print("|", " | ".join(map(str, cells)), "|", flush=True)
+        norms = sum(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in made(name, 2)[0].modules())
+        cells = [name, norms, n, size, f"{resident:.1f} to {resident_parts:.1f}", f"{saved:.1f} to {saved_parts:.1f}"]
+        cells += [f"{ratio:.2f}", f"{whole:.2f} to {parts:.2f}", *(f"{x:.0e}" for x in errors(name, n, size))]
+        lines.append(cells)
+    head = ["module", "batch normalisations", "batch", "part", "peak memory, MiB", "held by autograd, MiB"]
+    table("Batches in parts", [*head, "time, ratio", "time, s", "error, whole", "error, parts"], lines)
 
 
 if __name__ == "__main__":

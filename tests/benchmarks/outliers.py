@@ -20,8 +20,10 @@ import warnings
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from paired import holm, p_text, signed_rank
 from quality import load, prepared
-from quality_report import table
+from records import progress
+from reporting import about, show
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
@@ -108,7 +110,8 @@ def main():
     given = parser.parse_args()
     seeds = given.seeds[:1] if given.quick else given.seeds
     jobs = [(name, kind, seed) for seed in seeds for name in DATA for kind in KINDS]
-    records = Parallel(n_jobs=given.jobs)(delayed(run)(*job, given.quick) for job in jobs)
+    done = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(run)(*job, given.quick) for job in jobs)
+    records = list(progress(done, len(jobs), "outliers"))
     frame = pd.DataFrame(records).set_index(["set", "outliers", "seed"])
     methods = [column for column in frame if column != "train against new"]
     mean, spread = (getattr(frame.groupby(["set", "outliers"], sort=False), name)() for name in ("mean", "std"))
@@ -116,21 +119,21 @@ def main():
     cells.loc[("mean", ""), :] = frame.mean().map("{:.3f}".format)
     cells.index = cells.index.map(" ".join).str.strip()
     difference = frame[methods].rsub(frame["outlier_score"], axis=0).drop(columns="outlier_score")
+    of_cells = difference.groupby(["set", "outliers"]).mean()  # what is independent: a set and kind, not a seed
     summary = pd.DataFrame(
         {
-            "mean": difference.mean(),
-            "deviation": difference.std(),
-            f"better of {len(difference)}": (difference > 0).sum(),
+            "mean": difference.mean().round(3),
+            "deviation": difference.std().round(3),
+            "better in": [f"{won} of {len(difference)}" for won in (difference > 0).sum()],
+            f"p by Holm, {len(of_cells)} means over seeds": [
+                p_text(p) for p in holm([signed_rank(of_cells[name]) for name in of_cells])
+            ],
         }
     )
-    show("Area under the ROC curve:", cells[methods].T)
-    show("outlier_score less the other, over all sets, kinds and seeds:", summary.round(3))
-    show("Normal rows of training against new ones:", cells[["train against new"]].T)
-
-
-def show(title, frame):
-    """Print a data frame in Markdown."""
-    table(title, ["", *frame], [[name, *row] for name, row in zip(frame.index, frame.to_numpy(), strict=True)])
+    about(f"seeds {seeds}")
+    show("Area under the ROC curve", cells[methods].T)
+    show("outlier_score less the other", summary)
+    show("Normal rows of training against new ones", cells[["train against new"]].T)
 
 
 if __name__ == "__main__":

@@ -24,14 +24,14 @@ import time
 import warnings
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed, parallel_config
+from records import read, run_missing
+from reporting import version
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -278,13 +278,6 @@ def settings_of(method, options, tag):
     return hashlib.sha256(repr([protocol, own]).encode()).hexdigest()[:10]
 
 
-def version(package):
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def probe(Z, y, Z_test, y_test, *, scaled):
     """Accuracy of a logistic regression, its iterations, and whether it stopped before it converged."""
     model = make_pipeline(*([StandardScaler()] if scaled else []), LogisticRegression(max_iter=MAX_ITER))
@@ -340,25 +333,6 @@ def jobs_of(methods, data, seeds, tag, quick):
                 yield Job(method, name, seed, tuple(sorted(options.items())), tag if ours else "", quick)
 
 
-def read(path):
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {record["key"]: record for record in map(json.loads, lines)}
-
-
-def run_missing(jobs, path, n_jobs):
-    """Run what the file does not hold yet, one process a job, and append each record as it comes."""
-    found = read(path)
-    missing = [job for job in jobs if job.key not in found]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    print(f"{len(missing)} of {len(jobs)} fits to run, into {path}", flush=True)
-    with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1), path.open("a", encoding="utf-8") as file:
-        for done, record in enumerate(Parallel(return_as="generator_unordered")(delayed(run)(job) for job in missing)):
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            if done % 25 == 24:
-                print(f"{done + 1} done, {time.strftime('%H:%M')}", flush=True)
-
-
 def parse_variant(text):
     name, _, options = text.partition("=")
     return name, {key: tuple(v) if isinstance(v, list) else v for key, v in json.loads(options).items()}
@@ -386,7 +360,7 @@ def main():
     jobs = list(jobs_of(methods, data, seeds, given.tag, given.quick))
     if not given.report:
         here = [job for job in jobs if job.method != "UMAP" or find_spec("umap")]
-        run_missing(here, given.out, given.jobs)
+        run_missing(run, here, given.out, given.jobs)
     from quality_report import report  # which imports this module
 
     report(jobs, read(given.out), given.quick)

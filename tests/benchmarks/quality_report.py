@@ -1,16 +1,11 @@
 """Tables of what quality.py has measured."""
 
-import json
-import os
-import platform
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
-import torch
-from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load
-from scipy.stats import rankdata, wilcoxon
-from scipy.stats import t as student_t
+from paired import differences_as_text, holm, p_text, signed_rank
+from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, TEST_SHARE, Split, load
+from reporting import about, cell, table
+from scipy.stats import rankdata
 
 SCORES = {"all": "all labels", "few": f"{LABELS} labels a class"}
 WAYS = {"": "scaler", " plain": "no scaler"}  # between the features and the probe, by suffix of the score
@@ -41,51 +36,6 @@ class Results:
         return [name for name in data if all((method, name) in self.found for method in self.methods)]
 
 
-def cell(values, unit=100.0, digits=1):
-    """Mean and standard deviation over seeds."""
-    values = unit * np.array(list(values.values()))
-    if not len(values):
-        return ""
-    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}"
-
-
-def difference(ours, theirs, ratio):
-    """Mean of the differences on the same seeds, in bold where a t test at 5% tells it from 0.
-
-    The test is that of Nadeau and Bengio for splits that share rows: the variance of the mean is that of single
-    differences times (1 / number of splits + ratio of test to training rows).
-    """
-    values = 100 * np.array([ours[seed] - theirs[seed] for seed in ours if seed in theirs])
-    if not len(values):
-        return ""
-    mean, n = values.mean(), len(values)
-    bound = student_t.ppf(0.975, n - 1) * values.std(ddof=1) * (1 / n + ratio) ** 0.5 if n > 1 else np.inf
-    mark = "**" if abs(mean) > bound else ""
-    return f"{mark}{mean:+.1f}{mark}"
-
-
-def table(title, head, rows):
-    print(f"\n{title}\n\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for row in rows:
-        print(f"| {' | '.join(map(str, row))} |")
-
-
-def holm(p_values):
-    """Holm's adjusted p values, in the order given."""
-    p_values = np.asarray(p_values, dtype=float)
-    order = np.argsort(p_values)
-    steps = p_values[order] * np.arange(len(p_values), 0, -1)
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return adjusted
-
-
-def signed_rank(differences):
-    """P value of Wilcoxon's test over sets; 1 where nothing differs."""
-    return wilcoxon(differences).pvalue if np.any(differences) else 1.0
-
-
 def columns_of(results, *, plain):
     """Title, method and suffix of the score: all behind the scaler, then those of ``plain`` without."""
     columns = [(method, method, "") for method in results.methods]
@@ -98,10 +48,13 @@ def report_accuracy(results, score, quick):
     table(f"Accuracy in %, {SCORES[score]}", ["", *(title for title, _, _ in columns)], rows)
     rows = []
     for name in results.data:
-        split = Split(name, 0, quick)
-        ratio, raw = len(split.test) / len(split.train), results.of(score, "raw", name)
-        rows.append([name, *(difference(results.of(score + s, m, name), raw, ratio) for _, m, s in columns[1:])])
-    table(f"Points above raw on the same splits, {SCORES[score]}", ["", *(title for title, _, _ in columns[1:])], rows)
+        raw = results.of(score, "raw", name)
+        found = [results.of(score + suffix, method, name) for _, method, suffix in columns[1:]]
+        rows.append([[100 * (ours[seed] - raw[seed]) for seed in ours if seed in raw] for ours in found])
+    cells = differences_as_text(rows, TEST_SHARE / (1 - TEST_SHARE), spread=False)
+    rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
+    title = f"Points above raw on the same splits (p by Holm), {SCORES[score]}"
+    table(title, ["", *(name for name, _, _ in columns[1:])], rows)
 
 
 def report_summary(results, score, group, data):
@@ -116,8 +69,8 @@ def report_summary(results, score, group, data):
         for method, found, rank in zip(results.methods, means, ranks, strict=True):
             compared = [""] * 4 if (method, suffix) == ("raw", "") else against(found - raw, data)
             rows.append([method, WAYS[suffix], f"{found.mean():.1f}", *compared, f"{rank:.2f}"])
-    head = ["", "probe behind", "mean", "mean gain over raw", "worst", "win / tie / loss", "p", "mean rank"]
-    table(f"{group}, {len(data)} sets, {SCORES[score]}", head, rows)
+    head = [f"{len(data)} sets", "probe behind", "mean", "mean gain over raw", "worst", "win / tie / loss", "p", "rank"]
+    table(f"{group}, {SCORES[score]}", head, rows)
 
 
 def against(gain, data):
@@ -128,7 +81,7 @@ def against(gain, data):
         f"{gain.mean():+.2f}",
         worst,
         f"{wins} / {len(gain) - wins - losses} / {losses}",
-        f"{signed_rank(gain):.4f}",
+        p_text(signed_rank(gain)),
     ]
 
 
@@ -145,11 +98,27 @@ def report_duels(results, data):
             gain = ours - results.means(score + suffix, other, data)
             p_values.append(signed_rank(gain))
             rows.append([title, other, WAYS[suffix], *against(gain, data)])
-    rows = [[*row, f"{p:.4f}"] for row, p in zip(rows, holm(p_values), strict=True)]
-    head = ["", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p", "p by Holm"]
-    table(
-        f"gca behind the scaler, and each other method at its better; {len(data)} tables, {len(rows)} tests", head, rows
-    )
+    rows = [[*row, p_text(p)] for row, p in zip(rows, holm(p_values), strict=True)]
+    head = [f"{len(data)} tables", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p"]
+    table("gca behind the scaler, and each other method at its better", [*head, f"p by Holm, {len(rows)} tests"], rows)
+
+
+def report_brief(results, data):
+    """Both regimes side by side, behind the scaler: what the README shows."""
+    data, rows = results.shared(data), []
+    if not data or "raw" not in results.methods:
+        return
+    means = {score: [results.means(score, method, data) for method in results.methods] for score in SCORES}
+    ranks = {score: rankdata([-found for found in means[score]], axis=0).mean(1) for score in SCORES}
+    raw = results.methods.index("raw")
+    for place, method in enumerate(results.methods):
+        cells = [method]
+        for score, found in means.items():
+            gain = "" if place == raw else f"{found[place].mean() - found[raw].mean():+.1f}"
+            cells += [f"{found[place].mean():.1f}", gain, f"{ranks[score][place]:.2f}"]
+        rows.append(cells)
+    head = [f"{title}: {what}" for title in SCORES.values() for what in ("accuracy in %", "above raw", "mean rank")]
+    table("In brief", [f"{len(data)} sets", *head], rows)
 
 
 def report_probes(results):
@@ -195,20 +164,14 @@ def report_data(data, quick):
     table("Data", [*head, f"fewest of {LABELS} labels a class"], rows)
 
 
-def machine():
-    info = Path("/proc/cpuinfo")
-    models = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{os.cpu_count()} cores ({models[0] if models else platform.machine()})"
-
-
 def report(jobs, records, quick):
     results = Results(jobs, records)
     used = [record for by_seed in results.found.values() for record in by_seed.values()]
     missing = len(jobs) - len(used)
-    print(f"\nPython {platform.python_version()}, torch {torch.__version__}, {machine()}", end="; ")
-    for versions in sorted({json.dumps(record["versions"]) for record in used}):
-        print(versions, end="; ")
-    print(f"seeds {sorted({record['seed'] for record in used})}; {missing} of {len(jobs)} fits are missing")
+    umap = {record["versions"]["umap-learn"] for record in used if record["method"] == "UMAP"}
+    others = [f"umap-learn {version}" for version in sorted(umap)]
+    left = [f"{missing} of {len(jobs)} fits are missing"] if missing else []
+    about(*others, f"seeds {sorted({record['seed'] for record in used})}", *left)
     report_data(results.data, quick)
     for score in SCORES:
         report_accuracy(results, score, quick)
@@ -217,5 +180,6 @@ def report(jobs, records, quick):
         for group, data in groups.items():
             report_summary(results, score, group, data)
     report_duels(results, TABLES)
+    report_brief(results, DATA)
     report_probes(results)
     report_seconds(results, quick)

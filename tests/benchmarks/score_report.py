@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from quality_report import table
+from paired import holm, p_text, signed_rank
+from reporting import about, show, table
 from scipy.special import entr
 
 from skgca.metrics import (
@@ -15,6 +16,7 @@ from skgca.metrics import (
 )
 
 ACCURACY = {"all": "whole all", "few": "whole few"}  # of the probe with all labels, and with 10 a class
+ACCURACY_NAMES = {"all": "all", "few": "10 a class"}
 DEFAULT = "gca_ince 0.5 balanced"
 
 
@@ -112,7 +114,20 @@ def frame_of(jobs):
         labels: pd.DataFrame(values).T.corr("spearman").iloc[0, -1] if len(seeds) > 1 else np.nan
         for labels, values in single.items()
     }
-    return pd.DataFrame(rows).T, repeats, len(seeds)
+    return pd.DataFrame(rows).T, repeats
+
+
+def in_brief(labels, ranks, lost):
+    """Columns of the table of candidates; the p value is of a difference to the chosen one over sets."""
+    others = [name for name in ranks.index if name != CHOSEN]
+    p_values = [signed_rank((ranks.loc[CHOSEN] - ranks.loc[name]).dropna()) for name in others]
+    adjusted = dict(zip(others, map(p_text, holm(p_values)), strict=True))
+    return {
+        f"mean, {labels}": ranks.mean(axis=1).round(2),
+        f"deviation over sets, {labels}": ranks.std(axis=1).round(2),
+        f"p by Holm, {labels}": pd.Series({name: adjusted.get(name, "") for name in ranks.index}),
+        f"points lost, {labels}": lost.mean(axis=1).round(1),
+    }
 
 
 def report(jobs):
@@ -120,9 +135,11 @@ def report(jobs):
     names = list(dict.fromkeys(job.data for job in jobs))
     found = {name: frame_of([job for job in jobs if job.data == name]) for name in names}
     found = {name: of for name, of in found.items() if len(of[0]) > 2}
+    about(f"seeds {sorted({job.seed for job in jobs})}, split by seed {sorted({job.split_seed for job in jobs})}")
+    brief = {}
     for labels in ACCURACY:
         columns = {}
-        for name, (frame, _, _) in found.items():
+        for name, (frame, _) in found.items():
             accuracy = frame[f"accuracy {labels}"]
             candidates = frame[[column for column in frame if not column.startswith("accuracy")]]
             columns[name] = candidates.corrwith(accuracy, method="spearman")
@@ -131,29 +148,19 @@ def report(jobs):
             )
         ranks = pd.DataFrame({name: columns[name] for name in found})
         lost = pd.DataFrame({name: columns[name, "lost"] for name in found})
-        means = pd.DataFrame({"mean": ranks.mean(axis=1), "points lost": lost.mean(axis=1), **ranks})
-        title = f"Spearman correlation with the accuracy of the probe, {labels} labels:"
-        show(title, means.sort_values("mean", ascending=False).round(2))
-    rows = {}
-    for name, (frame, repeats, n_seeds) in found.items():
+        brief |= in_brief(labels, ranks, lost)
+        means = pd.DataFrame({"mean": ranks.mean(axis=1), **ranks}).sort_values("mean", ascending=False)
+        show(f"Rank correlation with the accuracy of the probe, {labels} labels", means.round(2))
+    show("Candidates", pd.DataFrame(brief).sort_values("mean, all", ascending=False), f"{len(found)} sets")
+    rows = []
+    for name, (frame, repeats) in found.items():
         for labels in ACCURACY:
             accuracy = 100 * frame[f"accuracy {labels}"]
-            rows[f"{name}, {labels}"] = {
-                "settings": len(frame),
-                "seeds": n_seeds,
-                "worst": accuracy.min(),
-                "median": accuracy.median(),
-                "best": accuracy.max(),
-                "accuracies of two seeds": repeats[labels],
-                "score": frame[CHOSEN].corr(frame[f"accuracy {labels}"], method="spearman"),
-                "the score picks": accuracy.loc[frame[CHOSEN].idxmax()],
-                "defaults": accuracy.get(DEFAULT, np.nan),
-            }
-    title = f"The sets, with {CHOSEN!r} as score; accuracies in %, correlations by Spearman:"
-    show(title, pd.DataFrame(rows).T.round(2))
-
-
-def show(title, frame):
-    """Print a data frame of numbers in Markdown."""
-    rows = [["" if np.isnan(value) else f"{value:g}" for value in row] for row in frame.to_numpy()]
-    table(title, ["", *frame], [[name, *row] for name, row in zip(frame.index, rows, strict=True)])
+            correlation = frame[CHOSEN].corr(frame[f"accuracy {labels}"], method="spearman")
+            picked = accuracy.loc[frame[CHOSEN].idxmax()]
+            cells = [accuracy.min(), accuracy.median(), accuracy.max(), repeats[labels], correlation, picked]
+            cells = [f"{cell:.{2 if place in (3, 4) else 1}f}" for place, cell in enumerate(cells)]
+            usual = f"{accuracy[DEFAULT]:.1f}" if DEFAULT in accuracy else ""
+            rows.append([name, ACCURACY_NAMES[labels], len(frame), *cells, usual])
+    head = ["set", "labels", "settings", "worst", "median", "best", "repeats", "score", "it picks", "defaults"]
+    table("Set by set", head, rows)

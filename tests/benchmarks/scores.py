@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from joblib import Parallel, delayed, parallel_config
 from quality import DATA, IMAGES, load, probe, taken
+from records import progress
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
@@ -194,9 +195,10 @@ def main():
     jobs = list(jobs_of(data, given.seeds, given.split_seed, given.quick, given.out))
     missing = [job for job in jobs if not job.path.exists()]
     if not given.report:
-        print(f"{len(missing)} of {len(jobs)} fits to run, into {given.out}", flush=True)
         with parallel_config("loky", n_jobs=given.jobs, inner_max_num_threads=1):
-            Parallel(verbose=1)(delayed(run)(job) for job in missing)
+            done = Parallel(return_as="generator_unordered")(delayed(run)(job) for job in missing)
+            for _ in progress(done, len(missing), f"scores: {len(missing)} of {len(jobs)} fits"):
+                pass
     from score_report import report  # which imports this module
 
     report([job for job in jobs if job.path.exists()])

@@ -22,7 +22,10 @@ from itertools import product
 
 import numpy as np
 from joblib import Parallel, delayed
+from paired import p_text, signed_rank
 from quality import Split, taken
+from records import progress
+from reporting import about, table
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -88,29 +91,39 @@ def compare(name, seed, **options):
 
 
 def spread(values):
-    """Return mean and standard error as text."""
+    """Return mean and standard error as text, and the p value of a signed rank test."""
     error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"{np.mean(values):+.2f} ± {error:.2f}"
+    return f"{np.mean(values):+.2f} ± {error:.2f} ({p_text(signed_rank(values))})"
 
 
 def report(results, shares):
     """Print a table of each set and search, and of all sets; results maps a set to figures, one a seed."""
-    print(
-        "\n| data | search | time | " + " | ".join(f"{name}: test, difference, rank" for name in SCORES.values()),
-        end="",
-    )
-    print(" | any, best |\n" + "|---" * (4 + len(SCORES)) + "|")
     every = [figures for of_set in results.values() for figures in of_set]
-    for name, of_set in [*results.items(), ("all", every)]:
-        whole = ", ".join(f"{np.mean([figures[key] for figures in of_set]):.1f}" for key in ("any", "best"))
-        for key in (COLD, AGAIN, *shares):
-            cells = [name, str(key), f"{np.median([figures[key]['time'] for figures in of_set]):.2f}"]
-            for kind in SCORES:
-                test = np.array([figures[key][kind] for figures in of_set])
-                gap = test - [figures[COLD][kind] for figures in of_set]
-                rank = np.nanmean([figures[key][f"{kind} rank"] for figures in of_set])
-                cells.append(f"{test.mean():.1f}" if key == COLD else f"{test.mean():.1f}, {spread(gap)}, {rank:.2f}")
-            print("| " + " | ".join([*cells, whole]) + " |")
+    parts, keys = ("test", "difference (p)", "rank"), (COLD, AGAIN, *shares)
+    head = ["search", "time", *(f"{kind}: {part}" for kind in SCORES.values() for part in parts)]
+    lines = [[name, named(key), *cells_of(key, of_set)] for name, of_set in results.items() for key in keys]
+    table("Set by set", ["data", *head], lines)
+    table("All sets", head, [[named(key), *cells_of(key, every)] for key in keys])
+    sets = {**results, "all": every}
+    means = [[np.mean([figures[key] for figures in of_set]) for key in ("any", "best")] for of_set in sets.values()]
+    rows = [[name, *(f"{mean:.1f}" for mean in pair)] for name, pair in zip(sets, means, strict=True)]
+    table("What picking could give", ["data", "mean of all settings", "best on the test rows"], rows)
+
+
+def named(key):
+    return {COLD: "GridSearchCV", AGAIN: "GridSearchCV again"}.get(key, f"GCASearchCV, `warm_epochs={key}`")
+
+
+def cells_of(key, of_set):
+    """Cells of a search: median share of time, then for both scores accuracy, difference to GridSearchCV, and rank."""
+    cells = [f"{np.median([figures[key]['time'] for figures in of_set]):.2f}"]
+    for kind in SCORES:
+        test = np.array([figures[key][kind] for figures in of_set])
+        cells.append(f"{test.mean():.1f}")
+        gap = test - [figures[COLD][kind] for figures in of_set]
+        rank = np.nanmean([figures[key][f"{kind} rank"] for figures in of_set])
+        cells += ["", ""] if key == COLD else [spread(gap), f"{rank:.2f}"]
+    return cells
 
 
 def main():
@@ -132,12 +145,10 @@ def main():
         delayed(compare)(name, seed, **options) for seed, name in jobs
     )
     results = defaultdict(list)
-    for (seed, name), figures in zip(jobs, each, strict=True):
+    for (_, name), figures in zip(jobs, progress(each, len(jobs), "search"), strict=True):
         results[name].append(figures)
-        ratios = ", ".join(f"{key}: {figures[key]['time']:.2f}" for key in (COLD, AGAIN, *given.warm))
-        print(f"{name}, seed {seed}: {ratios}, of {figures[COLD]['seconds']:.0f} s", flush=True)
-        if name == data[-1]:
-            report(results, given.warm)
+    about(f"seeds {seeds}, {options['max_epochs']} epochs")
+    report(results, given.warm)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import warnings
 import numpy as np
 from joblib import Parallel, delayed
 from quality import MAX_ITER, load
+from records import progress
+from reporting import about, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
@@ -60,11 +62,12 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--quick", action="store_true", help="few rows, sets and epochs")
     given = parser.parse_args()
-    head = ["data", "errors", "overlap", "consistency", *(f"AUC of {column}" for column in COLUMNS)]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
-    for name in given.data or (QUICK_DATA if given.quick else DATA):
-        cells = measured(name, QUICK if given.quick else {}, given.quick, given.jobs)
-        print(f"| {' | '.join(cells)} |", flush=True)
+    about(f"report by seeds drawn from {REPORT_SEED}, errors by seeds {list(OTHER_SEEDS)}")
+    data = given.data or (QUICK_DATA if given.quick else DATA)
+    options = QUICK if given.quick else {}
+    rows = [measured(name, options, given.quick, given.jobs) for name in progress(data, len(data), "stability")]
+    head = ["data", "errors", "overlap", "consistency", *(f"`{column}`" for column in COLUMNS)]
+    table("Area under the ROC curve of low confidence, for errors", head, rows)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import argparse
 import statistics
 import time
 
-import torch
 from joblib.externals.loky import get_reusable_executor
+from records import progress
+from reporting import about, table
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -35,12 +36,11 @@ def main():
     parser.add_argument("--max-epochs", type=int, default=60)
     parser.add_argument("--auto", action="store_true", help="also with n_threads='auto'")
     args = parser.parse_args()
-    print(f"12 fits of {args.max_epochs} epochs; torch has {torch.get_num_threads()} threads\n")
-    print("| n_threads | n_jobs=1, s | n_jobs=2, s | ratio | with workers started, s | ratio | same scores |")
-    print("|---|---|---|---|---|---|---|")
+    about(f"12 fits of {args.max_epochs} epochs, medians of {args.rounds} rounds, seed 0")
+    lines = []
     for n_threads in (1, "auto") if args.auto else (1,):
         rows = []
-        for _ in range(args.rounds):
+        for _ in progress(range(args.rounds), args.rounds, "threads"):
             alone, scores = seconds(1, n_threads, args.max_epochs)
             get_reusable_executor().shutdown(wait=True)
             cold, others = seconds(2, n_threads, args.max_epochs)
@@ -48,7 +48,9 @@ def main():
             rows.append((alone, cold, cold / alone, warm, warm / alone, (scores == others).all()))
         middle = [statistics.median(column) for column in list(zip(*rows, strict=True))[:5]]
         same = all(row[5] for row in rows)
-        print(f"| {n_threads} | " + " | ".join(f"{value:.2f}" for value in middle) + f" | {same} |", flush=True)
+        lines.append([n_threads, *(f"{value:.2f}" for value in middle), "yes" if same else "no"])
+    head = ["n_threads", "n_jobs=1, s", "n_jobs=2, s", "ratio", "with workers started, s", "ratio", "same scores"]
+    table("Searches on two processes", head, lines)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ Needs Linux. Prints tables in Markdown; docs/evidence/performance.md holds them.
 import argparse
 import copy
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -35,6 +34,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from records import progress
+from reporting import about, table
 
 from skgca import GCAEmbedder
 from skgca.encoders import ConvEncoder
@@ -100,18 +101,14 @@ def transform_ratio(n, n_columns, dtype, given):
 
 
 def report_transform(given):
-    print("\ntransform over a bare forward loop\n")
-    print(
-        "| rows | columns | type | transform, ms | bare, ms | ratio | target | largest difference |\n"
-        + "|---" * 8
-        + "|"
-    )
-    shapes = [(500, 16)] if given.quick else TRANSFORM_SHAPES
+    shapes, lines = [(500, 16)] if given.quick else TRANSFORM_SHAPES, []
     for n, n_columns in shapes:
         for dtype in (np.float32, np.float64):
             ratio, ours, bare, gap = transform_ratio(n, n_columns, dtype, given)
             cells = [n, n_columns, np.dtype(dtype).name, f"{1e3 * ours:.1f}", f"{1e3 * bare:.1f}", f"{ratio:.2f}"]
-            print("|", " | ".join(map(str, cells)), f"| 1.2 | {gap:.0e} |", flush=True)
+            lines.append([*cells, "1.2", f"{gap:.0e}"])
+    head = ["rows", "columns", "type", "transform, ms", "bare, ms", "ratio", "target", "largest difference"]
+    table("transform over a bare forward loop", head, lines)
 
 
 # ---------------------------------------------------------------------------------------------------------- conv
@@ -128,8 +125,8 @@ def report_conv(given):
         encoder(images).square().mean().backward()
         seconds.append(time.perf_counter() - start)
     torch.set_num_threads(threads)
-    print(f"\nConvEncoder, forward and backward of 512 images of 28 x 28, {min(2, os.cpu_count())} threads: ", end="")
-    print(f"{1e3 * statistics.median(seconds[2:]):.0f} ms (target 100)", flush=True)
+    cells = [min(2, os.cpu_count()), f"{1e3 * statistics.median(seconds[2:]):.0f}", 100]
+    table("ConvEncoder, forward and backward of 512 images of 28 x 28", ["threads", "ms", "target"], [cells])
 
 
 # ----------------------------------------------------------------------------------------------------------- fit
@@ -183,14 +180,14 @@ def fit_ratio(n, n_columns, steps, given):
 
 
 def report_fit(given):
-    print("\nfit over a hand-written loop\n")
-    head = "| rows | columns | fit, s | by hand, s | ratio | target | last loss, fit | by hand |"
-    print(head + "\n" + "|---" * 8 + "|")
+    lines = []
     for n, n_columns in [(500, 16)] if given.quick else FIT_SHAPES:
         steps = 20 if given.quick else FIT_STEPS
         ratio, ours, bare, *losses = fit_ratio(n, n_columns, steps, given)
         cells = [n, n_columns, f"{ours:.2f}", f"{bare:.2f}", f"{ratio:.2f}", "1.15", *(f"{x:.3f}" for x in losses)]
-        print("|", " | ".join(map(str, cells)), "|", flush=True)
+        lines.append(cells)
+    head = ["rows", "columns", "fit, s", "by hand, s", "ratio", "target", "last loss, fit", "by hand"]
+    table("fit over a hand-written loop", head, lines)
 
 
 # -------------------------------------------------------------------------------------------------------- memory
@@ -265,19 +262,16 @@ def report_memory(given):
         write_rows(path, n, given.columns)
         arguments = [sys.executable, __file__, "--memory-of", path, n, given.columns, limit]
         done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
-    print(
-        f"\nPeak anonymous memory above the {given.gb:g} GiB on disk, of {n} rows x {given.columns} float32, in MiB\n"
-    )
+    title = "A table on disk, peak anonymous memory in MiB"
     if done.returncode:
         error = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        print(f"Not measured, under a limit of {limit / GIB:.1f} GiB: {error}")
+        table(title, [f"not measured, under a limit of {limit / GIB:.1f} GiB"], [[error]])
         return
     start, fit, slices, transform, output, fit_seconds, seconds = map(float, done.stdout.split())
     head = ["before", "fit adds", "transform adds", "of which its output", "transform by slices adds"]
-    print(f"| {' | '.join(head)} | fit, s | transform, s |")
-    print("|---" * 7 + "|")
-    cells = [start, fit - start, transform - start, output, slices - start]
-    print("|", " | ".join(f"{cell / MIB:.0f}" for cell in cells), f"| {fit_seconds:.0f} | {seconds:.0f} |", flush=True)
+    cells = [f"{cell / MIB:.0f}" for cell in (start, fit - start, transform - start, output, slices - start)]
+    cells = [f"{n:,} x {given.columns:,}", *cells, f"{fit_seconds:.0f}", f"{seconds:.0f}"]
+    table(title, ["rows x columns", *head, "fit, s", "transform, s"], [cells])
 
 
 REPORTS = {"conv": report_conv, "transform": report_transform, "fit": report_fit, "memory": report_memory}
@@ -301,11 +295,8 @@ def main():
     if given.quick:
         given.gb, given.repeats = min(given.gb, 0.2), min(given.repeats, 3)
     torch.set_num_threads(1)
-    print(
-        f"torch {torch.__version__}, Python {platform.python_version()}, one thread, {os.cpu_count()} cores, ", end=""
-    )
-    print(f"medians of {given.repeats} rounds, {'clock' if given.wall else 'processor'} time")
-    for what in given.what:
+    about("one thread", f"medians of {given.repeats} rounds, {'clock' if given.wall else 'processor'} time, seed 0")
+    for what in progress(given.what, len(given.what), "throughput"):
         REPORTS[what](given)
 
 

@@ -1,0 +1,242 @@
+"""Measure the tables of docs/ and the README again, and write them where they stand.
+
+    make evidence                                         # all that is not measured yet: some hours on two cores
+    python tests/benchmarks/evidence.py --list            # the stages, what they take, and which are there
+    python tests/benchmarks/evidence.py --stages search   # one of them
+    python tests/benchmarks/evidence.py --fresh           # measured anew, even if it is there
+    python tests/benchmarks/evidence.py --write           # tables of what is there, measuring nothing
+    python tests/benchmarks/evidence.py --quick           # small forms, to see that all works; docs/ stays as it is
+
+A stage is a script of this folder, and its output is kept in build/evidence/. Broken off at any moment, the same
+command goes on with the stage it was at; the long ones, whose fits are kept one by one, with the fit. A stage is
+measured again when its command, a version of what it depends on, or that of skgca is another.
+
+A page says which tables it holds, between two comments on lines of their own; what is between them is replaced:
+
+    <!-- evidence: STAGE: TITLE -->
+    <!-- /evidence -->
+
+TITLE is the line above the table in the output of the stage, or "about" for what it was measured with. The prose around
+the tables is not written by this script: read it again where figures have moved (git diff shows them).
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from reporting import PACKAGES, version
+from tqdm import tqdm
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+BLOCK = re.compile(r"(<!-- evidence: ([\w-]+): (.+?) -->\n).*?(<!-- /evidence -->)", re.DOTALL)
+PEERS_PYTHON = ROOT / ".venv-peers/bin/python"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A script with its options; minutes are those of two cores. Records of single fits go to a path of their own."""
+
+    script: str
+    options: tuple = ()
+    minutes: float = 5
+    records: str = ""  # option of the script that takes their path, and their name
+    jobs: bool = False  # whether the script takes --jobs
+    quick: tuple = ("--quick",)
+    python: Path = Path(sys.executable)
+
+    def command(self, folder, quick, n_jobs):
+        arguments = [str(self.python), str(HERE / self.script), *(self.quick if quick else self.options)]
+        if self.records:
+            arguments += ["--out", str(folder / self.records)]
+        return [*arguments, "--jobs", str(n_jobs)] if self.jobs else arguments
+
+    def key(self, quick):
+        """What its results depend on; where they lie, and how many processes made them, is not among it."""
+        versions = {package: version(package) for package in PACKAGES}
+        return {"command": [self.script, *(self.quick if quick else self.options)], "versions": versions}
+
+
+STAGES = {
+    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 12, quick=("--sizes", "512", "2048", "--repeats", "1")),
+    "losses-two-threads": Stage(
+        "losses.py",
+        ("--threads", "2", "--sizes", "2048", "4096"),
+        5,
+        quick=("--sizes", "512", "2048", "--repeats", "1"),
+    ),
+    "throughput": Stage("throughput.py", minutes=8),
+    "micro-batches": Stage("micro_batches.py", ("--slow",), 6),
+    "threads": Stage("threads.py", ("--max-epochs", "40"), 4, quick=("--rounds", "1", "--max-epochs", "10")),
+    "search": Stage("search.py", minutes=11),
+    "outliers": Stage("outliers.py", minutes=10, jobs=True),
+    "stability": Stage("stability.py", minutes=5, jobs=True),
+    "quality": Stage("quality.py", minutes=60, records="quality.jsonl", jobs=True),
+    "family": Stage("family.py", minutes=90, records="family.jsonl", jobs=True),
+    "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),
+}
+
+
+# ------------------------------------------------------------------------------------------------------- measuring
+
+
+def result_of(name, folder, quick):
+    """The result of a stage, or None if it is not there or was made by something else."""
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text(encoding="utf-8"))
+    return result if result["key"] == STAGES[name].key(quick) else None
+
+
+def measure(name, folder, quick, n_jobs):
+    """Run a stage and keep its result; its progress goes to stderr as it is."""
+    stage, start = STAGES[name], time.monotonic()
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        stage.command(folder, quick, n_jobs), cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode:
+        return False
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=8"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    result = {
+        "key": stage.key(quick),
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit.stdout.strip(),
+        "minutes": round((time.monotonic() - start) / 60, 1),
+        "output": done.stdout,
+    }
+    partial = folder / f"{name}.part"
+    partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    partial.replace(folder / f"{name}.json")
+    return True
+
+
+def measure_all(names, folder, quick, n_jobs):
+    """Run stages one after the other; returns those that failed."""
+    failed = []
+    total = sum(STAGES[name].minutes for name in names)
+    form = "{desc}: {percentage:3.0f}%|{bar}| about {n:.0f} of {total:.0f} min on two cores, {elapsed} so far\n"
+    with tqdm(total=total, bar_format=form, desc="evidence", file=sys.stderr, disable=quick) as bar:
+        for place, name in enumerate(names):
+            print(f"\n[{place + 1} of {len(names)}] {name}", file=sys.stderr, flush=True)
+            if not measure(name, folder, quick, n_jobs):
+                failed.append(name)
+            bar.update(STAGES[name].minutes)
+    return failed
+
+
+# --------------------------------------------------------------------------------------------------------- writing
+
+
+def tables_of(result):
+    """Tables of an output by the line above them, and what they were measured with."""
+    found, title, lines = {}, "", []
+    for line in [*result["output"].splitlines(), ""]:
+        if line.startswith("|"):
+            lines.append(line)
+            continue
+        if lines:
+            found[title], lines = "\n".join(lines), []
+        title = line or title
+    command = " ".join(["python", f"tests/benchmarks/{result['key']['command'][0]}", *result["key"]["command"][1:]])
+    about = result["output"].lstrip().partition("\n")[0]
+    commit = f"code at {result['commit']}; " if result["commit"] else ""
+    found["about"] = f"`{command}`: {about}; {commit}{result['date']}."
+    return found
+
+
+def pages():
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(text):
+    """Stage and title of each table that a page asks for."""
+    return [(stage, title) for _, stage, title, _ in BLOCK.findall(text)]
+
+
+def unknown(results):
+    """What pages ask for and no stage has, as text; of stages without a result only the name can be wrong."""
+    found = []
+    for path in pages():
+        for stage, title in blocks(path.read_text(encoding="utf-8")):
+            if stage not in STAGES:
+                found.append(f"{path.relative_to(ROOT)}: there is no stage {stage!r}")
+            elif results.get(stage) and title not in tables_of(results[stage]):
+                titles = list(tables_of(results[stage]))
+                found.append(f"{path.relative_to(ROOT)}: {stage} has no table {title!r}, but {titles}")
+    return found
+
+
+def write(results):
+    """Put the tables into the pages; returns the pages that changed."""
+    changed = []
+    for path in pages():
+        text = path.read_text(encoding="utf-8")
+
+        def block(match):
+            begin, stage, title, end = match.groups()
+            return f"{begin}\n{tables_of(results[stage])[title]}\n\n{end}" if results.get(stage) else match.group()
+
+        new = BLOCK.sub(block, text)
+        if new != text:
+            path.write_text(new, encoding="utf-8")
+            changed.append(path.relative_to(ROOT))
+    return changed
+
+
+def describe(results):
+    for name, stage in STAGES.items():
+        result = results[name]
+        state = f"measured {result['date']}, {result['minutes']:g} min" if result else "not measured"
+        print(f"{name:20} about {stage.minutes:3.0f} min on two cores   {state}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES), metavar="STAGE")
+    parser.add_argument("--folder", type=Path, help="of the results; default build/evidence, or build/evidence-quick")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes, where a script takes several")
+    parser.add_argument("--fresh", action="store_true", help="forget results and records of these stages")
+    parser.add_argument("--list", action="store_true", help="print the stages")
+    parser.add_argument("--write", action="store_true", help="write tables of what is there into the pages")
+    parser.add_argument("--quick", action="store_true", help="small forms of all stages")
+    given = parser.parse_args()
+    folder = (given.folder or ROOT / "build" / ("evidence-quick" if given.quick else "evidence")).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    results = {name: result_of(name, folder, given.quick) for name in STAGES}
+    if given.list:
+        describe(results)
+        return
+    failed = []
+    if not given.write:
+        missing = [name for name in given.stages if given.fresh or not results[name]]
+        if given.fresh:
+            forget(missing, folder)
+        failed = measure_all(missing, folder, given.quick, given.jobs)
+        results = {name: result_of(name, folder, given.quick) for name in STAGES}
+    wrong = unknown(results)
+    if not wrong and not given.quick:
+        print("written:", ", ".join(map(str, write(results))) or "nothing has changed")
+    if failed or wrong:
+        sys.exit("\n".join([*wrong, *(f"stage {name} failed; what it said is above" for name in failed)]))
+
+
+def forget(names, folder):
+    for name in names:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+        records = folder / STAGES[name].records
+        if STAGES[name].records and records.exists():
+            records.rename(records.with_name(f"{records.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
+
+
+if __name__ == "__main__":
+    main()

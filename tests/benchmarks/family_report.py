@@ -1,0 +1,156 @@
+"""Tables of what family.py has measured."""
+
+import numpy as np
+from family import BASELINES, LOSSES, SCORES, TEST_SHARE, VIEWS
+from paired import differences_as_text
+from reporting import cell, table
+
+RATIO = TEST_SHARE / (1 - TEST_SHARE)  # of test rows to training rows
+
+
+class Results:
+    """Records of an experiment by (data, views, method, options), each a list over seeds."""
+
+    def __init__(self, jobs, records):
+        self.found = {}
+        for job in jobs:
+            if job.key in records:
+                self.found.setdefault((job.data, job.views, job.method, job.options), {})[job.seed] = records[job.key]
+
+    def of(self, score, data, views, method, options=()):
+        return {seed: record[score] for seed, record in self.found.get((data, views, method, options), {}).items()}
+
+    def less(self, score, data, views, method, other, options=()):
+        """Differences to another method, which has no options, on the same seeds."""
+        ours, theirs = self.of(score, data, views, method, options), self.of(score, data, views, other)
+        return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
+
+
+def points(differences):
+    return [100 * value for value in differences.values()]
+
+
+def named(method, given):
+    if "target" in dict(given):
+        return f"alpha - beta = {dict(given)['alpha'] - dict(given)['beta']:g}"
+    return " ".join([f"`{method}`", *(f"{name}={value}" for name, value in given)])
+
+
+def report_defaults(results):
+    settings = list(dict.fromkeys(key[:2] for key in results.found))
+    rows = list(dict.fromkeys(key[2:] for key in results.found))
+    for score in ("few", "all"):
+        lines = []
+        for method, given in rows:
+            gains = [results.less(score, *setting, method, "ince", given) for setting in settings]
+            total = [value for gain in gains for value in gain.values()]
+            cells = [cell(results.of(score, *setting, method, given)) for setting in settings]
+            lines.append([named(method, given), *cells, f"{100 * np.mean(total):+.2f}" if total else ""])
+        head = ["loss", *(f"{data}, {views}" for data, views in settings), "mean less `ince`"]
+        table(f"Defaults: accuracy in %, {SCORES[score]}", head, lines)
+
+
+def report_table(results):
+    data = list(dict.fromkeys(key[0] for key in results.found))
+    settings = [(name, views) for views in VIEWS for name in data]
+    head = ["", *(f"{name}, {views}" for name, views in settings)]
+    columns = [(name, score) for score in SCORES for name in data]
+    rows = [[b, *(cell(results.of(score, name, "none", b)) for name, score in columns)] for b in BASELINES]
+    table("Accuracy in % without contrastive training", ["", *(f"{n}, {SCORES[s]}" for n, s in columns)], rows)
+    for score, title in SCORES.items():
+        rows = [[f"`{loss}`", *(cell(results.of(score, *s, loss)) for s in settings)] for loss in LOSSES]
+        table(f"Accuracy in %, {title}", head, rows)
+    for score, title in SCORES.items():
+        others = [loss for loss in LOSSES if loss != "ince"]
+        gains = [[points(results.less(score, *s, loss, "ince")) for s in settings] for loss in others]
+        cells = differences_as_text(gains, RATIO)
+        rows = [[f"`{loss}`", *row] for loss, row in zip(others, cells, strict=True)]
+        table(f"Points above `ince` on the same seed (p by Holm), {title}", head, rows)
+    report_orderings(results, data)
+    measures = (("rank", "effective rank"), ("alignment", "alignment"), ("uniformity", "uniformity"))
+    columns = [(name, score) for score, _ in measures for name in data]
+    rows = [
+        [f"`{loss}`", *(cell(results.of(s, n, "standard", loss), 1, 1 if s == "rank" else 2) for n, s in columns)]
+        for loss in LOSSES
+    ]
+    table("Geometry of the test rows, standard views", ["", *(f"{n}, {dict(measures)[s]}" for n, s in columns)], rows)
+    rows = [[f"`{loss}`", *(cell(results.of("seconds", *s, loss), 1) for s in settings)] for loss in LOSSES]
+    table("Seconds of a fit", head, rows)
+
+
+ORDERINGS = (
+    ("gca_ince", "ince"),
+    ("gca_uot", "ince"),
+    ("gca_uot", "gca_ince"),
+    ("gca_rince", "gca_ince"),
+    ("rince", "ince"),
+    ("gca_rince", "rince"),
+    ("gca_uot", "gca_rince"),
+    ("ince", "byol"),
+    ("ince", "iot"),
+    ("ince", "iot_uni"),
+    ("gca_ince", "iot"),
+    ("supcon", "ince"),
+)
+
+
+def report_orderings(results, data):
+    """Differences averaged over the datasets; spread over seeds of that average, and how many single fits agree."""
+    settings = [(score, views) for score in ("all", "few") for views in VIEWS]
+    means, won = [], []
+    for method, other in ORDERINGS:
+        gains = [[results.less(score, name, views, method, other) for name in data] for score, views in settings]
+        seeds = [[seed for seed in of[0] if all(seed in gain for gain in of)] for of in gains]
+        single = [[gain[s] for gain in of for s in found] for of, found in zip(gains, seeds, strict=True)]
+        won.append([f"{sum(value > 0 for value in of)}/{len(of)}" for of in single])
+        means.append(
+            [[100 * np.mean([gain[s] for gain in of]) for s in found] for of, found in zip(gains, seeds, strict=True)]
+        )
+    lines = [
+        [f"`{method}` > `{other}`", *(f"{mean}, {share}" for mean, share in zip(row, shares, strict=True))]
+        for (method, other), row, shares in zip(
+            ORDERINGS, differences_as_text(means, RATIO, digits=2), won, strict=True
+        )
+    ]
+    head = ["claim", *(f"{views}, {SCORES[score]}" for score, views in settings)]
+    table("Points between two losses, mean of the sets (p by Holm), and wins among single fits", head, lines)
+
+
+def report_domains(results):
+    report_rows(results, "Domains")
+    neutral, others = (), []
+    for _, _, method, given in results.found:
+        if method not in BASELINES and dict(given)["alpha"] == dict(given)["beta"]:
+            neutral = given
+        elif method not in BASELINES:
+            others.append(given)
+    columns = {"all": SCORES["all"], "few": SCORES["few"], "across": "across domains", "domain": "domain itself"}
+    place, gains = ("two domains", "standard", "gca_ince"), []
+    for given in others:
+        pairs = [(results.of(score, *place, given), results.of(score, *place, neutral)) for score in columns]
+        gains.append([[100 * (ours[s] - theirs[s]) for s in ours if s in theirs] for ours, theirs in pairs])
+    cells = differences_as_text(gains, RATIO)
+    rows = [[named("gca_ince", given), *row] for given, row in zip(others, cells, strict=True)]
+    table("Points above alpha - beta = 0 on the same seed (p by Holm)", ["", *columns.values()], rows)
+
+
+def report_rows(results, title):
+    """One line for each method and its options: iterations, epsilon, domains."""
+    titles = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}
+    present = [s for s in titles if any(s in r for by_seed in results.found.values() for r in by_seed.values())]
+    lines = []
+    for (data, views, method, given), _ in results.found.items():
+        name = method if method in BASELINES else named(method, given)
+        values = [results.of(s, data, views, method, given) for s in present]
+        lines.append([name, *(cell(v, *((1, 1) if s == "rank" else ())) for s, v in zip(present, values, strict=True))])
+    head = ["", *(titles[score] for score in present)]
+    table(f"{title}: accuracy in %", head, lines)
+
+
+REPORTS = {
+    "defaults": report_defaults,
+    "table": report_table,
+    "iterations": lambda results: report_rows(results, "Iterations"),
+    "epsilon": lambda results: report_rows(results, "Epsilon"),
+    "domains": report_domains,
+}

@@ -1,0 +1,59 @@
+"""Is a difference chance? Paired tests over splits and over data sets, and Holm's correction for their number."""
+
+import numpy as np
+from scipy.stats import t as student_t
+from scipy.stats import wilcoxon
+
+
+def corrected_t(differences, ratio):
+    """P value of a t test that a mean difference over random splits is 0; NaN for fewer than two.
+
+    Splits share rows, so the variance of their mean is taken as that of single differences times 1 / n + ``ratio``, the
+    number of test rows over that of training rows (Nadeau and Bengio, Machine Learning, 2003).
+    """
+    differences = np.asarray(differences, dtype=float)
+    n = len(differences)
+    if n < 2:
+        return np.nan
+    error = differences.std(ddof=1) * (1 / n + ratio) ** 0.5
+    if error == 0:
+        return 1.0 if differences.mean() == 0 else 0.0
+    return 2 * student_t.sf(abs(differences.mean()) / error, n - 1)
+
+
+def signed_rank(differences):
+    """P value of Wilcoxon's test over sets; 1 where nothing differs."""
+    return wilcoxon(differences).pvalue if np.any(differences) else 1.0
+
+
+def holm(p_values):
+    """Holm's adjusted p values, in the order given; NaN is no test."""
+    p_values = np.asarray(p_values, dtype=float)
+    adjusted = np.full(len(p_values), np.nan)
+    order = np.argsort(p_values)[: np.isfinite(p_values).sum()]
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def p_text(p):
+    if not np.isfinite(p):
+        return ""
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"
+
+
+def differences_as_text(rows, ratio, *, digits=1, spread=True):
+    """Cells of a table of differences: mean, standard deviation and p value, adjusted for all cells of the table.
+
+    rows : list of lists of arrays of differences over splits, in points; an empty one makes an empty cell.
+    """
+    flat = [np.asarray(cell, dtype=float) for row in rows for cell in row]
+    adjusted = iter(zip(flat, holm([corrected_t(cell, ratio) for cell in flat]), strict=True))
+    return [[_text(*next(adjusted), digits, spread) for _ in row] for row in rows]
+
+
+def _text(values, p, digits, spread):
+    if not len(values):
+        return ""
+    deviation = f" ± {values.std(ddof=1):.{digits}f}" if spread and len(values) > 1 else ""
+    return f"{values.mean():+.{digits}f}{deviation}" + (f" ({p_text(p)})" if np.isfinite(p) else "")

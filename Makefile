@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := $(VENV)/.installed-bench
 
-.PHONY: demo test lint typecheck coverage bench clean
+.PHONY: demo test lint coverage evidence bench clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -21,21 +22,20 @@ lint: $(STAMP)
 coverage: $(STAMP)
 	$(BIN)/python -m pytest --cov=skgca --cov-report=term
 
-bench: $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python tests/benchmarks/losses.py
-	$(BIN)/python tests/benchmarks/family.py --quick
-	$(BIN)/python tests/benchmarks/micro_batches.py --quick
-	$(BIN)/python tests/benchmarks/threads.py --rounds 1 --max-epochs 10
-	$(BIN)/python tests/benchmarks/quality.py --quick --out build/quality-quick.jsonl
-	$(BIN)/python tests/benchmarks/outliers.py --quick
-	$(BIN)/python tests/benchmarks/scores.py --quick --out build/scores-quick
-	$(BIN)/python tests/benchmarks/stability.py --quick
-	$(BIN)/python tests/benchmarks/search.py --quick
+# All tables of docs/ and the README, measured again and written there: hours, and resumable. EVIDENCE=--list tells more.
+evidence: $(BENCH)
+	$(BIN)/python tests/benchmarks/evidence.py $(EVIDENCE)
+
+bench: $(BENCH)
+	$(BIN)/python tests/benchmarks/evidence.py --quick $(EVIDENCE)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[plot,test]"
+	touch $@
+
+$(BENCH): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	touch $@
 
 clean:

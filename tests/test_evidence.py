@@ -1,0 +1,161 @@
+"""What stands between the markers of a page is what a benchmark printed, and its statistics are right."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    """Return a function that imports a script of tests/benchmarks by its name."""
+    before = list(sys.path)
+    sys.path.insert(0, str(BENCHMARKS))
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # where dataclasses look for it
+        spec.loader.exec_module(module)
+        return module
+
+    yield load
+    sys.path[:] = before
+
+
+@pytest.fixture
+def evidence(benchmark, tmp_path, monkeypatch):
+    module = benchmark("evidence")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
+
+
+def result(output):
+    return {"key": {"command": ["x.py", "--n", "3"]}, "date": "2026-01-02", "commit": "abc", "output": output}
+
+
+OUTPUT = """Python 3, torch 2; seeds [0]
+
+First, all labels
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+Second
+
+| c |
+|---|
+| 3 |
+"""
+
+
+def test_tables_are_found_by_the_line_above_them(evidence):
+    found = evidence.tables_of(result(OUTPUT))
+    assert found["First, all labels"] == "| a | b |\n|---|---|\n| 1 | 2 |"
+    assert found["Second"] == "| c |\n|---|\n| 3 |"
+    assert (
+        found["about"] == "`python tests/benchmarks/x.py --n 3`: Python 3, torch 2; seeds [0]; code at abc; 2026-01-02."
+    )
+
+
+def page(tmp_path, text):
+    (tmp_path / "docs").mkdir(exist_ok=True)
+    (tmp_path / "README.md").write_text("nothing\n")
+    path = tmp_path / "docs/page.md"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_is_put_between_its_markers_and_nothing_else_changes(evidence, tmp_path):
+    text = "before\n\n<!-- evidence: search: Second -->\nold\n<!-- /evidence -->\n\nafter | no table\n"
+    path = page(tmp_path, text)
+    assert evidence.write({"search": result(OUTPUT)}) == [Path("docs/page.md")]
+    new = path.read_text()
+    assert new == text.replace("old\n", "\n| c |\n|---|\n| 3 |\n\n")
+    assert evidence.write({"search": result(OUTPUT)}) == []
+    assert evidence.write({"search": None}) == []
+    assert path.read_text() == new
+
+
+def test_what_no_stage_has_is_named(evidence, tmp_path):
+    page(
+        tmp_path,
+        "<!-- evidence: search: Third -->\n<!-- /evidence -->\n<!-- evidence: nix: A -->\n<!-- /evidence -->\n",
+    )
+    wrong = evidence.unknown({"search": result(OUTPUT)})
+    assert len(wrong) == 2
+    assert "'Third'" in wrong[0]
+    assert "Second" in wrong[0]
+    assert "'nix'" in wrong[1]
+
+
+def test_a_result_holds_for_its_command_and_versions_only(evidence, tmp_path, monkeypatch):
+    stage = evidence.STAGES["search"]
+    kept = {**result(OUTPUT), "key": stage.key(False)}
+    (tmp_path / "search.json").write_text(json.dumps(kept))
+    assert evidence.result_of("search", tmp_path, False) == kept
+    assert evidence.result_of("search", tmp_path, True) is None  # its quick form
+    assert evidence.result_of("outliers", tmp_path, False) is None
+    monkeypatch.setattr(evidence, "version", lambda package: "0")
+    assert evidence.result_of("search", tmp_path, False) is None
+
+
+def test_the_pages_ask_for_stages_that_are_there(benchmark):
+    module = benchmark("evidence")
+    asked = [block for path in module.pages() for block in module.blocks(path.read_text())]
+    assert {stage for stage, _ in asked} == set(module.STAGES)
+    for path in module.pages():
+        text = path.read_text()
+        assert text.count("<!-- evidence: ") == text.count("<!-- /evidence -->") == len(module.blocks(text)), path
+
+
+def test_the_corrected_t_test(benchmark):
+    paired = benchmark("paired")
+    values = np.array([0.3, 0.9, 0.1, 0.7, 0.5])
+    assert paired.corrected_t(values, 0.0) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue, rel=1e-12)
+    # by hand: mean 0.5, variance 0.1, and 0.1 * (1 / 5 + 3 / 7) under the root
+    t = 0.5 / (0.1 * (1 / 5 + 3 / 7)) ** 0.5
+    assert paired.corrected_t(values, 3 / 7) == pytest.approx(2 * stats.t.sf(t, 4), rel=1e-12)
+    assert paired.corrected_t(-values, 3 / 7) == paired.corrected_t(values, 3 / 7)
+    assert np.isnan(paired.corrected_t([0.3], 0.4))
+    assert paired.corrected_t([0.0, 0.0], 0.4) == 1.0
+
+
+def test_holms_correction(benchmark):
+    holm = benchmark("paired").holm
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
+    np.testing.assert_allclose(holm([0.02, np.nan, 0.03]), [0.04, np.nan, 0.04])
+
+
+def test_differences_are_corrected_for_all_cells_of_a_table(benchmark):
+    paired = benchmark("paired")
+    big, small = [3.0, 3.1, 2.9, 3.0, 3.0], [0.1, -0.1, 0.1, -0.2, 0.1]
+    p = paired.corrected_t(big, 0.4)
+    rows = paired.differences_as_text([[big, small], [[], [1.0]]], 0.4)
+    assert rows == [[f"+3.0 ± 0.1 ({paired.p_text(2 * p)})", "+0.0 ± 0.1 (1.00)"], ["", "+1.0"]]
+
+
+def test_records_go_on_after_a_line_that_was_cut_off(benchmark, tmp_path):
+    records = benchmark("records")
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"key": "x", "v": 1}\n{"key": "y", "v"')
+    assert list(records.read(path)) == ["x"]
+
+    class Job:
+        def __init__(self, key):
+            self.key = key
+
+    records.run_missing(keyed, [Job("x"), Job("y")], path, 1)
+    assert {key: record["v"] for key, record in records.read(path).items()} == {"x": 1, "y": 2}
+
+
+def keyed(job):
+    return {"key": job.key, "v": 2}

@@ -1,0 +1,61 @@
+"""How many rows without labels it takes: accuracy by the number of them, 10 labels a class.
+
+scikit-learn's digits as a table of 64 columns. A seed draws a stratified split with 540 test rows. Ten labelled rows of
+each class and so many of the others are what ``GCAEmbedder()`` is fitted to, and a logistic regression behind a scaler
+reads the embedding of the labelled ones. Five to ten minutes on one core.
+
+    python tests/benchmarks/rows.py
+    python tests/benchmarks/rows.py --quick
+"""
+
+import argparse
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgca import GCAEmbedder
+
+SIZES = (0, 100, 300, 1157)
+METHODS = {"untrained": {"max_epochs": 0}, "gca": {}}
+
+
+def accuracy(features, y, labelled, test):
+    """Accuracy on the test rows of a regression that was fitted to the labelled ones."""
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return probe.fit(features[labelled], y[labelled]).score(features[test], y[test])
+
+
+def results_of(seed, sizes, **params):
+    """Accuracy of each method on one split, by its name and the number of rows without labels."""
+    X, y = load_digits(return_X_y=True)
+    train, test = train_test_split(np.arange(len(X)), test_size=540, stratify=y, random_state=seed)
+    labelled = np.concatenate([train[y[train] == label][:10] for label in range(10)])
+    others = np.random.default_rng(seed).permutation(np.setdiff1d(train, labelled, assume_unique=True))
+    found = {("raw", size): accuracy(X, y, labelled, test) for size in sizes}
+    for size in sizes:
+        rows = np.concatenate([labelled, others[:size]])
+        for name, settings in METHODS.items():
+            embedder = GCAEmbedder(random_state=seed, **{**params, **settings}).fit(X[rows])
+            found[name, size] = accuracy(embedder.transform(X), y, labelled, test)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="two splits, few epochs: to see that it works")
+    quick = parser.parse_args().quick
+    sizes, params = ((0, 100), {"max_epochs": 2}) if quick else (SIZES, {})
+    found = [results_of(seed, sizes, **params) for seed in range(2 if quick else 5)]
+    print("| rows without labels |", " | ".join(map(str, sizes)), "|")
+    print("|---" * (1 + len(sizes)) + "|")
+    for name in ("raw", *METHODS):
+        cells = [[split[name, size] for split in found] for size in sizes]
+        print(f"| {name} |", " | ".join(f"{np.mean(cell):.3f} ± {np.std(cell, ddof=1):.3f}" for cell in cells), "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -77,6 +77,7 @@ STAGES = {
     "search": Stage("search.py", minutes=11),
     "outliers": Stage("outliers.py", minutes=10, jobs=True),
     "stability": Stage("stability.py", minutes=5, jobs=True),
+    "rows": Stage("rows.py", minutes=6),
     "quality": Stage("quality.py", minutes=60, records="quality.jsonl", jobs=True),
     "family": Stage("family.py", minutes=90, records="family.jsonl", jobs=True),
     "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),

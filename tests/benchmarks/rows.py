@@ -11,6 +11,9 @@ reads the embedding of the labelled ones. Five to ten minutes on one core.
 import argparse
 
 import numpy as np
+from paired import differences_as_text
+from records import progress
+from reporting import about, cell, table
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
@@ -19,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
 
-SIZES = (0, 100, 300, 1157)
+SIZES, TEST_ROWS = (0, 100, 300, 1157), 540
 METHODS = {"untrained": {"max_epochs": 0}, "gca": {}}
 
 
@@ -32,7 +35,7 @@ def accuracy(features, y, labelled, test):
 def results_of(seed, sizes, **params):
     """Accuracy of each method on one split, by its name and the number of rows without labels."""
     X, y = load_digits(return_X_y=True)
-    train, test = train_test_split(np.arange(len(X)), test_size=540, stratify=y, random_state=seed)
+    train, test = train_test_split(np.arange(len(X)), test_size=TEST_ROWS, stratify=y, random_state=seed)
     labelled = np.concatenate([train[y[train] == label][:10] for label in range(10)])
     others = np.random.default_rng(seed).permutation(np.setdiff1d(train, labelled, assume_unique=True))
     found = {("raw", size): accuracy(X, y, labelled, test) for size in sizes}
@@ -49,12 +52,19 @@ def main():
     parser.add_argument("--quick", action="store_true", help="two splits, few epochs: to see that it works")
     quick = parser.parse_args().quick
     sizes, params = ((0, 100), {"max_epochs": 2}) if quick else (SIZES, {})
-    found = [results_of(seed, sizes, **params) for seed in range(2 if quick else 5)]
-    print("| rows without labels |", " | ".join(map(str, sizes)), "|")
-    print("|---" * (1 + len(sizes)) + "|")
-    for name in ("raw", *METHODS):
-        cells = [[split[name, size] for split in found] for size in sizes]
-        print(f"| {name} |", " | ".join(f"{np.mean(cell):.3f} ± {np.std(cell, ddof=1):.3f}" for cell in cells), "|")
+    seeds = range(2 if quick else 5)
+    found = [results_of(seed, sizes, **params) for seed in progress(seeds, len(seeds), "rows")]
+    about(f"seeds {list(seeds)}")
+    names = ("raw", *METHODS)
+    rows = [[name, *(cell(dict(enumerate(split[name, size] for split in found))) for size in sizes)] for name in names]
+    table("Accuracy in % by the number of rows without labels", ["", *sizes], rows)
+    gains = [
+        [[100 * (split["gca", size] - split[name, size]) for split in found] for size in sizes] for name in names[:-1]
+    ]
+    ratio = TEST_ROWS / (len(load_digits().target) - TEST_ROWS)
+    cells = differences_as_text(gains, ratio)
+    rows = [[f"less {name}", *of_name] for name, of_name in zip(names, cells, strict=False)]
+    table("gca less the other on the same splits (p by Holm)", ["", *sizes], rows)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Generator, Tensor
 
 from ._compat import InvalidParameterError
 from ._inputs import Reader
@@ -93,7 +94,8 @@ def make_views(params: Any, reader: Reader, *, paired: bool, reference: Callable
 
 def standard_view(reader: Reader) -> Any:
     """Return what makes a view where nothing is set, so that embedders are seen through the same."""
-    return _make_view(SimpleNamespace(corruption_rate=_CORRUPTION_RATE), reader, "auto", paired=False)
+    usual = SimpleNamespace(corruption_rate=_CORRUPTION_RATE, standardize=True)
+    return _make_view(usual, reader, "auto", paired=False)
 
 
 def _make_view(params: Any, reader: Reader, view: Any, *, paired: bool) -> Any:
@@ -110,7 +112,33 @@ def _make_view(params: Any, reader: Reader, view: Any, *, paired: bool) -> Any:
         raise InvalidParameterError(
             f"views={view!r} is for {' or '.join(kinds)}, but X holds {what}; use one of {valid}."
         )
-    return make(params, reader)
+    made = make(params, reader)
+    return _InDeviations(made, reader) if reader.kind == "series" and params.standardize else made
+
+
+class _InDeviations:
+    """A view that sees series with channels of mean 0 and deviation 1, and gives them back in their own units.
+
+    The network brings channels to a common scale behind the views, so a view that is known by its name, and whose noise
+    or distances have a scale, would depend on units otherwise.
+    """
+
+    def __init__(self, view: Any, reader: Reader) -> None:
+        self.view = view
+        self.mean, self.std = (torch.as_tensor(of, dtype=torch.float32)[:, None] for of in (reader.mean, reader.std))
+
+    def fit(self, X: Tensor) -> _InDeviations:
+        if hasattr(self.view, "fit"):
+            mean, std = self.mean.to(X), self.std.to(X)
+            self.view.fit((X - mean) / std)
+        return self
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        mean, std = self.mean.to(batch), self.std.to(batch)  # (channels, 1)
+        return self.view((batch - mean) / std, generator) * std + mean
+
+    def __repr__(self) -> str:
+        return repr(self.view)
 
 
 def _auto(reader: Reader) -> str:

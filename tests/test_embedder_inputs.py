@@ -20,6 +20,7 @@ from sklearn.utils import get_tags
 from torch import nn
 
 from skgca import GCAEmbedder
+from skgca._augmentation import make_views
 from skgca._compat import InvalidParameterError
 from skgca.encoders import MLP, RotatedComponents, Standardization
 from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
@@ -243,6 +244,30 @@ def test_series(views):
     assert np.isfinite(fitted.transform(SERIES)).all()
     square = RNG.normal(size=(20, 12, 12))
     assert quick(encoder="conv1d", views=views).fit(square).reader_.kind == "series"
+
+
+@pytest.mark.parametrize("views", ["auto", "noise", "dropout", "mixup"])
+def test_what_views_do_to_series_does_not_depend_on_units(views):
+    scale, shift = np.array([1e-3, 50.0]).reshape(2, 1), np.array([7.0, -900.0]).reshape(2, 1)
+    series = RNG.normal(size=(40, 2, 24))
+    seen = []
+    for X in (series, series * scale + shift):
+        fitted = quick(views=views, max_epochs=1).fit(X)
+        inputs = fitted.reader_.read(X)
+        made = make_views(fitted, fitted.reader_, paired=False, reference=lambda inputs=inputs: inputs)
+        seen.append([view.numpy() for view in made(inputs, torch.Generator().manual_seed(0))])
+    for plain, scaled in zip(*seen, strict=True):
+        assert not np.allclose(plain, series, atol=1e-3)
+        np.testing.assert_allclose((scaled - shift) / scale, plain, atol=2e-2)  # a mean of 7,000 deviations, in float32
+
+
+def test_views_of_series_have_their_units_where_nothing_is_standardised():
+    X = 1e-3 * RNG.normal(size=(40, 2, 24))
+    fitted = quick(views="noise", standardize=False, max_epochs=1).fit(X)
+    inputs = fitted.reader_.read(X)
+    made = make_views(fitted, fitted.reader_, paired=False, reference=lambda: inputs)
+    noise = made(inputs, torch.Generator().manual_seed(0))[0] - inputs
+    assert noise.std().item() == pytest.approx(0.1, rel=0.1)
 
 
 # Pairs

@@ -57,14 +57,14 @@ def main():
     about(f"seeds {list(seeds)}")
     names = ("raw", *METHODS)
     rows = [[name, *(cell(dict(enumerate(split[name, size] for split in found))) for size in sizes)] for name in names]
-    table("Accuracy in % by the number of rows without labels", ["", *sizes], rows)
+    table("Accuracy in % by the number of rows without labels", ["rows without labels", *sizes], rows)
     gains = [
         [[100 * (split["gca", size] - split[name, size]) for split in found] for size in sizes] for name in names[:-1]
     ]
     ratio = TEST_ROWS / (len(load_digits().target) - TEST_ROWS)
     cells = differences_as_text(gains, ratio)
     rows = [[f"less {name}", *of_name] for name, of_name in zip(names, cells, strict=False)]
-    table("gca less the other on the same splits (p by Holm)", ["", *sizes], rows)
+    table("gca less the other on the same splits (p by Holm)", ["rows without labels", *sizes], rows)
 
 
 if __name__ == "__main__":

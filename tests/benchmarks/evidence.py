@@ -80,7 +80,9 @@ STAGES = {
     "rows": Stage("rows.py", minutes=6),
     "quality": Stage("quality.py", minutes=60, records="quality.jsonl", jobs=True),
     "family": Stage("family.py", minutes=90, records="family.jsonl", jobs=True),
+    "partly": Stage("partly.py", minutes=6, records="partly.jsonl", jobs=True),
     "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),
+    "settings": Stage("settings.py", minutes=0.2, records="scores"),  # reads the fits of scores
 }
 
 

@@ -11,21 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from paired import holm, p_text, signed_rank
 from quality import DATA, IMAGES
-from scipy.stats import wilcoxon
+from reporting import about, table
 from scores import SEEDS, SPLIT_SEED, Job, grid
 
 KINDS = {"all": "all labels", "few": "10 labels a class"}
 SIZES = ("hidden", "width")  # settings that were tried at other epsilons than the default's
 
 
-def accuracies(folder):
+def accuracies(folder, quick):
     """Accuracy in % by set, setting and kind of probe, the mean of the seeds."""
     records = []
     for name in DATA:
         for setting in grid("images" if name in IMAGES else "table"):
             for seed in SEEDS:
-                job = Job(name, setting, seed, SPLIT_SEED, False, folder)
+                job = Job(name, setting, seed, SPLIT_SEED, quick, folder)
                 if job.path.exists():
                     with np.load(job.path) as kept:
                         found = {kind: 100 * float(kept[f"whole {kind}"]) for kind in KINDS}
@@ -44,27 +45,34 @@ def text_of(options):
 
 
 def cell(gains):
-    """Mean, bold where a signed rank test over the sets tells it from 0, with the worst and the best set."""
-    told = len(gains) > 5 and (gains != 0).any() and wilcoxon(gains).pvalue < 0.05
-    mean = f"{gains.mean():+.1f}"
-    return f"{f'**{mean}**' if told else mean} ({gains.min():+.1f} to {gains.max():+.1f})" if len(gains) else ""
+    """Mean, with the worst and the best set."""
+    return f"{gains.mean():+.1f} ({gains.min():+.1f} to {gains.max():+.1f})" if len(gains) else ""
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/scores"), help="folder of the fits of scores.py")
-    found = accuracies(parser.parse_args().out)
+    parser.add_argument("--quick", action="store_true", help="of the quick form of scores.py")
+    given = parser.parse_args()
+    found = accuracies(given.out, given.quick)
     settings = {**grid("table"), **grid("images")}
-    columns = [f"{where}, {kind}" for where in ("tables", "images") for kind in KINDS.values()]
-    print(f"| setting | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    names, cells, p_values = [], [], []
     for setting, options in settings.items():
         base = base_of(setting, options)
-        if setting == base:
+        if setting == base or not {setting, base} <= set(found.index.get_level_values("setting")):
             continue
         gains = (found.loc[setting] - found.loc[base]).dropna()
         image = gains.index.isin(IMAGES)
-        cells = [cell(gains.loc[rows, kind]) for rows in (~image, image) for kind in KINDS]
-        print(f"| `{text_of(options)}` | {' | '.join(cells)} |")
+        names.append(f"`{text_of(options)}`")
+        cells.append([cell(gains.loc[rows, kind]) for rows in (~image, image) for kind in KINDS])
+        p_values.append([signed_rank(gains.loc[~image, kind]) if (~image).any() else np.nan for kind in KINDS])
+    adjusted = iter(map(p_text, holm(np.ravel(p_values))))
+    rows = []
+    for name, (all_tables, few_tables, *images) in zip(names, cells, strict=True):
+        rows.append([name, all_tables, next(adjusted), few_tables, next(adjusted), *images])
+    about(f"seeds {list(SEEDS)}, split by seed {SPLIT_SEED}")
+    head = [part for kind in KINDS.values() for part in (f"tables, {kind}", "p by Holm")]
+    table("Points above the default", ["setting", *head, *(f"images, {kind}" for kind in KINDS.values())], rows)
 
 
 if __name__ == "__main__":

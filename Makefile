@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 
-.PHONY: demo test lint typecheck coverage bench clean
+.PHONY: demo test lint typecheck coverage bench docs clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -33,10 +34,18 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/stability.py --quick
 	$(BIN)/python tests/benchmarks/search.py --quick
 
+# The site, docs/_build/html; with SPHINXOPTS="-D plot_gallery=0" in half a minute, without running the examples.
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m sphinx -W --keep-going $(SPHINXOPTS) docs docs/_build/html
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[plot,test]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache docs/_build docs/api/generated docs/auto_examples

@@ -3,7 +3,12 @@
 It builds without network, so there is no intersphinx: names of other packages are shown, not linked.
 """
 
+from pathlib import Path
+
 import matplotlib
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.ext.autosummary import autosummary_table
 from sphinx_gallery.sorting import ExplicitOrder
 
 from skgca import __version__
@@ -39,6 +44,8 @@ myst_heading_anchors = 3  # a link may be to a heading of another page
 autodoc_default_options = {"exclude-members": "set_fit_request, set_partial_fit_request"}  # made by scikit-learn
 autodoc_typehints = "none"  # numpydoc's sections tell types
 autosummary_generate = True
+smartquotes = False  # in docstrings, quotes are those of strings
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template of a class shows its methods
 numpydoc_class_members_toctree = False
 
@@ -65,6 +72,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib",),
     "capture_repr": ("_repr_html_",),
+    "default_thumb_file": str(Path(__file__).with_name("_static") / "text.svg"),
     "show_signature": False,
     "write_computation_times": False,
     "min_reported_time": float("inf"),
@@ -76,3 +84,18 @@ html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
 html_theme_options = {"header_links_before_dropdown": 6, "navigation_with_keys": False, "show_prev_next": True}
+
+
+def remove_citations(app, doctree):
+    """Leave the "[1]" of a first line out of the tables of names, which have no references."""
+    for table in doctree.findall(autosummary_table):
+        for citation in list(table.findall(addnodes.pending_xref)):
+            if citation["refdomain"] == "citation":
+                before = citation.previous_sibling()
+                before.parent.replace(before, nodes.Text(before.rstrip()))
+                citation.parent.remove(citation)
+
+
+def setup(app):
+    """Is called by sphinx."""
+    app.connect("doctree-read", remove_citations)

@@ -83,6 +83,7 @@ html_title = f"skgca {version}"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_show_sourcelink = False
+html_sidebars = {page: [] for page in ("getting_started", "method", "faq", "coming_from", "changelog")}
 html_theme_options = {"header_links_before_dropdown": 6, "navigation_with_keys": False, "show_prev_next": True}
 
 

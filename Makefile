@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
+DOCS := $(VENV)/.installed-docs
 
-.PHONY: demo test lint coverage evidence bench clean
+.PHONY: demo test lint coverage evidence bench docs clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -29,14 +30,23 @@ evidence: $(BENCH)
 bench: $(BENCH)
 	$(BIN)/python tests/benchmarks/evidence.py --quick $(EVIDENCE)
 
+# The site, docs/_build/html; with SPHINXOPTS="-D plot_gallery=0" in half a minute, without running the examples.
+docs: $(DOCS)
+	$(BIN)/python -m sphinx -W --keep-going $(SPHINXOPTS) docs docs/_build/html
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[plot,test]"
 	touch $@
 
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 $(BENCH): $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		docs/_build docs/api/generated docs/auto_examples

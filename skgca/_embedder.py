@@ -268,7 +268,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         What was learned of the columns: scales, categories, gaps; or of the layout and range of images and series.
     n_features_in_ : int
         Number of features seen in ``fit``; the length of the second axis.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, where ``fit`` got a dataframe with string names.
 
     See Also

@@ -22,6 +22,15 @@ class Encoder(nn.Module):
         From the outputs of the body, or from all activations, to the columns of the embedding.
     passthrough : bool, default=False
         Whether the embedding has the inputs beside it.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import MLP, Encoder, Standardization, TableStem
+    >>> stem = TableStem([0, 0], has_missing=[False, False])
+    >>> encoder = Encoder(stem, MLP(2, (8,), 3), Standardization(3), passthrough=True).eval()
+    >>> encoder(torch.zeros(5, 2)).shape, encoder.features(torch.zeros(5, 2)).shape
+    (torch.Size([5, 5]), torch.Size([5, 3]))
     """
 
     def __init__(
@@ -65,6 +74,15 @@ class EncoderWithHead(nn.Module):
         (n, n_outputs) -> (n, d); the loss compares its outputs.
     predictor : Module, default=None
         (n, d) -> (n, d): from a projection to that of another view, for losses that need a target network.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import MLP, Encoder, EncoderWithHead, Standardization, TableStem
+    >>> stem = TableStem([0, 0], has_missing=[False, False])
+    >>> encoder = Encoder(stem, MLP(2, (8,), 3), Standardization(3), passthrough=True).eval()
+    >>> EncoderWithHead(encoder, MLP(3, (8,), 4))(torch.zeros(5, 2)).shape
+    torch.Size([5, 4])
     """
 
     def __init__(self, encoder: Encoder, head: nn.Module, predictor: nn.Module | None = None) -> None:

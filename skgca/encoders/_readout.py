@@ -19,6 +19,15 @@ class Standardization(nn.Module):
     ----------
     n_outputs : int
         Number of outputs.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import Standardization
+    >>> outputs = torch.tensor([[0.0, 10.0], [2.0, 30.0]])
+    >>> Standardization(2).fit(outputs)(outputs)
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
     """
 
     mean: Tensor
@@ -60,6 +69,15 @@ class RotatedComponents(nn.Module):
         Components to keep, of which there are ``n_activations``. More than ``n_outputs`` are not.
     seed : int, default=0
         Of the rotation.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import RotatedComponents
+    >>> activations = torch.randn(50, 20, generator=torch.Generator().manual_seed(0))
+    >>> readout = RotatedComponents(20, n_outputs=8, n_kept=4).fit(activations)
+    >>> readout(activations).shape, int(torch.linalg.matrix_rank(readout.weight))
+    (torch.Size([50, 8]), 4)
     """
 
     mean: Tensor
@@ -124,6 +142,14 @@ def participation_ratio(rows: Tensor) -> float:
 
     The variances are those along the principal axes. It is d for uncorrelated columns of equal variance, and 1 for
     rows on a line, or all alike.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import participation_ratio
+    >>> corners = torch.tensor([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]])
+    >>> participation_ratio(corners)
+    2.0
     """
     rows = rows[:_N_MEASURED].double()
     rows = rows - rows.mean(0)

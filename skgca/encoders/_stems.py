@@ -35,6 +35,18 @@ class TableStem(nn.Module):
         Width of the output.
     n_plain : int
         Width of what :meth:`plain` gives.
+
+    Examples
+    --------
+    A column of numbers with gaps, and one of three categories, numbered from 1:
+
+    >>> import torch
+    >>> from skgca.encoders import TableStem
+    >>> stem = TableStem([0, 3], has_missing=[True, False])
+    >>> stem(torch.tensor([[0.5, 1.0], [torch.nan, 3.0], [-0.5, 0.0]]))
+    tensor([[ 0.5000,  0.0000,  1.0000,  0.0000,  0.0000],
+            [ 0.0000,  1.0000,  0.0000,  0.0000,  1.0000],
+            [-0.5000,  0.0000,  0.0000,  0.0000,  0.0000]])
     """
 
     def __init__(
@@ -107,6 +119,14 @@ class ChannelStem(nn.Module):
         What is subtracted, then divided by.
     n_dimensions : int
         Places that follow the channel axis: 2 for images, 1 for series.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import ChannelStem
+    >>> stem = ChannelStem([0.5], [0.25], n_dimensions=2)
+    >>> stem(torch.ones(1, 1, 1, 3))
+    tensor([[[[2., 2., 2.]]]])
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], n_dimensions: int) -> None:

@@ -64,6 +64,17 @@ class RowPlan:
         What binds, and how hard.
     marginal_error : float
         Of the plan, as a share of its prescribed mass.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skgca import GCAEmbedder
+    >>> from skgca.inspection import plan_of_rows
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = GCAEmbedder(max_epochs=5, random_state=0).fit(X[::2])
+    >>> plan = plan_of_rows(embedder, X[1::2])
+    >>> plan.plan.shape, round(float(plan.row_mass.mean()), 2)
+    ((75, 75), 1.0)
     """
 
     plan: np.ndarray

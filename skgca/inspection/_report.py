@@ -65,6 +65,19 @@ class PlanReport:
         "effective_matches", mean over rows of the exponential of the entropy of where their mass goes, in rows;
         "mass", mean mass of a row; "marginal_error". With classes, "same_class", share of the mass between different
         rows of known class that stays in one, and "same_class_by_chance", the share of such pairs of rows.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skgca import GCAEmbedder
+    >>> from skgca.inspection import PlanReport, plan_of_rows
+    >>> X, y = load_iris(return_X_y=True)
+    >>> embedder = GCAEmbedder(max_epochs=5, random_state=0).fit(X[::2])
+    >>> report = PlanReport(plan_of_rows(embedder, X[1::2], y[1::2]), n_matches=3)
+    >>> len(report.matches)
+    225
+    >>> report.summary["same_class"] > report.summary["same_class_by_chance"]
+    True
     """
 
     def __init__(self, plan: RowPlan, *, n_matches: int = 5, n_pairs: int = 100) -> None:

@@ -68,6 +68,20 @@ class StabilityReport:
         quantile.
     n_neighbors : int
         Size of the neighbourhoods.
+
+    Examples
+    --------
+    Principal components are the same with any seed:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.decomposition import PCA
+    >>> from skgca.inspection import stability_report
+    >>> report = stability_report(PCA(2), load_iris().data, n_seeds=2, random_state=0)
+    >>> report.summary["mean"].round(3)
+    consistency         1.0
+    neighbor_overlap    1.0
+    confidence          1.0
+    Name: mean, dtype: float64
     """
 
     def __init__(self, rows: Any, fits: Any, pairs: Any, *, n_neighbors: int) -> None:

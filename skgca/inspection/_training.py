@@ -22,7 +22,7 @@ class TrainingDisplay:
     Parameters
     ----------
     history : list of dict
-        As :attr:`GCAEmbedder.history_`.
+        As ``history_`` of :class:`skgca.GCAEmbedder`.
     best_epoch : int, default=None
         Epoch whose weights were kept, which a line marks.
 
@@ -34,7 +34,7 @@ class TrainingDisplay:
 
     See Also
     --------
-    GCAEmbedder.history_frame : The same figures as a table.
+    skgca.GCAEmbedder.history_frame : The same figures as a table.
 
     Examples
     --------

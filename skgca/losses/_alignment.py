@@ -76,6 +76,20 @@ class AlignmentLoss(nn.Module):
     ----------
     .. [1] Z. Chen, C.-H. Lin, R. Liu, J. Xiao, E. L. Dyer, "Your contrastive learning problem is secretly a
        distribution alignment problem", NeurIPS 2024.
+
+    Examples
+    --------
+    A relaxed column marginal: all rows of view A are matched alike, those of view B more or less:
+
+    >>> import torch
+    >>> from skgca.losses import AlignmentLoss, KLDivergence
+    >>> loss = AlignmentLoss(epsilon=0.2, marginals=(float("inf"), 1.0), divergence=KLDivergence(), layout="cross")
+    >>> z_a, z_b = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(0))
+    >>> loss(z_a, z_b).shape
+    torch.Size([])
+    >>> plan = loss.plan(z_a, z_b)
+    >>> float(plan.col_mass.min() / plan.col_mass.max()) < 0.9 < float(plan.row_mass.min() / plan.row_mass.max())
+    True
     """
 
     def __init__(

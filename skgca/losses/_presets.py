@@ -107,6 +107,16 @@ def rince(
     References
     ----------
     .. [1] C.-Y. Chuang et al., "Robust contrastive learning against noisy views", CVPR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import ince, rince
+    >>> z = torch.eye(4)
+    >>> round(float(rince(layout="cross")(z, z)), 3)
+    -5.105
+    >>> round(float(rince(q=1e-3, lam=1.0, layout="cross")(z, z)), 3), round(float(ince(layout="cross")(z, z)), 3)
+    (0.341, 0.341)
     """
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=RINCEDivergence(q, lam), **settings)
 
@@ -139,6 +149,19 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
     ----------
     .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
        NeurIPS 2024.
+
+    Examples
+    --------
+    All rows of one view are near the first row of the other, which InfoNCE lets have more than its share:
+
+    >>> import torch
+    >>> from skgca.losses import gca_ince, ince
+    >>> z_a = torch.tensor([[1.0, 0.0], [1.0, 0.2], [1.0, -0.2]])
+    >>> z_b = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> ince(layout="cross").plan(z_a, z_b).col_mass
+    tensor([0.7738, 0.1131, 0.1131])
+    >>> gca_ince(layout="cross").plan(z_a, z_b).col_mass
+    tensor([0.3333, 0.3333, 0.3333])
     """
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), **settings)
 
@@ -180,6 +203,17 @@ def gca_rince(
     ----------
     .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
        NeurIPS 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import gca_rince, rince
+    >>> z_a = torch.tensor([[1.0, 0.0], [1.0, 0.2], [1.0, -0.2]])
+    >>> z_b = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+    >>> round(float(gca_rince(layout="cross")(z_a, z_b)), 3)
+    -3.401
+    >>> bool(gca_rince(marginals="row", layout="cross")(z_a, z_b) == rince(layout="cross")(z_a, z_b))
+    True
     """
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=RINCEDivergence(q, lam), **settings)
 
@@ -199,8 +233,8 @@ def gca_uot(
 ) -> AlignmentLoss:
     r"""GCA-UOT: both marginals relaxed, so that rows without a good match may keep their mass [1]_.
 
-    .. math:: r_1 \mathrm{KL}(T \,\|\, P) + r_2 \mathrm{RINCE}(P) + r_3 (\mathrm{KL}(P 1 \,\|\, a)
-        + \mathrm{KL}(P^T 1 \,\|\, b)) + r_4 \sum P (\log P - 1)
+    .. math:: & r_1 \mathrm{KL}(T \,\|\, P) + r_2 \mathrm{RINCE}(P) \\
+        & + r_3 (\mathrm{KL}(P 1 \,\|\, a) + \mathrm{KL}(P^T 1 \,\|\, b)) + r_4 \sum P (\log P - 1)
 
     .. math:: P = \arg\min_P \epsilon \mathrm{KL}(P \,\|\, K)
         + \rho_{row} \mathrm{KL}(P 1 \,\|\, a) + \rho_{col} \mathrm{KL}(P^T 1 \,\|\, b)
@@ -241,6 +275,17 @@ def gca_uot(
     ----------
     .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
        NeurIPS 2024.
+
+    Examples
+    --------
+    The last row has no good match, so less mass leaves it than the others:
+
+    >>> import torch
+    >>> from skgca.losses import gca_uot
+    >>> z_a = torch.eye(4)
+    >>> z_b = torch.tensor([1.0, 1.0, 1.0, -1.0])[:, None] * z_a
+    >>> gca_uot(layout="cross").plan(z_a, z_b).row_mass
+    tensor([0.3617, 0.3617, 0.3617, 0.2375])
     """
     divergence = WeightedSum(
         (kl_weight, KLDivergence(kl)),
@@ -274,6 +319,14 @@ def byol(*, epsilon: Epsilon = 0.5, **settings: Any) -> AlignmentLoss:
     References
     ----------
     .. [1] J.-B. Grill et al., "Bootstrap your own latent", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import byol
+    >>> z = torch.eye(4)
+    >>> float(byol()(z, -z))  # the most there is: 2 - 2 cos of opposite rows
+    4.0
     """
     return AlignmentLoss(epsilon=epsilon, marginals=0.0, divergence=TransportCost(), **settings)
 
@@ -308,6 +361,14 @@ def iot(
     ----------
     .. [1] L. Shi et al., "Understanding and generalizing contrastive learning from the inverse optimal transport
        perspective", ICML 2023.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import gca_ince, iot
+    >>> z_a, z_b = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(0))
+    >>> gca_ince(epsilon=0.1).plan(z_a, z_b).marginal_error > 10 * iot(epsilon=0.1).plan(z_a, z_b).marginal_error
+    True
     """
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), n_iter=n_iter, **settings)
 
@@ -347,6 +408,19 @@ def iot_uni(
     ----------
     .. [1] L. Shi et al., "Understanding and generalizing contrastive learning from the inverse optimal transport
        perspective", ICML 2023.
+
+    Examples
+    --------
+    The wrong pairs of these rows are all at the same distance, which costs nothing, until two of them are nearer:
+
+    >>> import torch
+    >>> from skgca.losses import iot, iot_uni
+    >>> z = torch.eye(4)
+    >>> bool(torch.isclose(iot_uni(layout="cross")(z, z), iot(layout="cross")(z, z)))
+    True
+    >>> z[0, 1] = 0.5
+    >>> bool(iot_uni(layout="cross")(z, z) > iot(layout="cross")(z, z))
+    True
     """
     divergence = WeightedSum((1.0, KLDivergence()), (uniformity_weight, UniformityPenalty()))
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=divergence, n_iter=n_iter, **settings)
@@ -384,6 +458,17 @@ def supcon(
     References
     ----------
     .. [1] P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
+
+    Examples
+    --------
+    Rows of a class at one point are as good as it gets for labels, and bad for pairs:
+
+    >>> import torch
+    >>> from skgca.losses import ince, supcon
+    >>> y = torch.tensor([0, 0, 1, 1])
+    >>> z = torch.eye(2)[y]
+    >>> round(float(supcon(epsilon=0.1)(z, z, target=y)), 4), round(float(ince(epsilon=0.1)(z, z)), 4)
+    (0.0001, 1.0987)
     """
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), target=target, **settings)
 

@@ -31,6 +31,15 @@ class TargetPlan:
         Mass of the entries, >= 0. Over each row it sums to that row's prescribed mass.
     rows, cols : Tensor of shape (k,), integer, default=None
         Positions of the entries; None for a whole plan.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import TargetPlan
+    >>> target = TargetPlan(torch.tensor([0.5, 0.5]), rows=torch.tensor([0, 1]), cols=torch.tensor([1, 0]))
+    >>> target.dense((2, 2))
+    tensor([[0.0000, 0.5000],
+            [0.5000, 0.0000]])
     """
 
     mass: Tensor
@@ -77,6 +86,16 @@ class LabelsTarget:
     References
     ----------
     .. [1] P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import LabelsTarget
+    >>> LabelsTarget()(torch.tensor([0, 0, 1, -1]))
+    tensor([[1., 1., 0., 0.],
+            [1., 1., 0., 0.],
+            [0., 0., 1., 0.],
+            [0., 0., 0., 1.]])
     """
 
     def __call__(self, labels: Tensor) -> Tensor:
@@ -93,6 +112,15 @@ class ContinuousTarget:
     ----------
     sigma : float, default=1.0
         Distance of values at which the affinity has fallen to 1/e, in units of the values.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import ContinuousTarget
+    >>> ContinuousTarget(sigma=2.0)(torch.tensor([0.0, 2.0, torch.nan]))
+    tensor([[1.0000, 0.3679, 0.0000],
+            [0.3679, 1.0000, 0.0000],
+            [0.0000, 0.0000, 1.0000]])
     """
 
     sigma: float = 1.0
@@ -132,6 +160,16 @@ class DomainsTarget:
     ----------
     .. [1] Z. Chen et al., "Your contrastive learning problem is secretly a distribution alignment problem",
        NeurIPS 2024.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import DomainsTarget
+    >>> DomainsTarget(alpha=0.5, beta=0.1)(torch.tensor([0, 0, 1, -1]))
+    tensor([[1.0000, 0.5000, 0.1000, 0.0000],
+            [0.5000, 1.0000, 0.1000, 0.0000],
+            [0.1000, 0.1000, 1.0000, 0.0000],
+            [0.0000, 0.0000, 0.0000, 1.0000]])
     """
 
     alpha: float = 0.01

@@ -23,6 +23,15 @@ def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
     Tensor of shape (n, m)
         Between 0 (same direction) and 2 (opposite), up to rounding. It is never clipped: a clip has gradient zero,
         which the released code of the paper applied to every obtuse pair.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.ot import cosine_cost
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    >>> cosine_cost(x, x)
+    tensor([[0., 1.],
+            [1., 0.]])
     """
     return 1.0 - F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
 
@@ -39,6 +48,15 @@ def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
     -------
     Tensor of shape (n, m)
         Computed as ``|x|^2 - 2 x.y + |y|^2``, so entries near zero carry the rounding of the norms.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.ot import squared_euclidean_cost
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    >>> squared_euclidean_cost(x, x)
+    tensor([[0., 5.],
+            [5., 0.]])
     """
     return torch.addmm((x * x).sum(1, keepdim=True) + (y * y).sum(1), x, y.T, alpha=-2.0)
 
@@ -61,5 +79,13 @@ def student_t_cost(x: Tensor, y: Tensor) -> Tensor:
     References
     ----------
     .. [1] L. van der Maaten, G. Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.ot import student_t_cost
+    >>> x = torch.tensor([[0.0], [1.0], [2.0]])
+    >>> (-student_t_cost(x[:1], x)).exp()  # the kernel at epsilon 1
+    tensor([[1.0000, 0.5000, 0.2000]])
     """
     return torch.log1p(squared_euclidean_cost(x, y).clamp_min(0.0))

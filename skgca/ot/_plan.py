@@ -47,6 +47,17 @@ class TransportPlan:
     similarity : float, default=0.0
         Similarity at cost zero, for losses that are stated with the kernel ``exp(similarity / epsilon)``: 1 for the
         cosine, whose cost is 1 less the similarity.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.ot import sinkhorn
+    >>> plan = sinkhorn(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), marginals="balanced", epsilon=1.0)
+    >>> plan.plan
+    tensor([[0.4404, 0.0596],
+            [0.0596, 0.4404]])
+    >>> plan.row_mass, plan.converged
+    (tensor([0.5000, 0.5000]), True)
     """
 
     solver: Solver = field(repr=False)

@@ -62,6 +62,14 @@ def as_view(transform: View | Transform) -> View:
     ------
     ValueError
         If it can be called in neither way.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.views import as_view
+    >>> view = as_view(lambda batch: batch + 1)
+    >>> view(torch.zeros(1, 2), torch.Generator())
+    tensor([[1., 1.]])
     """
     try:
         # a module takes anything, and passes it on to forward

@@ -1,0 +1,86 @@
+"""The pages hang together: each is in a toctree, links lead somewhere, and the reference names all that is public."""
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from .test_docstrings import PUBLIC_ROOMS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+BUILT = {"_build", "auto_examples", "generated"}  # by sphinx
+PAGES = [path for path in sorted(DOCS.rglob("*.md")) if not BUILT & set(path.parts)]
+LINKED = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *PAGES]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+def toctree(page):
+    """Files that the toctrees of a page name."""
+    for block in re.findall(r"```\{toctree\}\n(.*?)```", page.read_text(), re.DOTALL):
+        for line in block.splitlines():
+            if line and not line.startswith(":"):
+                yield (page.parent / f"{line}.md").resolve()
+
+
+def links(page):
+    """Targets of the relative links and pictures of a page, those in code left out."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"src=\"([^\"]+)\"", text):
+        if not re.match(r"[a-z]+:|#", target):
+            yield target.partition("#")[0]
+
+
+def test_every_page_is_reached_by_toctrees():
+    reached, left = set(), [DOCS / "index.md"]
+    while left:
+        page = left.pop()
+        reached.add(page)
+        if page.exists():
+            left += set(toctree(page)) - reached
+    reached.discard(DOCS / "auto_examples/index.md")  # sphinx-gallery makes it
+    assert reached == set(PAGES)
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_to_files(page):
+    for target in links(page):
+        path = (page.parent / target).resolve()
+        if path.parent == DOCS / "auto_examples":  # of which sphinx-gallery makes pages
+            assert path.name == "index.rst" or path.with_suffix(".py").name in EXAMPLES, target
+        else:
+            assert path.exists(), target
+
+
+def test_links_are_found():
+    assert "structure.md" not in list(links(DOCS / "develop/structure.md"))
+    assert "decisions.md" in list(links(DOCS / "develop/structure.md"))
+
+
+def test_the_gallery_has_an_order():
+    ordered = re.findall(r"\"(\w+\.py)\"", (DOCS / "conf.py").read_text())
+    assert set(EXAMPLES) <= set(ordered), "add it to docs/conf.py"
+
+
+@pytest.mark.parametrize("room", PUBLIC_ROOMS)
+def test_the_reference_has_all_that_is_public(room):
+    page = (DOCS / "api" / f"{room or 'skgca'}.md").read_text()
+    listed = re.findall(r"^   (\w+)$", page, re.MULTILINE) + re.findall(r"^\.\. data:: (\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(importlib.import_module(f"skgca.{room}".rstrip(".")).__all__)
+
+
+def public_objects():
+    for room in PUBLIC_ROOMS:
+        module = importlib.import_module(f"skgca.{room}".rstrip("."))
+        for name in module.__all__:
+            public = getattr(module, name)
+            is_exception = inspect.isclass(public) and issubclass(public, Exception)
+            if (inspect.isclass(public) or inspect.isfunction(public)) and not is_exception:
+                yield pytest.param(public, id=f"{room}:{name}")
+
+
+@pytest.mark.parametrize("public", list(public_objects()))
+def test_what_is_public_has_an_example(public):
+    assert re.search(r"^Examples\n-{8}\n(?:.*\n)*?>>> ", inspect.getdoc(public), re.MULTILINE)

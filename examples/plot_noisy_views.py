@@ -12,7 +12,7 @@ which gives up on pairs that are far apart (``rince``; ``gca_rince`` is that wit
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MultipleLocator, PercentFormatter
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -104,6 +104,7 @@ for k, loss in enumerate(losses):
 left.set(title="Ten labels a class", xlabel="wrong pairs in training", ylabel="accuracy on new rows", xticks=shares)
 for axis in (left.xaxis, left.yaxis):
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
+left.yaxis.set_major_locator(MultipleLocator(0.05))
 left.legend(title="loss")
 right.axhline(1, color="0.6", linestyle=":", linewidth=1)
 right.set(yscale="log", xticks=range(len(losses)), xticklabels=losses)

@@ -125,7 +125,8 @@ def test_the_corrected_t_test(benchmark):
     assert paired.corrected_t(values, 3 / 7) == pytest.approx(2 * stats.t.sf(t, 4), rel=1e-12)
     assert paired.corrected_t(-values, 3 / 7) == paired.corrected_t(values, 3 / 7)
     assert np.isnan(paired.corrected_t([0.3], 0.4))
-    assert paired.corrected_t([0.0, 0.0], 0.4) == 1.0
+    assert np.isnan(paired.corrected_t([0.2, 0.2, 0.2 + 1e-15], 0.4))
+    assert np.isnan(paired.corrected_t([0.0, 0.0], 0.4))
 
 
 def test_holms_correction(benchmark):

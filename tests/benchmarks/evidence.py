@@ -107,13 +107,10 @@ def measure(name, folder, quick, n_jobs):
     )
     if done.returncode:
         return False
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=8"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
     result = {
         "key": stage.key(quick),
         "date": time.strftime("%Y-%m-%d"),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "minutes": round((time.monotonic() - start) / 60, 1),
         "output": done.stdout,
     }
@@ -121,6 +118,17 @@ def measure(name, folder, quick, n_jobs):
     partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
     partial.replace(folder / f"{name}.json")
     return True
+
+
+def commit():
+    """The state of the code, with a + if it was changed since; nothing where there is no git."""
+    head = git("rev-parse", "--short=8", "HEAD")
+    return head + ("+" if head and git("status", "--porcelain", "--", "skgca", "tests/benchmarks") else "")
+
+
+def git(*arguments):
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def measure_all(names, folder, quick, n_jobs):

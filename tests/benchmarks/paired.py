@@ -6,18 +6,19 @@ from scipy.stats import wilcoxon
 
 
 def corrected_t(differences, ratio):
-    """P value of a t test that a mean difference over random splits is 0; NaN for fewer than two.
+    """P value of a t test that a mean difference over random splits is 0; NaN where there is nothing to tell it by.
+
+    That is for fewer than two differences, and for equal ones: accuracies move by a row at a time, so that a few equal
+    differences are no sign of precision.
 
     Splits share rows, so the variance of their mean is taken as that of single differences times 1 / n + ``ratio``, the
     number of test rows over that of training rows (Nadeau and Bengio, Machine Learning, 2003).
     """
     differences = np.asarray(differences, dtype=float)
     n = len(differences)
-    if n < 2:
+    if n < 2 or np.ptp(differences) <= 1e-9 * np.abs(differences).max():
         return np.nan
     error = differences.std(ddof=1) * (1 / n + ratio) ** 0.5
-    if error == 0:
-        return 1.0 if differences.mean() == 0 else 0.0
     return 2 * student_t.sf(abs(differences.mean()) / error, n - 1)
 
 

@@ -66,12 +66,13 @@ def main():
         names.append(f"`{text_of(options)}`")
         cells.append([cell(gains.loc[rows, kind]) for rows in (~image, image) for kind in KINDS])
         p_values.append([signed_rank(gains.loc[~image, kind]) if (~image).any() else np.nan for kind in KINDS])
-    adjusted = iter(map(p_text, holm(np.ravel(p_values))))
+    flat = np.ravel(p_values)
+    adjusted = iter(f"{p_text(p)} / {p_text(q)}".strip(" /") for p, q in zip(flat, holm(flat), strict=True))
     rows = []
     for name, (all_tables, few_tables, *images) in zip(names, cells, strict=True):
         rows.append([name, all_tables, next(adjusted), few_tables, next(adjusted), *images])
     about(f"seeds {list(SEEDS)}, split by seed {SPLIT_SEED}")
-    head = [part for kind in KINDS.values() for part in (f"tables, {kind}", "p by Holm")]
+    head = [part for kind in KINDS.values() for part in (f"tables, {kind}", "p / by Holm")]
     table("Points above the default", ["setting", *head, *(f"images, {kind}" for kind in KINDS.values())], rows)
 
 

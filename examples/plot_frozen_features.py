@@ -61,7 +61,7 @@ raw = features(ours)
 
 
 def warp(batch, generator):
-    """Turn each image by up to 17 degrees, scale it by up to 15%, shift it by up to a pixel."""
+    """Turn each image by up to 17 degrees, scale it by up to 15%, shift it by up to 1.2 pixels."""
     turn, scale, *shift = (2 * torch.rand(4, len(batch), generator=generator) - 1) * torch.tensor(
         [[0.3], [0.15], [0.17], [0.17]]
     )

@@ -61,7 +61,7 @@ raw = features(ours)
 
 
 def warp(batch, generator):
-    """Turn each image by up to 17 degrees, scale it by up to 15%, shift it by up to a pixel."""
+    """Turn each image by up to 17 degrees, scale it by up to 15%, shift it by up to 1.2 pixels."""
     turn, scale, *shift = (2 * torch.rand(4, len(batch), generator=generator) - 1) * torch.tensor(
         [[0.3], [0.15], [0.17], [0.17]]
     )
@@ -139,5 +139,5 @@ plt.show()
 # %%
 # On the left, pairs of images lift the features by far with few labels, where corrupted columns are below the raw
 # features; yet warping the labelled images is level with five labels a class, ahead with ten and fifty, and simpler, so
-# pairs are for embeddings that many later tasks share, or that have no labels. In the planes, digits that overlap in
-# the raw features stand apart after the training on pairs, but for 5 and 8.
+# pairs are for embeddings that many later tasks share, or that have no labels. In the planes, 6, 7 and 9 come apart by
+# the training on pairs, while 5 and 8 still overlap.

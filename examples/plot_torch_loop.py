@@ -19,8 +19,7 @@ from torch import nn
 from skgca.losses import make_loss
 
 torch.manual_seed(0)
-X, y = (torch.as_tensor(part) for part in load_digits(return_X_y=True))
-X = X.float() / 16  # (1797, 64)
+X, y = torch.tensor(load_digits().data).float() / 16, torch.tensor(load_digits().target)  # (1797, 64), (1797,)
 train, test = torch.randperm(len(X)).split([1257, 540])
 labelled = train[:250]
 known = torch.full_like(y, -1).index_copy(0, labelled, y[labelled])
@@ -45,6 +44,7 @@ for _ in range(30):
 with torch.no_grad():
     print(f"Accuracy on raw pixels {accuracy(X):.3f}, on the embedding {accuracy(encoder.eval()(X)):.3f}")
     plane = torch.pca_lowrank(encoder(X[test]))[0]
+axes = plt.axes(title="Test images", xlabel="first principal component", ylabel="second principal component")
 for digit in range(10):
-    plt.scatter(*plane[y[test] == digit, :2].T, marker=f"${digit}$")
+    axes.scatter(*plane[y[test] == digit, :2].T, marker=f"${digit}$")
 plt.show()

@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := .venv-peers
 
-.PHONY: demo test lint typecheck coverage bench clean
+.PHONY: demo test lint typecheck coverage bench peers clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -33,10 +34,21 @@ bench: $(STAMP)
 	$(BIN)/python tests/benchmarks/stability.py --quick
 	$(BIN)/python tests/benchmarks/search.py --quick
 
+# Other people's packages, in an environment of their own.
+peers: $(PEERS)/.installed
+	$(PEERS)/bin/python tests/benchmarks/peers.py --quick
+	$(PEERS)/bin/python tests/benchmarks/sklearn_checks.py --quick --out build/sklearn-checks-quick.jsonl
+
+$(PEERS)/.installed: pyproject.toml constraints.txt tests/benchmarks/peers-requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[bench,plot]"
+	$(PEERS)/bin/python -m pip install --quiet --no-deps --requirement tests/benchmarks/peers-requirements.txt
+	touch $@
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[plot,test]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -132,7 +132,7 @@ def against(gain, data):
     ]
 
 
-def report_duels(results, data):
+def report_duels(results, data, kind="tables"):
     """Gca behind the scaler less each other method, which takes the way that is better for it on average."""
     data, others = results.shared(data), [method for method in results.methods if method != "gca"]
     if "gca" not in results.methods or not data or not others:
@@ -148,7 +148,7 @@ def report_duels(results, data):
     rows = [[*row, f"{p:.4f}"] for row, p in zip(rows, holm(p_values), strict=True)]
     head = ["", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p", "p by Holm"]
     table(
-        f"gca behind the scaler, and each other method at its better; {len(data)} tables, {len(rows)} tests", head, rows
+        f"gca behind the scaler, and each other method at its better; {len(data)} {kind}, {len(rows)} tests", head, rows
     )
 
 

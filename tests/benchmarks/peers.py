@@ -56,6 +56,7 @@ from sklearn.preprocessing import FunctionTransformer
 from throughput import MIB, anonymous, encoder_inputs, peak_of, train_by_hand
 
 from skgca import GCAEmbedder, __version__
+from skgca._embed import fit_readout
 
 PEER_DATA = ("wine", "movement_libras", "breast cancer", "crx", "vehicle", "vowel", "digits-flat")
 SEEDS, QUICK_DATA = range(3), ("wine", "vowel")
@@ -159,8 +160,9 @@ class Loop:
         start = self.start.fit(X)
         n_epochs = min(MOST_EPOCHS, -(-self.steps // -(-len(X) // start.batch_size)))
         criterion = SelfSupervisedLoss(NTXentLoss())
-        train_by_hand(start, encoder_inputs(start, X), n_epochs, start.net_.module_, criterion)
-        start.net_.module_.eval()
+        inputs, module = encoder_inputs(start, X), start.net_.module_
+        train_by_hand(start, inputs, n_epochs, module, criterion)
+        fit_readout(module.eval().encoder, inputs, len(inputs), torch.device("cpu"))  # as our own fit does at its end
         return self
 
     def transform(self, X):

@@ -43,12 +43,8 @@ def report_accuracies(results, score):
 
 
 def report_memory(results):
-    for score, title in (("MiB", "fit"), ("embed MiB", "embedding of the test rows")):
-        rows = []
-        for name in results.data:
-            rows.append([name, *(cell(results.of(score, method, name), 1.0, 0) for method in results.methods)])
-        title = f"Most memory during the {title}, MiB above the process after its imports"
-        table(title, ["", *results.methods], rows)
+    rows = [[name, *(cell(results.of("MiB", m, name), 1.0, 0) for m in results.methods)] for name in results.data]
+    table("Most memory during the fit, MiB above the process after its imports", ["", *results.methods], rows)
 
 
 def report_failures(failed):

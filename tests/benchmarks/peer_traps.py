@@ -12,6 +12,7 @@ import io
 import os
 import time
 import warnings
+from textwrap import shorten
 
 # Before numba and torch are imported.
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
@@ -230,8 +231,7 @@ def observed(probe):
     except ModuleNotFoundError as error:
         return f"not installed: {error.name}"
     except Exception as error:
-        text = " ".join(str(error).split()).replace("|", "/")
-        return f"{type(error).__name__}: {text}"[:150]
+        return shorten(f"{type(error).__name__}: {error}".replace("|", "/"), 150, placeholder=" ...")
 
 
 def main():

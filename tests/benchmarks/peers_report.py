@@ -22,7 +22,7 @@ def paired(ours, theirs, ratio):
     if error == 0:
         return f"{values.mean():+.1f}"
     p = 2 * student_t.sf(abs(values.mean()) / error, len(values) - 1)
-    return f"{values.mean():+.1f} (p {p:.2f})"
+    return f"{values.mean():+.1f} ({'p < 0.01' if p < 0.005 else f'p {p:.2f}'})"
 
 
 def report_differences(results, score, quick):

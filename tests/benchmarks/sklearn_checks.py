@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 
 # Before numba and torch are imported.
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
@@ -273,7 +274,9 @@ def report(names, found):
         bad = [text for _, status, text in record["checks"] if status in ("failed", "expected to fail", "aborted")]
         if not aborted or len(bad) < 3:  # else the row with the tags added tells
             why = Counter(re.sub(r"\b\d+\b", "n", text.replace("`", "'")) for text in bad)
-            reasons += [[name, times, f"`{text[:110]}`"] for text, times in why.most_common(2)]
+            reasons += [
+                [name, times, f"`{shorten(text, 110, placeholder=' ...')}`"] for text, times in why.most_common(2)
+            ]
     print(f"\nscikit-learn {sklearn.__version__}, torch {torch.__version__}")
     table("Estimator checks of scikit-learn", ["", "package", "configuration", *COUNTS, "then"], rows)
     table("Most frequent reasons, up to two an estimator", ["", "checks", "message, cut"], reasons)

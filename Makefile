@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 DOCS := $(VENV)/.installed-docs
+PEERS := .venv-peers
 
 .PHONY: demo test lint coverage evidence bench docs clean
 
@@ -24,10 +25,10 @@ coverage: $(STAMP)
 	$(BIN)/python -m pytest --cov=skgca --cov-report=term
 
 # All tables of docs/ and the README, measured again and written there: hours, and resumable. EVIDENCE=--list tells more.
-evidence: $(BENCH)
+evidence: $(BENCH) $(PEERS)/.installed
 	$(BIN)/python tests/benchmarks/evidence.py $(EVIDENCE)
 
-bench: $(BENCH)
+bench: $(BENCH) $(PEERS)/.installed
 	$(BIN)/python tests/benchmarks/evidence.py --quick $(EVIDENCE)
 
 # The site, docs/_build/html; with SPHINXOPTS="-D plot_gallery=0" in half a minute, without running the examples.
@@ -47,6 +48,13 @@ $(BENCH): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
 	touch $@
 
+# Other people's packages, in an environment of their own; the file of requirements says why.
+$(PEERS)/.installed: pyproject.toml constraints.txt tests/benchmarks/peers-requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench,plot]"
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/benchmarks/peers-requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(PEERS) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		docs/_build docs/api/generated docs/auto_examples

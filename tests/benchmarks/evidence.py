@@ -83,6 +83,9 @@ STAGES = {
     "partly": Stage("partly.py", minutes=6, records="partly.jsonl", jobs=True),
     "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),
     "settings": Stage("settings.py", minutes=0.2, records="scores"),  # reads the fits of scores
+    "peers": Stage("peers.py", minutes=30, records="peers.jsonl", python=PEERS_PYTHON),
+    "sklearn-checks": Stage("sklearn_checks.py", minutes=10, records="sklearn-checks.jsonl", python=PEERS_PYTHON),
+    "peer-traps": Stage("peer_traps.py", minutes=1, quick=(), python=PEERS_PYTHON),
 }
 
 
@@ -101,6 +104,9 @@ def result_of(name, folder, quick):
 def measure(name, folder, quick, n_jobs):
     """Run a stage and keep its result; its progress goes to stderr as it is."""
     stage, start = STAGES[name], time.monotonic()
+    if not stage.python.exists():
+        print(f"{name} needs {stage.python}, which `make evidence` makes", file=sys.stderr)
+        return False
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         stage.command(folder, quick, n_jobs), cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False

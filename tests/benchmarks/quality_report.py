@@ -85,7 +85,7 @@ def against(gain, data):
     ]
 
 
-def report_duels(results, data):
+def report_duels(results, data, kind="tables"):
     """Gca behind the scaler less each other method, which takes the way that is better for it on average."""
     data, others = results.shared(data), [method for method in results.methods if method != "gca"]
     if "gca" not in results.methods or not data or not others:
@@ -99,7 +99,7 @@ def report_duels(results, data):
             p_values.append(signed_rank(gain))
             rows.append([title, other, WAYS[suffix], *against(gain, data)])
     rows = [[*row, p_text(p)] for row, p in zip(rows, holm(p_values), strict=True)]
-    head = [f"{len(data)} tables", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p"]
+    head = [f"{len(data)} {kind}", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p"]
     table("gca behind the scaler, and each other method at its better", [*head, f"p by Holm, {len(rows)} tests"], rows)
 
 

@@ -133,12 +133,17 @@ def report_conv(given):
 
 
 def hand_written_fit(start, inputs, n_epochs):
-    """Train as a torch user would write it; returns the mean loss of the last epoch.
-
-    start is an estimator that was fitted with max_epochs=0, whose network, views and loss are used.
-    """
+    """Train a copy of the network of an estimator that was fitted with max_epochs=0, by its loss."""
     net = start.net_
-    module, criterion, views = copy.deepcopy(net.module_).train(), copy.deepcopy(net.criterion_), net.views
+    return train_by_hand(start, inputs, n_epochs, copy.deepcopy(net.module_), copy.deepcopy(net.criterion_))
+
+
+def train_by_hand(start, inputs, n_epochs, module, criterion):
+    """Train the module as a torch user would write it, with the views, batch size and rate of the estimator ``start``.
+
+    Returns the mean loss of the last epoch.
+    """
+    module, views = module.train(), start.net_.views
     order, noise = torch.Generator().manual_seed(1), torch.Generator().manual_seed(2)
     n_batches = -(-len(inputs) // start.batch_size)
     n_steps = n_epochs * n_batches

@@ -1,0 +1,373 @@
+"""GCAEmbedder beside what is on PyPI for the same purpose: same splits, same probe, each with its own defaults.
+
+    python tests/benchmarks/peers.py                        # all of it; half an hour of a quiet core
+    python tests/benchmarks/peers.py --methods raw gca UMAP --data wine vowel --seeds 0
+    python tests/benchmarks/peers.py --quick                # tiny, to see that it runs; its figures mean nothing
+    python tests/benchmarks/peers.py --report               # tables of what is there, without fitting
+
+Splits, preparation and probe are those of quality.py. Needs the packages of the extra "bench", and those of the peers,
+whose requirements differ from ours: tests/benchmarks/peers-requirements.txt says how to install them beside torch. A
+method whose package is missing is left out, and named.
+
+Each fit runs in a process of its own, one at a time, on one thread, and appends a line of JSON to --out: accuracies,
+processor seconds, milliseconds to embed, and the most anonymous memory above what the process held after its imports.
+A fit that fails or takes longer than --limit leaves its message instead, and is tried again by the next call. What is
+there already, by the same settings and versions, is not. Needs Linux. docs/evidence/peers.md holds the tables.
+"""
+
+import argparse
+import ctypes
+import hashlib
+import importlib
+import json
+import logging
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+# Before numba and torch are imported.
+os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NUMBA_THREADING_LAYER="forksafe")
+
+import numpy as np
+import torch
+from quality import (
+    DRAWS,
+    LABELS,
+    MAX_ITER,
+    TABLES,
+    TEST_SHARE,
+    Split,
+    make_umap,
+    prepared,
+    scores,
+    warm_up_umap,
+)
+from records import progress, read
+from reporting import version
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from throughput import MIB, anonymous, encoder_inputs, peak_of, train_by_hand
+
+from skgca import GCAEmbedder, __version__
+from skgca._embed import fit_readout
+
+PEER_DATA = ("wine", "movement_libras", "breast cancer", "crx", "vehicle", "vowel", "digits-flat")
+SEEDS, QUICK_DATA = range(3), ("vowel",)
+LIMIT = 1800  # seconds of the clock for a fit and its scores
+STEPS, MOST_EPOCHS = 2000, 300  # of max_epochs="auto", for the loop
+
+# ------------------------------------------------------------------------------------------------------- methods
+
+
+class Cebra(TransformerMixin, BaseEstimator):
+    """CEBRA's estimator, seeded from outside, and with batches where all rows at once would be too many."""
+
+    def __init__(self, seed, max_iterations=10_000, batch_size=512):
+        self.seed, self.max_iterations, self.batch_size = seed, max_iterations, batch_size
+
+    def fit(self, X, y=None):
+        from cebra import CEBRA
+
+        torch.manual_seed(self.seed)  # it has no random_state
+        batch_size = self.batch_size if len(X) > self.batch_size else None
+        model = CEBRA(max_iterations=self.max_iterations, batch_size=batch_size, device="cpu")
+        self.model_ = model.fit(np.float32(X))
+        return self
+
+    def transform(self, X):
+        return self.model_.transform(np.float32(X))
+
+
+class NeighborEmbedding(TransformerMixin, BaseEstimator):
+    """Parametric contrastive neighbour embedding of contrastive-ne."""
+
+    def __init__(self, seed, **options):
+        self.seed, self.options = seed, options
+
+    def fit(self, X, y=None):
+        from cne import CNE
+
+        X = np.float32(X)
+        model = CNE(parametric=True, seed=self.seed, **self.options)
+        self.model_ = model.fit(X, init=X)  # init is not used, but 0.4.0 takes its length
+        return self
+
+    def transform(self, X):
+        return self.model_.transform(np.float32(X))
+
+
+class PeerScarf(TransformerMixin, BaseEstimator):
+    """SCARF of ts3l, first phase; the encoder's output is the embedding.
+
+    The configuration is its default; what has no usable default, rate, batch size and epochs, is as in its quick start.
+    """
+
+    def __init__(self, seed, max_epochs=10, batch_size=128, **config):
+        self.seed, self.max_epochs, self.batch_size, self.config = seed, max_epochs, batch_size, config
+
+    def fit(self, X, y=None):
+        import pandas as pd
+        from pytorch_lightning import Trainer
+        from ts3l.pl_modules import SCARFLightning
+        from ts3l.utils import TS3LDataModule
+        from ts3l.utils.backbone_utils import MLPBackboneConfig
+        from ts3l.utils.embedding_utils import IdentityEmbeddingConfig
+        from ts3l.utils.scarf_utils import SCARFConfig, SCARFDataset
+
+        frame = pd.DataFrame(np.float32(X))
+        embedding = IdentityEmbeddingConfig(input_dim=frame.shape[1])
+        config = SCARFConfig(
+            task="classification",
+            loss_fn="CrossEntropyLoss",
+            embedding_config=embedding,
+            backbone_config=MLPBackboneConfig(input_dim=embedding.output_dim),
+            output_dim=2,  # of a head that the first phase does not train
+            random_seed=self.seed,
+            **self.config,
+        )
+        self.model_ = SCARFLightning(config)
+        rows = SCARFDataset(frame, config=config, continuous_cols=list(frame), category_cols=[])
+        # Its data module would start 32 worker processes. Validation, which only prints, is left out.
+        data = TS3LDataModule(rows, rows, batch_size=self.batch_size, train_sampler="random", n_jobs=0)
+        silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        silent |= {"enable_model_summary": False, "limit_val_batches": 0, "num_sanity_val_steps": 0}
+        Trainer(accelerator="cpu", max_epochs=self.max_epochs, **silent).fit(self.model_, data)
+        return self
+
+    def transform(self, X):
+        model = self.model_.model.eval()
+        with torch.inference_mode():
+            return model.encoder(model.embedding_module(torch.from_numpy(np.float32(X)))).numpy()
+
+
+class Loop:
+    """Our network, views, schedule and readout; NTXentLoss of pytorch-metric-learning in a plain torch loop."""
+
+    def __init__(self, seed, batch_size, steps=STEPS):
+        self.start = GCAEmbedder(max_epochs=0, batch_size=batch_size, random_state=seed)
+        self.steps = steps
+
+    def fit(self, X):
+        from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss
+
+        start = self.start.fit(X)
+        n_epochs = min(MOST_EPOCHS, -(-self.steps // -(-len(X) // start.batch_size)))
+        criterion = SelfSupervisedLoss(NTXentLoss())
+        inputs, module = encoder_inputs(start, X), start.net_.module_
+        train_by_hand(start, inputs, n_epochs, module, criterion)
+        fit_readout(module.eval().encoder, inputs, len(inputs), torch.device("cpu"))  # as our own fit does at its end
+        return self
+
+    def transform(self, X):
+        return self.start.transform(X)
+
+
+def reduced(step):
+    """Return a maker of a pipeline that prepares rows by hand and reduces them."""
+    return lambda X, seed, **options: make_pipeline(prepared(X), step(seed, **options))
+
+
+@dataclass(frozen=True)
+class Method:
+    """How to make it from the rows, the seed and its settings; what it imports; what makes it quick; where it runs."""
+
+    make: Callable
+    module: str | None = None
+    packages: tuple = ()
+    settings: dict = field(default_factory=dict)
+    quick: dict = field(default_factory=dict)
+    sets: tuple = ()  # if any, it runs on these only, for seed 0
+
+
+SCARF = {"corruption_rate": 0.6, "batch_size": 128, "max_epochs": 10}
+METHODS = {
+    "raw": Method(reduced(lambda seed: FunctionTransformer())),
+    "gca": Method(lambda X, seed, **options: GCAEmbedder(random_state=seed, **options), quick={"max_epochs": 2}),
+    "UMAP": Method(
+        reduced(make_umap), "umap", ("umap-learn", "pynndescent", "numba"), {"n_components": 10, "all else": "default"}
+    ),
+    "SCARF of ts3l": Method(
+        reduced(PeerScarf), "ts3l.pl_modules", ("ts3l", "pytorch-lightning"), SCARF, {"max_epochs": 1}
+    ),
+    "CNE": Method(
+        reduced(NeighborEmbedding), "cne", ("contrastive-ne", "annoy"), {"embd_dim": 10}, {"embd_dim": 3, "n_epochs": 2}
+    ),
+    "CEBRA": Method(reduced(Cebra), "cebra", ("cebra",), {"max_iterations": 2000}, {"max_iterations": 20}),
+    "CEBRA, all iterations": Method(
+        reduced(Cebra), "cebra", ("cebra",), sets=("wine", "movement_libras", "breast cancer")
+    ),
+    "NTXent of PML": Method(
+        lambda X, seed, **options: Loop(seed, **options),
+        "pytorch_metric_learning.losses",
+        ("pytorch-metric-learning",),
+        {"batch_size": 32},
+        {"steps": 5},
+    ),
+}
+PASSED = {"UMAP": {}}  # settings that make() gets, where those above only describe
+
+
+# ---------------------------------------------------------------------------------------------------------- jobs
+
+
+@dataclass(frozen=True)
+class Job:
+    method: str
+    data: str
+    seed: int
+    tag: str = ""
+    quick: bool = False
+
+    @property
+    def options(self):
+        method = METHODS[self.method]
+        return {**PASSED.get(self.method, method.settings), **(method.quick if self.quick else {})}
+
+    @property
+    def versions(self):
+        own = {name: version(name) for name in ("torch", "scikit-learn", "numpy", *METHODS[self.method].packages)}
+        return {"skgca": __version__, **own}
+
+    @property
+    def key(self):
+        """What a result depends on. For our own method that is all parameters, and --tag for the state of the code."""
+        protocol = [TEST_SHARE, LABELS, DRAWS, MAX_ITER, STEPS]
+        ours = [sorted(GCAEmbedder(**self.options).get_params().items())] if self.method == "gca" else []
+        about = [protocol, sorted(METHODS[self.method].settings.items()), sorted(self.options.items()), ours]
+        digest = hashlib.sha256(repr([about, sorted(self.versions.items()), self.tag]).encode()).hexdigest()[:10]
+        return json.dumps([self.method, self.data, self.seed, digest, self.quick])
+
+
+def missing(method):
+    """Tell whether the package of a method cannot be imported from here."""
+    module = METHODS[method].module
+    return bool(module) and find_spec(module.split(".")[0]) is None
+
+
+def measured(job):
+    """Fit, embed and score."""
+    method, split, peaks = METHODS[job.method], Split(job.data, job.seed, job.quick), {}
+    if method.module:
+        importlib.import_module(method.module)
+    rows = np.random.RandomState(0).rand(64, 5)
+    GCAEmbedder(max_epochs=1, random_state=0).fit(rows).transform(rows)  # what torch sets up once is nobody's cost
+    model = method.make(split.X, job.seed, **job.options)
+    ctypes.CDLL(None).malloc_trim(0)  # what importing left free would else hide what the fit takes
+    before = anonymous()
+    with peak_of(peaks, "fit"):
+        start = time.process_time()
+        model.fit(split.X)
+        fitted = time.process_time()
+    with peak_of(peaks, "embed"):
+        begun = time.process_time()
+        Z_test = np.asarray(model.transform(split.X_test), dtype=np.float64)
+        embedded = time.process_time()
+    Z = np.asarray(model.transform(split.X), dtype=np.float64)
+    bad = int(np.sum(~np.isfinite(Z))) + int(np.sum(~np.isfinite(Z_test)))
+    if bad:
+        raise ValueError(f"{bad} values of the embedding are NaN or infinite")
+    seconds = {"seconds": round(fitted - start, 4), "embed": round(embedded - begun, 5)}
+    memory = {name: round((peak - before) / MIB, 1) for name, peak in peaks.items()}
+    return {
+        **scores(split, Z, Z_test),
+        **seconds,
+        "width": Z.shape[1],
+        "MiB": memory["fit"],
+        "embed MiB": memory["embed"],
+    }
+
+
+def in_child(job, sender):
+    """Send the record of a job, or the message of what went wrong; print nothing."""
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, until the process ends
+    torch.set_num_threads(1)
+    try:
+        record = measured(job)
+    except Exception as error:
+        record = {"error": f"{type(error).__name__}: {error}"[:300]}
+    sender.send(record)
+
+
+def run(job, limit):
+    """Run a job in a process of its own; its record."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=in_child, args=(job, sender))
+    process.start()
+    sender.close()
+    try:
+        record = receiver.recv() if receiver.poll(limit) else {"error": f"no result after {limit} s of the clock"}
+    except EOFError:
+        process.join()
+        record = {"error": f"the process ended with exit code {process.exitcode}"}
+    process.kill()
+    process.join()
+    about = {"method": job.method, "data": job.data, "seed": job.seed, "settings": METHODS[job.method].settings}
+    return {"key": job.key, **about, "tag": job.tag, **record, "versions": job.versions}
+
+
+def run_missing(jobs, path, limit):
+    found = read(path)
+    todo = [job for job in jobs if "error" in found.get(job.key, {"error": "missing"})]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        for job in progress(todo, len(todo), f"{path.stem}: {len(todo)} of {len(jobs)} fits"):
+            if job.method == "UMAP":
+                warm_up_umap()  # here, so that children have it compiled
+            record = run(job, limit)
+            file.write(json.dumps(record) + "\n")
+            file.flush()
+            if "error" in record:
+                print(f"{job.method}, {job.data}, seed {job.seed}: {record['error']}", file=sys.stderr)
+
+
+def jobs_of(methods, data, seeds, tag, quick):
+    """All jobs, a whole seed before the next."""
+    for seed in seeds:
+        for name in data:
+            for method in methods:
+                sets = METHODS[method].sets
+                if not sets or (name in sets and seed == 0):
+                    yield Job(method, name, seed, tag, quick)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, help="file of the results; default build/peers.jsonl")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=f"of {list(METHODS)}")
+    parser.add_argument("--data", nargs="+", choices=TABLES, metavar="SET", help=f"default {', '.join(PEER_DATA)}")
+    parser.add_argument("--seeds", type=int, nargs="+", help=f"default {list(SEEDS)}")
+    parser.add_argument("--tag", default="", help="name of a state of our code, so that older lines are not reused")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="seconds of the clock for one fit and its scores")
+    parser.add_argument("--quick", action="store_true", help="few rows and steps, one set and seed")
+    parser.add_argument("--report", action="store_true", help="print what is there, fit nothing")
+    given = parser.parse_args()
+    methods = [method for method in METHODS if method in (given.methods or METHODS)]
+    data = given.data or (QUICK_DATA if given.quick else PEER_DATA)
+    seeds = given.seeds or (SEEDS[:1] if given.quick else SEEDS)
+    out = given.out or Path(f"build/peers{'-quick' if given.quick else ''}.jsonl")
+    jobs = list(jobs_of(methods, data, seeds, given.tag, given.quick))
+    absent = [method for method in methods if missing(method)]
+    if absent:
+        left_out = f"Not installed, left out: {', '.join(absent)}; see tests/benchmarks/peers-requirements.txt"
+        print(left_out, file=sys.stderr)
+    if not given.report:
+        run_missing([job for job in jobs if job.method not in absent], out, given.limit)
+    from peers_report import report  # which imports this module
+
+    report(jobs, read(out), given.quick)
+
+
+if __name__ == "__main__":
+    import peers  # by its name, so that the report imports this module and not a second copy
+
+    peers.main()

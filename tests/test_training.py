@@ -369,6 +369,15 @@ class Pressed(nn.Module):
         return self.layer(batch)
 
 
+@pytest.fixture
+def heeded():
+    """Ctrl-C raises KeyboardInterrupt, in a process too that a shell started in the background, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_ctrl_c_ends_training_with_a_usable_estimator(early_stopping):
     model = quick(encoder=Pressed(), hidden_layer_sizes=None, max_epochs=50, early_stopping=early_stopping)

@@ -139,9 +139,12 @@ def test_holms_correction(benchmark):
 def test_differences_are_corrected_for_all_cells_of_a_table(benchmark):
     paired = benchmark("paired")
     big, small = [3.0, 3.1, 2.9, 3.0, 3.0], [0.1, -0.1, 0.1, -0.2, 0.1]
-    p = paired.corrected_t(big, 0.4)
-    rows = paired.differences_as_text([[big, small], [[], [1.0]]], 0.4)
-    assert rows == [[f"+3.0 ± 0.1 ({paired.p_text(2 * p)})", "+0.0 ± 0.1 (1.00)"], ["", "+1.0"]]
+    middle = [0.9, 0.4, 0.5, 0.8, 0.6]
+    p, q = (paired.p_text(paired.corrected_t(values, 0.4)) for values in (middle, small))
+    assert 0.025 < float(p) < 0.05  # by itself, and not as one of two or more
+    assert paired.differences_as_text([[middle, []]], 0.4) == [[f"+0.6 ± 0.2 ({p}*)", ""]]
+    assert paired.differences_as_text([[middle], [small]], 0.4) == [[f"+0.6 ± 0.2 ({p})"], [f"+0.0 ± 0.1 ({q})"]]
+    assert paired.differences_as_text([[big, [1.0]]], 0.4) == [["+3.0 ± 0.1 (<0.001*)", "+1.0"]]
 
 
 def test_records_go_on_after_a_line_that_was_cut_off(benchmark, tmp_path):

@@ -65,7 +65,7 @@ def report_table(results):
         gains = [[points(results.less(score, *s, loss, "ince")) for s in settings] for loss in others]
         cells = differences_as_text(gains, RATIO)
         rows = [[f"`{loss}`", *row] for loss, row in zip(others, cells, strict=True)]
-        table(f"Points above `ince` on the same seed (p by Holm), {title}", head, rows)
+        table(f"Points above `ince` on the same seed (p, * by Holm), {title}", head, rows)
     report_orderings(results, data)
     measures = (("rank", "effective rank"), ("alignment", "alignment"), ("uniformity", "uniformity"))
     columns = [(name, score) for score, _ in measures for name in data]
@@ -113,7 +113,7 @@ def report_orderings(results, data):
         )
     ]
     head = ["claim", *(f"{views}, {SCORES[score]}" for score, views in settings)]
-    table("Points between two losses, mean of the sets (p by Holm), and wins among single fits", head, lines)
+    table("Points between two losses, mean of the sets (p, * by Holm), and wins among single fits", head, lines)
 
 
 def report_domains(results):
@@ -131,7 +131,7 @@ def report_domains(results):
         gains.append([[100 * (ours[s] - theirs[s]) for s in ours if s in theirs] for ours, theirs in pairs])
     cells = differences_as_text(gains, RATIO)
     rows = [[named("gca_ince", given), *row] for given, row in zip(others, cells, strict=True)]
-    table("Points above alpha - beta = 0 on the same seed (p by Holm)", ["", *columns.values()], rows)
+    table("Points above alpha - beta = 0 on the same seed (p, * by Holm)", ["", *columns.values()], rows)
 
 
 def report_rows(results, title):

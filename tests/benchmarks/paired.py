@@ -4,6 +4,8 @@ import numpy as np
 from scipy.stats import t as student_t
 from scipy.stats import wilcoxon
 
+LEVEL = 0.05
+
 
 def corrected_t(differences, ratio):
     """P value of a t test that a mean difference over random splits is 0; NaN where there is nothing to tell it by.
@@ -44,17 +46,20 @@ def p_text(p):
 
 
 def differences_as_text(rows, ratio, *, digits=1, spread=True):
-    """Cells of a table of differences: mean, standard deviation and p value, adjusted for all cells of the table.
+    """Cells of a table of differences: mean, standard deviation and, in brackets, the p value of this one test.
+
+    An asterisk marks those below ``LEVEL`` by Holm's correction for all cells of the table.
 
     rows : list of lists of arrays of differences over splits, in points; an empty one makes an empty cell.
     """
     flat = [np.asarray(cell, dtype=float) for row in rows for cell in row]
-    adjusted = iter(zip(flat, holm([corrected_t(cell, ratio) for cell in flat]), strict=True))
-    return [[_text(*next(adjusted), digits, spread) for _ in row] for row in rows]
+    p_values = [corrected_t(cell, ratio) for cell in flat]
+    tests = iter(zip(flat, p_values, holm(p_values) < LEVEL, strict=True))
+    return [[_text(*next(tests), digits, spread) for _ in row] for row in rows]
 
 
-def _text(values, p, digits, spread):
+def _text(values, p, holds, digits, spread):
     if not len(values):
         return ""
     deviation = f" ± {values.std(ddof=1):.{digits}f}" if spread and len(values) > 1 else ""
-    return f"{values.mean():+.{digits}f}{deviation}" + (f" ({p_text(p)})" if np.isfinite(p) else "")
+    return f"{values.mean():+.{digits}f}{deviation}" + (f" ({p_text(p)}{'*' * holds})" if np.isfinite(p) else "")

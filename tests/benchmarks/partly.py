@@ -76,7 +76,7 @@ def report(records):
             found = gains[setting]
             rows.append([setting, *cells, f"{found.mean():+.1f}", f"{(found > 0).sum()}/{found.count()}"])
         table(
-            f"{title}: accuracy in %, then points above it (p by Holm)",
+            f"{title}: accuracy in %, then points above it (p, * by Holm)",
             ["labels in training", *data, "mean", "ahead in"],
             rows,
         )

@@ -17,7 +17,7 @@ def report_differences(results, score):
         rows.append([[100 * (ours[seed] - found[seed]) for seed in ours if seed in found] for found in theirs])
     cells = differences_as_text(rows, TEST_SHARE / (1 - TEST_SHARE), spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
-    table(f"Points of gca above each (p by Holm), {SCORES[score]}", ["", *others], rows)
+    table(f"Points of gca above each (p, * by Holm), {SCORES[score]}", ["", *others], rows)
 
 
 def report_accuracies(results, score):

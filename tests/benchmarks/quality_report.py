@@ -53,7 +53,7 @@ def report_accuracy(results, score, quick):
         rows.append([[100 * (ours[seed] - raw[seed]) for seed in ours if seed in raw] for ours in found])
     cells = differences_as_text(rows, TEST_SHARE / (1 - TEST_SHARE), spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
-    title = f"Points above raw on the same splits (p by Holm), {SCORES[score]}"
+    title = f"Points above raw on the same splits (p, * by Holm), {SCORES[score]}"
     table(title, ["", *(name for name, _, _ in columns[1:])], rows)
 
 

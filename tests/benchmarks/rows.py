@@ -64,7 +64,7 @@ def main():
     ratio = TEST_ROWS / (len(load_digits().target) - TEST_ROWS)
     cells = differences_as_text(gains, ratio)
     rows = [[f"less {name}", *of_name] for name, of_name in zip(names, cells, strict=False)]
-    table("gca less the other on the same splits (p by Holm)", ["rows without labels", *sizes], rows)
+    table("gca less the other on the same splits (p, * by Holm)", ["rows without labels", *sizes], rows)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def test_holms_correction(benchmark):
 def test_differences_are_corrected_for_all_cells_of_a_table(benchmark):
     paired = benchmark("paired")
     big, small = [3.0, 3.1, 2.9, 3.0, 3.0], [0.1, -0.1, 0.1, -0.2, 0.1]
-    middle = [0.9, 0.4, 0.5, 0.8, 0.6]
+    middle = [0.9, 0.35, 0.45, 0.8, 0.55]
     p, q = (paired.p_text(paired.corrected_t(values, 0.4)) for values in (middle, small))
     assert 0.025 < float(p) < 0.05  # by itself, and not as one of two or more
     assert paired.differences_as_text([[middle, []]], 0.4) == [[f"+0.6 ± 0.2 ({p}*)", ""]]

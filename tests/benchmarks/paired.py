@@ -62,4 +62,5 @@ def _text(values, p, holds, digits, spread):
     if not len(values):
         return ""
     deviation = f" ± {values.std(ddof=1):.{digits}f}" if spread and len(values) > 1 else ""
-    return f"{values.mean():+.{digits}f}{deviation}" + (f" ({p_text(p)}{'*' if holds else ''})" if np.isfinite(p) else "")
+    test = f" ({p_text(p)}{'*' if holds else ''})" if np.isfinite(p) else ""
+    return f"{values.mean():+.{digits}f}{deviation}{test}"

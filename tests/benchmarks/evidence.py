@@ -166,8 +166,8 @@ def tables_of(result):
         title = line or title
     command = " ".join(["python", f"tests/benchmarks/{result['key']['command'][0]}", *result["key"]["command"][1:]])
     about = result["output"].lstrip().partition("\n")[0]
-    commit = f"code at {result['commit']}; " if result["commit"] else ""
-    found["about"] = f"`{command}`: {about}; {commit}{result['date']}."
+    code = f"code at {result['commit']}; " if result["commit"] else ""
+    found["about"] = f"`{command}`: {about}; {code}{result['date']}."
     return found
 
 

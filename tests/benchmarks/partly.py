@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from paired import differences_as_text
-from quality import QUICK, TEST_SHARE, Split, probe
+from quality import QUICK, RATIO, Split, probe
 from records import read, run_missing
 from reporting import about, table
 from threadpoolctl import threadpool_limits
@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from skgca import GCAEmbedder
 
 DATA, SEEDS = ("digits-flat", "vowel", "splice"), (0, 1, 2)
-RATIO, BASE = TEST_SHARE / (1 - TEST_SHARE), "no labels"
+BASE = "no labels"
 SETTINGS = {  # parameters, and which labels training reads
     BASE: ({}, None),
     'loss="supcon", 10 labels a class': ({"loss": "supcon"}, "few"),

@@ -1,7 +1,7 @@
 """Tables of what peers.py has measured."""
 
 from paired import differences_as_text
-from quality import TEST_SHARE
+from quality import RATIO
 from quality_report import SCORES, Results, report_duels, report_seconds
 from reporting import PACKAGES, about, cell, table
 
@@ -15,7 +15,7 @@ def report_differences(results, score):
         ours = results.of(score, OURS, name)
         theirs = [results.of(score, method, name) for method in others]
         rows.append([[100 * (ours[seed] - found[seed]) for seed in ours if seed in found] for found in theirs])
-    cells = differences_as_text(rows, TEST_SHARE / (1 - TEST_SHARE), spread=False)
+    cells = differences_as_text(rows, RATIO, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
     table(f"Points of gca above each (p, * by Holm), {SCORES[score]}", ["", *others], rows)
 

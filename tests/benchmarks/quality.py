@@ -51,6 +51,7 @@ IMAGES = ("digits", "mnist")
 TABLES = ("digits-flat", "breast cancer", "wine", *KEEL)
 DATA = (*IMAGES, *TABLES)
 SEEDS, TEST_SHARE, MNIST_TRAIN, LABELS, DRAWS = range(5), 0.3, 4000, 10, 5
+RATIO = TEST_SHARE / (1 - TEST_SHARE)  # of test rows to training rows, but for MNIST
 MAX_ITER = 2000  # of the probe
 QUICK_DATA, QUICK_ROWS, QUICK_SEEDS = ("digits", "digits-flat", "wine", "crx"), 150, (0, 1)
 QUICK = {"max_epochs": 2}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from paired import differences_as_text, holm, p_text, signed_rank
-from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, TEST_SHARE, Split, load
+from quality import DATA, DRAWS, LABELS, MAX_ITER, RATIO, TABLES, Split, load
 from reporting import about, cell, table
 from scipy.stats import rankdata
 
@@ -51,7 +51,7 @@ def report_accuracy(results, score, quick):
         raw = results.of(score, "raw", name)
         found = [results.of(score + suffix, method, name) for _, method, suffix in columns[1:]]
         rows.append([[100 * (ours[seed] - raw[seed]) for seed in ours if seed in raw] for ours in found])
-    cells = differences_as_text(rows, TEST_SHARE / (1 - TEST_SHARE), spread=False)
+    cells = differences_as_text(rows, RATIO, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
     title = f"Points above raw on the same splits (p, * by Holm), {SCORES[score]}"
     table(title, ["", *(name for name, _, _ in columns[1:])], rows)

@@ -7,8 +7,8 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 
-def read(path):
-    """Return the records of a file by their key; a last line that was cut off is left out."""
+def read(path, by="key"):
+    """Return the records of a file by their key, the last of each; a line that was cut off is left out."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found = {}
     for line in lines:
@@ -16,7 +16,7 @@ def read(path):
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
-        found[record["key"]] = record
+        found[record[by]] = record
     return found
 
 

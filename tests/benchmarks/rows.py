@@ -12,13 +12,11 @@ import argparse
 
 import numpy as np
 from paired import differences_as_text
+from quality import probe
 from records import progress
 from reporting import about, cell, table
 from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
 
@@ -28,8 +26,7 @@ METHODS = {"untrained": {"max_epochs": 0}, "gca": {}}
 
 def accuracy(features, y, labelled, test):
     """Accuracy on the test rows of a regression that was fitted to the labelled ones."""
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return probe.fit(features[labelled], y[labelled]).score(features[test], y[test])
+    return probe(features[labelled], y[labelled], features[test], y[test], scaled=True)[0]
 
 
 def results_of(seed, sizes, **params):

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from paired import holm, p_text, signed_rank
 from quality import DATA, IMAGES
+from quality_report import SCORES
 from reporting import about, table
 from scores import SEEDS, SPLIT_SEED, Job, grid
 
-KINDS = {"all": "all labels", "few": "10 labels a class"}
 SIZES = ("hidden", "width")  # settings that were tried at other epsilons than the default's
 
 
@@ -29,7 +29,7 @@ def accuracies(folder, quick):
                 job = Job(name, setting, seed, SPLIT_SEED, quick, folder)
                 if job.path.exists():
                     with np.load(job.path) as kept:
-                        found = {kind: 100 * float(kept[f"whole {kind}"]) for kind in KINDS}
+                        found = {kind: 100 * float(kept[f"whole {kind}"]) for kind in SCORES}
                     records.append({"data": name, "setting": setting, **found})
     return pd.DataFrame(records).groupby(["setting", "data"]).mean()
 
@@ -64,16 +64,16 @@ def main():
         gains = (found.loc[setting] - found.loc[base]).dropna()
         image = gains.index.isin(IMAGES)
         names.append(f"`{text_of(options)}`")
-        cells.append([cell(gains.loc[rows, kind]) for rows in (~image, image) for kind in KINDS])
-        p_values.append([signed_rank(gains.loc[~image, kind]) if (~image).any() else np.nan for kind in KINDS])
+        cells.append([cell(gains.loc[rows, kind]) for rows in (~image, image) for kind in SCORES])
+        p_values.append([signed_rank(gains.loc[~image, kind]) if (~image).any() else np.nan for kind in SCORES])
     flat = np.ravel(p_values)
     adjusted = iter(f"{p_text(p)} / {p_text(q)}".strip(" /") for p, q in zip(flat, holm(flat), strict=True))
     rows = []
     for name, (all_tables, few_tables, *images) in zip(names, cells, strict=True):
         rows.append([name, all_tables, next(adjusted), few_tables, next(adjusted), *images])
     about(f"seeds {list(SEEDS)}, split by seed {SPLIT_SEED}")
-    head = [part for kind in KINDS.values() for part in (f"tables, {kind}", "p / by Holm")]
-    table("Points above the default", ["setting", *head, *(f"images, {kind}" for kind in KINDS.values())], rows)
+    head = [part for kind in SCORES.values() for part in (f"tables, {kind}", "p / by Holm")]
+    table("Points above the default", ["setting", *head, *(f"images, {kind}" for kind in SCORES.values())], rows)
 
 
 if __name__ == "__main__":

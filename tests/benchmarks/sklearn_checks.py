@@ -32,7 +32,7 @@ from textwrap import shorten
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 import torch
-from records import progress
+from records import progress, read
 from reporting import about, table, version
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.utils import TransformerTags
@@ -238,13 +238,8 @@ def follow(receiver, found, limit):
             found.append((first, second, third))
 
 
-def read(path):
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {record["name"]: record for record in map(json.loads, lines)}  # the last line of a name counts
-
-
 def run_missing(names, path, limit):
-    found = read(path)
+    found = read(path, by="name")
     path.parent.mkdir(parents=True, exist_ok=True)
     for name in progress(names, len(names), "estimator checks"):
         entry = ENTRIES[name]
@@ -295,7 +290,7 @@ def main():
         print(left_out, file=sys.stderr)
     if not given.report:
         run_missing(here, given.out, given.limit)
-    report(names, read(given.out))
+    report(names, read(given.out, by="name"))
 
 
 if __name__ == "__main__":

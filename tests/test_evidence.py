@@ -145,6 +145,10 @@ def test_differences_are_corrected_for_all_cells_of_a_table(benchmark):
     assert paired.differences_as_text([[middle, []]], 0.4) == [[f"+0.6 ± 0.2 ({p}*)", ""]]
     assert paired.differences_as_text([[middle], [small]], 0.4) == [[f"+0.6 ± 0.2 ({p})"], [f"+0.0 ± 0.1 ({q})"]]
     assert paired.differences_as_text([[big, [1.0]]], 0.4) == [["+3.0 ± 0.1 (<0.001*)", "+1.0"]]
+    rows = paired.differences_as_text([[middle], [middle]], [0.4, 0.25])  # a share for each row
+    assert [float(row[0].split("(")[1].strip("*)")) for row in rows] == [
+        pytest.approx(paired.corrected_t(middle, ratio), abs=5e-4) for ratio in (0.4, 0.25)
+    ]
 
 
 def test_records_go_on_after_a_line_that_was_cut_off(benchmark, tmp_path):

@@ -51,9 +51,11 @@ def differences_as_text(rows, ratio, *, digits=1, spread=True):
     An asterisk marks those below ``LEVEL`` by Holm's correction for all cells of the table.
 
     rows : list of lists of arrays of differences over splits, in points; an empty one makes an empty cell.
+    ratio : of test to training rows, a number or one for each row of the table.
     """
+    ratios = np.broadcast_to(ratio, len(rows))
     flat = [np.asarray(cell, dtype=float) for row in rows for cell in row]
-    p_values = [corrected_t(cell, ratio) for cell in flat]
+    p_values = [corrected_t(cell, share) for row, share in zip(rows, ratios, strict=True) for cell in row]
     tests = iter(zip(flat, p_values, holm(p_values) < LEVEL, strict=True))
     return [[_text(*next(tests), digits, spread) for _ in row] for row in rows]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 from paired import differences_as_text, holm, p_text, signed_rank
-from quality import DATA, DRAWS, LABELS, MAX_ITER, RATIO, TABLES, Split, load
+from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load
 from reporting import about, cell, table
 from scipy.stats import rankdata
 
@@ -46,12 +46,13 @@ def report_accuracy(results, score, quick):
     columns = columns_of(results, plain=["gca"])  # as users write it
     rows = [[name, *(cell(results.of(score + s, m, name)) for _, m, s in columns)] for name in results.data]
     table(f"Accuracy in %, {SCORES[score]}", ["", *(title for title, _, _ in columns)], rows)
-    rows = []
+    rows, ratios = [], []
     for name in results.data:
-        raw = results.of(score, "raw", name)
+        split, raw = Split(name, 0, quick), results.of(score, "raw", name)
+        ratios.append(len(split.test) / len(split.train))
         found = [results.of(score + suffix, method, name) for _, method, suffix in columns[1:]]
         rows.append([[100 * (ours[seed] - raw[seed]) for seed in ours if seed in raw] for ours in found])
-    cells = differences_as_text(rows, RATIO, spread=False)
+    cells = differences_as_text(rows, ratios, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
     title = f"Points above raw on the same splits (p, * by Holm), {SCORES[score]}"
     table(title, ["", *(name for name, _, _ in columns[1:])], rows)

@@ -63,13 +63,15 @@ class Stage:
         return {"command": [self.script, *(self.quick if quick else self.options)], "versions": versions}
 
 
+QUICK_LOSSES = ("--sizes", "256", "2048", "--rounds", "1", "--processes", "1")
 STAGES = {
-    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 12, quick=("--sizes", "512", "2048", "--repeats", "1")),
-    "losses-two-threads": Stage(
+    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 20, quick=QUICK_LOSSES),
+    "losses-two-threads": Stage("losses.py", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
+    "losses-kept-memory": Stage(
         "losses.py",
-        ("--threads", "2", "--sizes", "2048", "4096"),
-        5,
-        quick=("--sizes", "512", "2048", "--repeats", "1"),
+        ("--threads", "1", "--sizes", "2048", "4096", "8192", "--keep-memory"),
+        10,
+        quick=(*QUICK_LOSSES, "--keep-memory"),
     ),
     "throughput": Stage("throughput.py", minutes=8),
     "micro-batches": Stage("micro_batches.py", ("--slow",), 6),

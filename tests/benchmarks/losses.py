@@ -1,14 +1,18 @@
 """Time and memory of the losses against plain cross-entropy NT-Xent: forward and backward, alternating in one process.
 
     python tests/benchmarks/losses.py
-    python tests/benchmarks/losses.py --sizes 2048 4096 --repeats 15 --threads 1
+    python tests/benchmarks/losses.py --sizes 2048 4096 --rounds 15 --threads 1
 
 Ratios are medians over rounds of (loss / NT-Xent of the same round), so that a machine that is busy with something
-else tells the same story. Prints a table in Markdown; docs/evidence/performance.md holds one.
+else tells the same story. They differ from one process to the next by where its memory came from, so each size is
+measured in several fresh processes; --keep-memory runs these with an allocator that keeps what it was given back.
+Prints tables in Markdown; docs/evidence/performance.md holds them.
 """
 
 import argparse
 import importlib.util
+import json
+import os
 import statistics
 import subprocess
 import sys
@@ -28,9 +32,12 @@ except ImportError:
     ot = None
 
 NAMES = ("ince", "gca_ince", "gca_uot")
-SIZES, EPSILONS, DIM, N_ITER = (512, 2048, 4096, 8192), (0.5, 0.1, 0.02), 128, 10
-PAIRWISE_LIMIT = 512  # rows; pytorch-metric-learning lists every pair of pairs
+SIZES, EPSILONS, DIM, N_ITER = (256, 512, 2048, 4096, 8192), (0.5, 0.1, 0.02), 128, 10
+PAIRWISE_LIMIT = 256  # rows; pytorch-metric-learning lists every pair of pairs
 NAIVE_LIMIT = 2048  # rows; above, the naive column takes minutes and gigabytes
+WARM_UP = 2  # rounds
+BASE = "NT-Xent, ms"  # all other columns are multiples of it
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}  # of glibc: nothing goes back
 _masks = {}
 
 
@@ -118,32 +125,39 @@ def installed(n):
     return runs
 
 
-def ratios(n, kind, repeats):
-    """Medians of time over NT-Xent, by run; and the median time of NT-Xent in seconds."""
+def ratios(n, kind, rounds):
+    """Medians of time over NT-Xent by column, and of NT-Xent in milliseconds."""
     z = views(n, kind)
-    runs = {"NT-Xent": nt_xent, "limit": lambda leaf: three_products(leaf.detach())}
+    runs = {BASE: nt_xent}
     for name in NAMES:
         for epsilon in EPSILONS:
             loss = make_loss(name, epsilon=epsilon, n_iter=N_ITER)
-            runs[name, epsilon] = lambda leaf, loss=loss: loss(*leaf.unbind())
+            runs[f"`{name}` {epsilon}"] = lambda leaf, loss=loss: loss(*leaf.unbind())
+    runs["limit"] = lambda leaf: three_products(leaf.detach())
     if n <= NAIVE_LIMIT:
         runs["naive"] = lambda leaf: naive(leaf, 0.5)
     runs |= installed(n)
-    times = {key: [] for key in runs}
-    for round_ in range(repeats + 1):
-        for key, run in runs.items():
+    times = {column: [] for column in runs}
+    for round_ in range(WARM_UP + rounds):
+        for column, run in runs.items():
             seconds = time_of(run, z)
-            if round_:  # the first warms up
-                times[key].append(seconds)
-    base = times["NT-Xent"]
+            if round_ >= WARM_UP:
+                times[column].append(seconds)
+    base = times[BASE]
     found = {k: statistics.median(t / s for t, s in zip(v, base, strict=True)) for k, v in times.items()}
-    return found, statistics.median(base)
+    return found | {BASE: 1e3 * statistics.median(base)}
+
+
+def in_fresh_process(*arguments, keep_memory=False):
+    """What this script prints with some arguments, of a process of its own."""
+    env = {**os.environ, **(KEEP_MEMORY if keep_memory else {})}
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout)
 
 
 def peak(n, name, epsilon):
     """Peak extra memory of a step in units of N x N float32, measured in a fresh process."""
-    arguments = [sys.executable, __file__, "--peak", str(n), name, str(epsilon)]
-    return float(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+    return in_fresh_process("--peak", n, name, epsilon)
 
 
 def measure_peak(n, name, epsilon):
@@ -169,35 +183,67 @@ def high_water():
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--peak", nargs=3, metavar=("N", "NAME", "EPSILON"), help="used by the script itself")
-    options = parser.parse_args()
-    if options.peak:
-        print(measure_peak(int(options.peak[0]), options.peak[1], float(options.peak[2])))
-        return
-    torch.set_num_threads(options.threads)
-    others = [f"{package} {version(package)}" for package in ("POT", "pytorch-metric-learning") if version(package)]
-    rounds = f"d = {DIM}, T = {N_ITER}, medians of {options.repeats} rounds, inputs by seed 0"
-    about(*others, f"{options.threads} thread(s)", rounds)
-    columns = [(name, epsilon) for name in NAMES for epsilon in EPSILONS]
-    extra = ["limit", "naive", *installed(PAIRWISE_LIMIT)]
-    lines, jobs = [], [(n, kind) for n in options.sizes for kind in ("random", "clustered")]
-    for n, kind in progress(jobs, len(jobs), "losses, time"):
-        found, base = ratios(n, kind, options.repeats)
-        cells = [f"{found[key]:.2f}" if key in found else "" for key in [*columns, *extra]]
-        lines.append([n, kind, f"{1e3 * base:.0f}", *cells])
-    table("Time over NT-Xent", ["N", "embeddings", "NT-Xent, ms", *(f"`{n}` {e}" for n, e in columns), *extra], lines)
-    lines, sizes = [], [size for size in options.sizes if size >= 2048]
+def report_time(given):
+    """Medians over processes of each column, and their ranges."""
+    cases = [(n, kind) for n in given.sizes for kind in ("random", "clustered")]
+    runs = [case for _ in range(given.processes) for case in cases]
+    found = {case: [] for case in cases}
+    for n, kind in progress(runs, len(runs), "losses, time"):
+        arguments = ("--ratios", n, kind, "--rounds", given.rounds, "--threads", given.threads)
+        found[n, kind].append(in_fresh_process(*arguments, keep_memory=given.keep_memory))
+    columns = list(dict.fromkeys(column for measured in found.values() for column in measured[0]))
+    medians, ranges = [], []
+    for case, measured in found.items():
+        cells = [as_text([of[column] for of in measured if column in of], column) for column in columns]
+        medians.append([*case, *(median for median, _ in cells)])
+        ranges.append([*case, *(range_ for _, range_ in cells)])
+    table("Time over NT-Xent, medians over processes", ["N", "embeddings", *columns], medians)
+    table("Time over NT-Xent, least and most of the processes", ["N", "embeddings", *columns], ranges)
+
+
+def as_text(values, column):
+    """Median and range of a column over processes; nothing where it was not measured."""
+    if not values:
+        return "", ""
+    digits = 0 if column == BASE else 2
+    median, least, most = (f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
+    return median, f"{least}-{most}"
+
+
+def report_memory(sizes):
+    lines = []
     for n in progress(sizes, len(sizes), "losses, memory"):
         names = ["NT-Xent", *NAMES, *(["naive"] if n <= NAIVE_LIMIT else [])]
         cells = [f"{peak(n, name, 0.5):.2f}" for name in names]
         lines.append([n, *cells, *[""] * (2 + len(NAMES) - len(cells))])
     head = ["N", "NT-Xent", *(f"`{name}` 0.5" for name in NAMES), "naive"]
     table("Peak extra memory of a step, in matrices of N x N float32", head, lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--processes", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--keep-memory", action="store_true", help="of time alone; glibc only")
+    parser.add_argument("--ratios", nargs=2, metavar=("N", "KIND"), help="used by the script itself")
+    parser.add_argument("--peak", nargs=3, metavar=("N", "NAME", "EPSILON"), help="used by the script itself")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.ratios:
+        print(json.dumps(ratios(int(given.ratios[0]), given.ratios[1], given.rounds)))
+        return
+    if given.peak:
+        print(measure_peak(int(given.peak[0]), given.peak[1], float(given.peak[2])))
+        return
+    others = [f"{package} {version(package)}" for package in ("POT", "pytorch-metric-learning") if version(package)]
+    threads = f"{given.threads} thread{'s' if given.threads > 1 else ''}"
+    rounds = f"d = {DIM}, T = {N_ITER}, {given.processes} processes of {given.rounds} rounds, inputs by seed 0"
+    about(*others, threads, rounds)
+    report_time(given)
+    if not given.keep_memory:
+        report_memory([size for size in given.sizes if size >= 2048])
 
 
 if __name__ == "__main__":

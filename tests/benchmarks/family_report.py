@@ -100,12 +100,10 @@ def report_orderings(results, data):
     means, won = [], []
     for method, other in ORDERINGS:
         gains = [[results.less(score, name, views, method, other) for name in data] for score, views in settings]
-        seeds = [[seed for seed in of[0] if all(seed in gain for gain in of)] for of in gains]
-        single = [[gain[s] for gain in of for s in found] for of, found in zip(gains, seeds, strict=True)]
+        averages = [mean_of(of) for of in gains]
+        single = [[gain[s] for gain in of for s in average] for of, average in zip(gains, averages, strict=True)]
         won.append([f"{sum(value > 0 for value in of)}/{len(of)}" for of in single])
-        means.append(
-            [[100 * np.mean([gain[s] for gain in of]) for s in found] for of, found in zip(gains, seeds, strict=True)]
-        )
+        means.append([points(average) for average in averages])
     lines = [
         [f"`{method}` > `{other}`", *(f"{mean}, {share}" for mean, share in zip(row, shares, strict=True))]
         for (method, other), row, shares in zip(
@@ -114,6 +112,24 @@ def report_orderings(results, data):
     ]
     head = ["claim", *(f"{views}, {SCORES[score]}" for score, views in settings)]
     table("Points between two losses, mean of the sets (p, * by Holm), and wins among single fits", head, lines)
+
+
+def report_strong(results):
+    """Differences of gca_uot set by set, and averaged over the sets."""
+    data = list(dict.fromkeys(key[0] for key in results.found))
+    gains = []
+    for other in ("ince", "gca_ince"):
+        of_sets = {s: [results.less(s, name, "strong", "gca_uot", other) for name in data] for s in SCORES}
+        gains.append([points(of) for gain in of_sets.values() for of in (mean_of(gain), *gain)])
+    rows = [[f"`{o}`", *row] for o, row in zip(("ince", "gca_ince"), differences_as_text(gains, RATIO), strict=True)]
+    head = ["", *(f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data))]
+    table("Points of `gca_uot` above another loss, strong views, further seeds (p, * by Holm)", head, rows)
+
+
+def mean_of(gains):
+    """Mean over datasets of each seed that all of them have."""
+    seeds = [seed for seed in next(iter(gains), ()) if all(seed in gain for gain in gains)]
+    return {seed: np.mean([gain[seed] for gain in gains]) for seed in seeds}
 
 
 def report_domains(results):
@@ -150,6 +166,7 @@ def report_rows(results, title):
 REPORTS = {
     "defaults": report_defaults,
     "table": report_table,
+    "strong": report_strong,
     "iterations": lambda results: report_rows(results, "Iterations"),
     "epsilon": lambda results: report_rows(results, "Epsilon"),
     "domains": report_domains,

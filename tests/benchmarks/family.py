@@ -47,8 +47,8 @@ LOSSES = tuple(PRESETS)
 # Pixels as they are, tables as Split has standardised them, and the last layer of the encoder alone.
 BARE = {"standardize": False, "passthrough": False, "layers": "last"}
 DATA, VIEWS = ("mnist", "letter", "vowel"), ("standard", "strong", "mis-paired")
-SEEDS, FEWER = range(5), range(3)
-SEEDS_OF = {"iterations": FEWER, "epsilon": FEWER, "defaults": range(100, 103), "strong": range(200, 220)}
+SEEDS = range(5)
+SEEDS_OF = {"defaults": range(100, 103), "strong": range(200, 220)}  # chosen on seeds of their own, and asked again
 STEPS, BATCH, N_COMPONENTS, EPSILON, LABELS, NEIGHBOURS = 700, 128, 128, 0.5, 10, 5
 TEST_SHARE, MISPAIRED, NYSTROEM = 0.3, 0.4, 300
 QUICK_ROWS, QUICK_STEPS = 600, 20

@@ -1,11 +1,12 @@
 """Tables of what family.py has measured."""
 
 import numpy as np
-from family import BASELINES, LOSSES, SCORES, TEST_SHARE, VIEWS
+from family import BASELINES, EPSILON, LOSSES, SCORES, TEST_SHARE, VIEWS
 from paired import differences_as_text
 from reporting import cell, table
 
 RATIO = TEST_SHARE / (1 - TEST_SHARE)  # of test rows to training rows
+TITLES = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}
 
 
 class Results:
@@ -20,9 +21,9 @@ class Results:
     def of(self, score, data, views, method, options=()):
         return {seed: record[score] for seed, record in self.found.get((data, views, method, options), {}).items()}
 
-    def less(self, score, data, views, method, other, options=()):
-        """Differences to another method, which has no options, on the same seeds."""
-        ours, theirs = self.of(score, data, views, method, options), self.of(score, data, views, other)
+    def less(self, score, data, views, method, other, options=(), others=()):
+        """Differences to another method, whose options are ``others``, on the same seeds."""
+        ours, theirs = self.of(score, data, views, method, options), self.of(score, data, views, other, others)
         return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
 
 
@@ -134,32 +135,42 @@ def mean_of(gains):
 
 def report_domains(results):
     report_rows(results, "Domains")
-    neutral, others = (), []
-    for _, _, method, given in results.found:
-        if method not in BASELINES and dict(given)["alpha"] == dict(given)["beta"]:
-            neutral = given
-        elif method not in BASELINES:
-            others.append(given)
-    columns = {"all": SCORES["all"], "few": SCORES["few"], "across": "across domains", "domain": "domain itself"}
-    place, gains = ("two domains", "standard", "gca_ince"), []
-    for given in others:
-        pairs = [(results.of(score, *place, given), results.of(score, *place, neutral)) for score in columns]
-        gains.append([[100 * (ours[s] - theirs[s]) for s in ours if s in theirs] for ours, theirs in pairs])
-    cells = differences_as_text(gains, RATIO)
-    rows = [[named("gca_ince", given), *row] for given, row in zip(others, cells, strict=True)]
-    table("Points above alpha - beta = 0 on the same seed (p, * by Holm)", ["", *columns.values()], rows)
+    columns = {"all": SCORES["all"], "few": SCORES["few"], "across": TITLES["across"], "domain": TITLES["domain"]}
+    report_against(results, "Points above alpha - beta = 0 on the same seed", columns, {"alpha": 0.0, "beta": 0.0})
+
+
+def report_iterations(results):
+    report_rows(results, "Iterations")
+    report_against(results, "Points above one iteration on the same seed", SCORES, {"n_iter": 1})
+
+
+def report_epsilon(results):
+    report_rows(results, "Epsilon")
+    at = {"epsilon": EPSILON, "marginals": EPSILON}  # rho goes with epsilon where it is set
+    report_against(results, f"Points above epsilon {EPSILON} on the same seed", SCORES, at)
+
+
+def report_against(results, title, columns, values):
+    """Differences of each method to itself with some of its options at other values."""
+    names, gains = [], []
+    for data, views, method, given in results.found:
+        base = tuple((name, values.get(name, value)) for name, value in given)
+        if base != given:
+            names.append(named(method, given))
+            gains.append([points(results.less(s, data, views, method, method, given, base)) for s in columns])
+    rows = [[name, *row] for name, row in zip(names, differences_as_text(gains, RATIO), strict=True)]
+    table(f"{title} (p, * by Holm)", ["", *columns.values()], rows)
 
 
 def report_rows(results, title):
     """One line for each method and its options: iterations, epsilon, domains."""
-    titles = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}
-    present = [s for s in titles if any(s in r for by_seed in results.found.values() for r in by_seed.values())]
+    present = [s for s in TITLES if any(s in r for by_seed in results.found.values() for r in by_seed.values())]
     lines = []
     for (data, views, method, given), _ in results.found.items():
         name = method if method in BASELINES else named(method, given)
         values = [results.of(s, data, views, method, given) for s in present]
         lines.append([name, *(cell(v, *((1, 1) if s == "rank" else ())) for s, v in zip(present, values, strict=True))])
-    head = ["", *(titles[score] for score in present)]
+    head = ["", *(TITLES[score] for score in present)]
     table(f"{title}: accuracy in %", head, lines)
 
 
@@ -167,7 +178,7 @@ REPORTS = {
     "defaults": report_defaults,
     "table": report_table,
     "strong": report_strong,
-    "iterations": lambda results: report_rows(results, "Iterations"),
-    "epsilon": lambda results: report_rows(results, "Epsilon"),
+    "iterations": report_iterations,
+    "epsilon": report_epsilon,
     "domains": report_domains,
 }

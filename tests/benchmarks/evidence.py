@@ -65,11 +65,11 @@ class Stage:
 
 QUICK_LOSSES = ("--sizes", "256", "2048", "--rounds", "1", "--processes", "1")
 STAGES = {
-    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 20, quick=QUICK_LOSSES),
+    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 17, quick=QUICK_LOSSES),
     "losses-two-threads": Stage("losses.py", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
     "losses-kept-memory": Stage(
         "losses.py",
-        ("--threads", "1", "--sizes", "2048", "4096", "8192", "--keep-memory"),
+        ("--threads", "1", "--sizes", "2048", "4096", "--keep-memory"),
         10,
         quick=(*QUICK_LOSSES, "--keep-memory"),
     ),
@@ -81,7 +81,7 @@ STAGES = {
     "stability": Stage("stability.py", minutes=5, jobs=True),
     "rows": Stage("rows.py", minutes=6),
     "quality": Stage("quality.py", minutes=60, records="quality.jsonl", jobs=True),
-    "family": Stage("family.py", minutes=90, records="family.jsonl", jobs=True),
+    "family": Stage("family.py", minutes=75, records="family.jsonl", jobs=True),
     "partly": Stage("partly.py", minutes=6, records="partly.jsonl", jobs=True),
     "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),
     "settings": Stage("settings.py", minutes=0.2, records="scores"),  # reads the fits of scores

@@ -70,7 +70,7 @@ STAGES = {
     "losses-kept-memory": Stage(
         "losses.py",
         ("--threads", "1", "--sizes", "2048", "4096", "--keep-memory"),
-        10,
+        5,
         quick=(*QUICK_LOSSES, "--keep-memory"),
     ),
     "throughput": Stage("throughput.py", minutes=8),

@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -138,9 +139,11 @@ def ratios(n, kind, rounds):
         runs["naive"] = lambda leaf: naive(leaf, 0.5)
     runs |= installed(n)
     times = {column: [] for column in runs}
+    order, draw = list(runs), random.Random(0)
     for round_ in range(WARM_UP + rounds):
-        for column, run in runs.items():
-            seconds = time_of(run, z)
+        draw.shuffle(order)  # at a millisecond a step, what ran before matters: its code and data are in the cache
+        for column in order:
+            seconds = time_of(runs[column], z)
             if round_ >= WARM_UP:
                 times[column].append(seconds)
     base = times[BASE]

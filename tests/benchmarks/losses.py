@@ -37,6 +37,7 @@ SIZES, EPSILONS, DIM, N_ITER = (256, 512, 2048, 4096, 8192), (0.5, 0.1, 0.02), 1
 PAIRWISE_LIMIT = 256  # rows; pytorch-metric-learning lists every pair of pairs
 NAIVE_LIMIT = 2048  # rows; above, the naive column takes minutes and gigabytes
 WARM_UP = 2  # rounds
+SHORT = 2048  # rows; below, a step is a matter of a millisecond, and takes more rounds
 BASE = "NT-Xent, ms"  # all other columns are multiples of it
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}  # of glibc: nothing goes back
 _masks = {}
@@ -139,6 +140,7 @@ def ratios(n, kind, rounds):
         runs["naive"] = lambda leaf: naive(leaf, 0.5)
     runs |= installed(n)
     times = {column: [] for column in runs}
+    rounds *= max(1, SHORT // n)
     order, draw = list(runs), random.Random(0)
     for round_ in range(WARM_UP + rounds):
         draw.shuffle(order)  # at a millisecond a step, what ran before matters: its code and data are in the cache
@@ -242,7 +244,8 @@ def main():
         return
     others = [f"{package} {version(package)}" for package in ("POT", "pytorch-metric-learning") if version(package)]
     threads = f"{given.threads} thread{'s' if given.threads > 1 else ''}"
-    rounds = f"d = {DIM}, T = {N_ITER}, {given.processes} processes of {given.rounds} rounds, inputs by seed 0"
+    rounds = f"d = {DIM}, T = {N_ITER}, {given.processes} processes of {given.rounds} rounds"
+    rounds += f" (more below {SHORT} rows), inputs by seed 0"
     about(*others, threads, rounds)
     report_time(given)
     if not given.keep_memory:

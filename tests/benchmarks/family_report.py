@@ -118,11 +118,11 @@ def report_orderings(results, data):
 def report_strong(results):
     """Differences of gca_uot set by set, and averaged over the sets."""
     data = list(dict.fromkeys(key[0] for key in results.found))
-    gains = []
-    for other in ("ince", "gca_ince"):
+    others, gains = ("ince", "gca_ince"), []
+    for other in others:
         of_sets = {s: [results.less(s, name, "strong", "gca_uot", other) for name in data] for s in SCORES}
         gains.append([points(of) for gain in of_sets.values() for of in (mean_of(gain), *gain)])
-    rows = [[f"`{o}`", *row] for o, row in zip(("ince", "gca_ince"), differences_as_text(gains, RATIO), strict=True)]
+    rows = [[f"`{o}`", *row] for o, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
     head = ["", *(f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data))]
     table("Points of `gca_uot` above another loss, strong views, further seeds (p, * by Holm)", head, rows)
 

@@ -176,7 +176,7 @@ def test_killed_at_any_moment_and_resumed_is_uninterrupted(tmp_path):
         goal = done() + further
         process = start(tmp_path / "resumed", resumed)
         while process.is_alive() and done() < goal:
-            time.sleep(0.001)
+            time.sleep(0.01)
         process.join(timeout=rng.uniform(0, 0.05 if further else 0.3) * seconds)
         if process.is_alive():
             process.kill()

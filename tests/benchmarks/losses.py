@@ -199,14 +199,14 @@ def report_time(given):
     columns = list(dict.fromkeys(column for measured in found.values() for column in measured[0]))
     medians, ranges = [], []
     for case, measured in found.items():
-        cells = [as_text([of[column] for of in measured if column in of], column) for column in columns]
+        cells = [median_and_range([of[column] for of in measured if column in of], column) for column in columns]
         medians.append([*case, *(median for median, _ in cells)])
         ranges.append([*case, *(range_ for _, range_ in cells)])
     table("Time over NT-Xent, medians over processes", ["N", "embeddings", *columns], medians)
     table("Time over NT-Xent, least and most of the processes", ["N", "embeddings", *columns], ranges)
 
 
-def as_text(values, column):
+def median_and_range(values, column):
     """Median and range of a column over processes; nothing where it was not measured."""
     if not values:
         return "", ""

@@ -42,7 +42,7 @@ from skgca import GCAEmbedder
 
 LIMIT = 300  # seconds of the clock for one check
 COUNTS = ("passed", "failed", "expected to fail", "skipped", "over time")
-# As in tests/test_common.py. scikit-learn excepts its own MLPClassifier for the same reason.
+# As in tests/estimator/test_common.py. scikit-learn excepts its own MLPClassifier for the same reason.
 EXPECTED = {"check_sample_weight_equivalence_on_dense_data": "random batches and views"}
 
 

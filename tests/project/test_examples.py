@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-FOLDER = Path(__file__).parents[1] / "examples"
+FOLDER = Path(__file__).parents[2] / "examples"
 LOOP = FOLDER / "plot_torch_loop.py"  # seeds torch, and has tests of its own
 GALLERY = [path for path in sorted(FOLDER.glob("plot_*.py")) if path != LOOP]
 OPTIONAL = {

@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 
 from skgca.losses import PRESETS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 BUILT = {"_build", "auto_examples", "generated"}  # by sphinx
 PATHS = [path.relative_to(ROOT) for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
 

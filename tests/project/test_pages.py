@@ -8,7 +8,7 @@ import pytest
 
 from skgca.losses import PRESETS, default_options, make_loss
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = ["docs/method.md", "docs/coming_from.md", "docs/faq.md"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from .test_docstrings import PUBLIC_ROOMS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 BUILT = {"_build", "auto_examples", "generated"}  # by sphinx
 PAGES = [path for path in sorted(DOCS.rglob("*.md")) if not BUILT & set(path.parts)]

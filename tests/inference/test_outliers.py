@@ -17,7 +17,7 @@ from skgca import GCAEmbedder
 from skgca._compat import InvalidParameterError
 from skgca._outliers import lost_mass
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parents[1] / "persistence" / "fixtures"
 
 
 @pytest.fixture(scope="module")

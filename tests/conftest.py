@@ -1,17 +1,28 @@
-"""Settings that must stand before scipy is imported, and fixtures for all tests."""
+"""Settings that must stand before torch and scipy are imported, markers, and fixtures for all tests."""
 
 import os
+
+# One thread a process: pytest-xdist runs as many processes as there are cores, and small matrices gain nothing from more.
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+# Without it scikit-learn skips its array API check. scipy reads it when it is first imported.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
 import torch
 
-# Without it scikit-learn skips its array API check. scipy reads it when it is first imported.
-os.environ.setdefault("SCIPY_ARRAY_API", "1")
+from . import numerics
 
 
 def pytest_collection_modifyitems(items):
-    """Skip what is marked ``cuda`` where there is no CUDA device."""
-    if not torch.cuda.is_available():
-        for item in items:
-            if item.get_closest_marker("cuda"):
-                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+    """Mark what compares numbers as ``numerical``; skip what is marked ``cuda`` where there is no CUDA device."""
+    for item in items:
+        if set(numerics.COMPARISONS) & set(vars(item.module)):
+            item.add_marker(pytest.mark.numerical)
+        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def pytest_sessionfinish():
+    """Keep the margins of this process, if they are asked for."""
+    numerics.write_margins()

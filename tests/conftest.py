@@ -2,7 +2,7 @@
 
 import os
 
-# One thread a process: pytest-xdist runs as many processes as there are cores, and small matrices gain nothing from more.
+# One thread a process: pytest-xdist runs as many processes as there are cores, and small matrices gain nothing by more.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
 # Without it scikit-learn skips its array API check. scipy reads it when it is first imported.

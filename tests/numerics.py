@@ -38,6 +38,8 @@ MARGINS = os.environ.get("SKGCA_MARGINS")
 # scores / epsilon, multiplies that by the largest |score| / epsilon.
 DOUBLE = 1e-12  # a few sums of up to some thousand terms in float64
 SINGLE = 1e-5  # the same in float32
+NETWORK = 1e-4  # outputs of a network in float32: sums in every layer, divided in the end by small deviations
+TRAINED = 1e-3  # after a few steps of an optimizer that divides small gradients by their own size
 
 shares = {}  # of its tolerance, the largest that a comparison used: by its kind, line and test
 
@@ -50,7 +52,7 @@ def as_double(values):
 
 
 def error(found, expected):
-    """Largest difference between two arrays of one shape; equal infinities and NaN in the same places are no difference."""
+    """Largest difference between two arrays of one shape; none where both are NaN or the same infinity."""
     found, expected = as_double(found), as_double(expected)
     assert found.shape == expected.shape, f"shapes {found.shape} and {expected.shape}"
     if not found.size:

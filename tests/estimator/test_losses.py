@@ -21,11 +21,8 @@ from skgca.losses import PRESETS, LearnableEpsilon, TransportCost
 from skgca.metrics import effective_rank
 from skgca.views import ColumnCorruption
 
-SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 3}
-
-
-def quick(**params):
-    return GCAEmbedder(**{**SIZES, "random_state": 0, **params})
+from ..models import quick
+from ..numerics import DOUBLE, SINGLE, assert_close, assert_within
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +195,7 @@ def test_weight_decay_leaves_epsilon_alone(iris):
     groups = decayed.net_.optimizer_.param_groups
     assert [group["weight_decay"] for group in groups] == [0.0, 1.0]
     assert [parameter.shape for parameter in groups[0]["params"]] == [torch.Size([])]
-    assert decayed.epsilon_ == pytest.approx(loose.epsilon_, rel=0.02)
+    assert_within(decayed.epsilon_, loose.epsilon_, 0.1)  # of 5: they are steps of two networks
 
 
 def test_warm_start_goes_on_from_the_learned_epsilon(iris):
@@ -206,10 +203,10 @@ def test_warm_start_goes_on_from_the_learned_epsilon(iris):
     fitted = quick(epsilon=LearnableEpsilon(0.5), max_epochs=10, lr=0.01, warm_start=True).fit(X)
     first = fitted.epsilon_
     fitted.set_params(lr=1e-9).fit(X)
-    assert fitted.epsilon_ == pytest.approx(first, rel=1e-5)
+    assert_close(fitted.epsilon_, first, SINGLE)
     assert first != 0.5
     fitted.set_params(epsilon=LearnableEpsilon(0.9, low=0.8)).fit(X)
-    assert fitted.epsilon_ == pytest.approx(0.8, rel=1e-5)
+    assert_close(fitted.epsilon_, 0.8, SINGLE)
 
 
 def test_a_learnable_epsilon_among_the_parameters(iris):
@@ -229,8 +226,7 @@ def test_a_learnable_epsilon_among_the_parameters(iris):
 def test_the_decay_rises_from_its_start_to_one():
     schedule = MomentumSchedule(0.9, n_steps=10)
     decays = [schedule(step) for step in range(12)]
-    assert decays[0] == pytest.approx(0.9)
-    assert decays[5] == pytest.approx(0.95)
+    assert_close([decays[0], decays[5]], [0.9, 0.95], DOUBLE)
     assert decays[10] == decays[11] == 1.0
     assert all(earlier < later for earlier, later in itertools.pairwise(decays[:11]))
 
@@ -246,7 +242,7 @@ def test_the_target_network_is_the_moving_average_of_the_online_one():
         target.follow(online)
         expected = decay * expected + (1 - decay) * online[0].weight.detach()
         output = target(torch.eye(3)) - target(torch.zeros(3, 3))
-        torch.testing.assert_close(output.T, expected)
+        assert_close(output.T, expected, SINGLE)
         assert not output.requires_grad
 
 

@@ -1,16 +1,16 @@
 """Small and odd data, and data that cannot be trained on."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import scipy.sparse
 
-from skgca import GCAEmbedder
 from skgca.losses import PRESETS
 
+from .. import models
 
-def quick(**params):
-    sizes = {"n_components": 5, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 4}
-    return GCAEmbedder(**{**sizes, "passthrough": False, "random_state": 0, **params})
+quick = partial(models.quick, passthrough=False)
 
 
 def normal(n, d=4, seed=0):

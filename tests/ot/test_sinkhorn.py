@@ -9,8 +9,8 @@ import torch
 
 from skgca.ot import sinkhorn, sinkhorn_embeddings
 from skgca.ot._log_domain import LogSinkhorn
-from ..reference import sinkhorn as reference
 
+from ..reference import sinkhorn as reference
 from .problems import INF, MARGINALS, embeddings, masses, relative, scalar, weights
 
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,18 +13,16 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
-from skgca import GCAEmbedder
 from skgca._checkpoints import Checkpoints, _plain
 from skgca._compat import InvalidParameterError
 from skgca.exceptions import CheckpointError, TrainingDivergedError
 from skgca.losses import LearnableEpsilon
 
-SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 6, "batch_size": 32}
+from .. import models
+from ..numerics import TRAINED, assert_close
+
 X, Y = load_iris(return_X_y=True)
-
-
-def quick(**params):
-    return GCAEmbedder(**{**SIZES, "random_state": 0, **params})
+quick = partial(models.quick, max_epochs=6, batch_size=32)
 
 
 def without_seconds(history):
@@ -87,7 +86,7 @@ def test_resumed_is_uninterrupted_on_cuda(tmp_path, params):
         quick(**{**params, "device": "cpu"}, resume=True).fit(X)
     resumed = quick(**params, resume=True).fit(X)
     whole = quick(**{**params, "checkpoint_dir": tmp_path / "whole"}).fit(X)
-    np.testing.assert_allclose(resumed.transform(X), whole.transform(X), atol=1e-4)
+    assert_close(resumed.transform(X), whole.transform(X), TRAINED)
 
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(5)])

@@ -23,15 +23,13 @@ from skorch.callbacks import (
     TensorBoard,
 )
 
-from skgca import GCAEmbedder
 from skgca._compat import InvalidParameterError
 
+from .. import models
+from ..numerics import DOUBLE, assert_close
+
 X, Y = load_iris(return_X_y=True)
-
-
-def quick(**params):
-    sizes = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 4}
-    return GCAEmbedder(**{**sizes, "random_state": 0, **params})
+quick = functools.partial(models.quick, max_epochs=4)
 
 
 def n_rows(net, X, y=None):
@@ -44,7 +42,7 @@ def callbacks_of(model):
 
 def test_a_schedule_takes_the_place_of_ours():
     model = quick(callbacks=[LRScheduler("StepLR", step_size=2, gamma=0.1)]).fit(X)
-    np.testing.assert_allclose(model.history_frame()["lr"], [2e-3, 2e-3, 2e-4, 2e-4])
+    assert_close(model.history_frame()["lr"], [2e-3, 2e-3, 2e-4, 2e-4], DOUBLE)
     assert "schedule" not in callbacks_of(model)
     with pytest.raises(InvalidParameterError, match=r"warmup_fraction=0.3 has no effect: LRScheduler among callbacks"):
         model.set_params(warmup_fraction=0.3).fit(X)

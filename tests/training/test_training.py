@@ -5,6 +5,7 @@ import logging
 import math
 import re
 import signal
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -22,12 +23,11 @@ from skgca.exceptions import CollapseWarning, TrainingDivergedError
 from skgca.losses import LearnableEpsilon, make_loss
 from skgca.metrics import alignment_score, effective_rank, uniformity_score
 
-SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 4, "batch_size": 32}
+from .. import models
+from ..numerics import DOUBLE, NETWORK, SINGLE, TRAINED, assert_close, assert_within
+
 X, Y = load_iris(return_X_y=True)
-
-
-def quick(**params):
-    return GCAEmbedder(**{**SIZES, "random_state": 0, **params})
+quick = partial(models.quick, max_epochs=4, batch_size=32)
 
 
 class Spy(Callback):
@@ -118,12 +118,12 @@ def test_measures_are_those_of_the_projections():
     views = net.views(model.reader_.read(X), generator)
     with torch.no_grad():
         projected = net.module_.eval()(torch.cat(views)).unflatten(0, (2, 150))
-    assert last["alignment"] == pytest.approx(alignment_score(*projected), abs=1e-6)
-    assert last["uniformity"] == pytest.approx(uniformity_score(projected[0]), abs=1e-6)
-    assert last["effective_rank"] == pytest.approx(effective_rank(projected[0]), abs=1e-4)
+    assert_close(last["alignment"], alignment_score(*projected), SINGLE, scale=4.0)  # squared distances of unit vectors
+    assert_close(last["uniformity"], uniformity_score(projected[0]), SINGLE)
+    assert_close(last["effective_rank"], effective_rank(projected[0]), NETWORK)
     plan = make_loss("gca_ince", epsilon=0.5, n_iter=1).plan(*projected)
     off = (plan.plan.sum(1) - plan.a).abs().sum() + (plan.plan.sum(0) - plan.b).abs().sum()
-    assert last["marginal_error"] == pytest.approx(float(off), rel=1e-3)
+    assert_close(last["marginal_error"], off, SINGLE, scale=1.0)  # masses of total 1
     assert off > 1e-3
 
 
@@ -249,7 +249,7 @@ def test_the_held_out_loss_is_comparable_between_epochs(loss):
     for module, record in zip(spied(model).nets, model.history_, strict=True):
         with torch.no_grad():
             expected = yardstick(*module(torch.cat(views)).unflatten(0, (2, len(batch))))
-        assert record["valid_loss"] == pytest.approx(float(expected), rel=1e-5)
+        assert_close(record["valid_loss"], expected, NETWORK)
 
 
 # NaN
@@ -298,7 +298,7 @@ def test_a_step_that_blows_up_is_taken_back(gradient, caplog):
     assert model.n_epochs_ == 4
     assert np.isfinite(model.transform(X)).all()
     rates = model.history_frame()["lr"] / quick(callbacks=[Spy]).fit(X).history_frame()["lr"]
-    np.testing.assert_allclose(rates, [1, 0.5, 0.25, 0.25])
+    assert_close(rates, [1, 0.5, 0.25, 0.25], DOUBLE)
 
 
 def test_going_back_is_to_the_weights_of_the_last_epoch():
@@ -405,7 +405,7 @@ def test_bfloat16_trains_and_embeds_in_single_precision():
     single, half = (GCAEmbedder(max_epochs=10, random_state=0, precision=p).fit(rows) for p in ("float32", "bfloat16"))
     assert all(p.dtype == torch.float32 for p in half.encoder_.parameters())
     losses = [model.history_frame()["loss"].to_numpy() for model in (single, half)]
-    np.testing.assert_allclose(*losses, rtol=0.02)
+    assert_within(*losses, 0.1)  # bfloat16 has two to three digits
     assert not np.array_equal(*losses)
     auto = GCAEmbedder(max_epochs=10, random_state=0).fit(rows)
     if not torch.cuda.is_available():
@@ -423,7 +423,7 @@ def test_auto_is_bfloat16_on_cuda_devices_that_have_it():
 
 def test_gradients_are_no_longer_than_asked():
     model = quick(max_grad_norm=0.3, callbacks=[Spy]).fit(X)
-    assert max(spied(model).norms) == pytest.approx(0.3, rel=1e-4)
+    assert_close(max(spied(model).norms), 0.3, 10 * SINGLE)  # torch adds 1e-6 to the norm it divides by
     assert max(spied(quick(callbacks=[Spy]).fit(X)).norms) > 0.3
 
 
@@ -438,7 +438,7 @@ def test_compiled_is_the_same_training(monkeypatch):
     monkeypatch.setattr(torch, "compile", eager)
     model = quick(compile=True).fit(X)
     assert len(used) == 1
-    np.testing.assert_allclose(model.transform(X), quick().fit(X).transform(X), atol=1e-5)
+    assert_close(model.transform(X), quick().fit(X).transform(X), TRAINED)
     with pytest.raises(InvalidParameterError, match="compile=True does not go with micro_batch_size=8"):
         model.set_params(micro_batch_size=8).fit(X)
 

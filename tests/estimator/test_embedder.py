@@ -351,14 +351,20 @@ def test_an_untrained_encoder_is_to_be_had(iris):
 
 @pytest.mark.parametrize(("n", "expected"), [(20, 300), (128 * 20, 100), (128 * 500, 20)])
 def test_auto_epochs_make_about_2000_steps(n, expected):
-    fitted = quick(max_epochs="auto", hidden_layer_sizes=(), n_components=1, projection_sizes=(1,), n_iter=1)
-    assert fitted.fit(np.random.default_rng(0).normal(size=(n, 1))).n_epochs_ == expected
+    X = np.random.default_rng(0).normal(size=(n, 1))
+    assert quick(max_epochs="auto").estimate_cost(X).n_epochs == expected
+
+
+def test_as_many_epochs_are_made_as_the_estimate_says():
+    X = np.random.default_rng(0).normal(size=(20, 1))
+    model = quick(max_epochs="auto", hidden_layer_sizes=(), n_components=1, projection_sizes=(1,), n_iter=1)
+    assert model.fit(X).n_epochs_ == model.estimate_cost(X).n_epochs == 300
 
 
 def test_auto_epochs_of_images_are_fewer():
     images = np.random.default_rng(0).integers(0, 255, (100, 4, 4), dtype=np.uint8)
-    fitted = quick(max_epochs="auto", views="clean", encoder="mlp", batch_size=4).fit(images)
-    assert fitted.n_epochs_ == 800 / 25
+    model = quick(max_epochs="auto", views="clean", encoder="mlp", batch_size=4)
+    assert model.estimate_cost(images).n_epochs == 800 / 25
 
 
 def test_standardize_makes_the_scale_of_features_irrelevant(iris):

@@ -296,10 +296,12 @@ def rank_of_digits(loss):
         return effective_rank(fitted.net_.module_(fitted.reader_.read(X)))
 
 
+@pytest.mark.slow
 def test_byol_does_not_collapse_on_digits():
     assert rank_of_digits("byol") > 20
 
 
+@pytest.mark.slow
 def test_without_predictor_and_average_it_would(monkeypatch):
     """What the test above sees if the loss is trained as any other is."""
     monkeypatch.setattr(TransportCost, "repels", True)

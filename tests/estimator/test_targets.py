@@ -82,6 +82,7 @@ def test_rows_without_a_class_match_themselves_only():
     assert np.array_equal(embed(alone, params={"target": "labels"}), embed(unknown, params={"target": "labels"}))
 
 
+@pytest.mark.slow
 def test_a_few_labels_help_to_embed_digits():
     X, y = load_digits(return_X_y=True)
     X, y = X[:900], y[:900]

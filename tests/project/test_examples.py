@@ -46,6 +46,7 @@ def pyplot(monkeypatch, tmp_path):
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A worker stopped while some jobs")  # joblib, of one that grew by loading torch
 @named(GALLERY)
 def test_an_example_runs_and_draws(path, pyplot, monkeypatch):
@@ -78,6 +79,7 @@ def test_the_last_words_of_an_example_are_two_sentences_on_its_picture(path):
     assert len(re.findall(r"[.!?](?=\s|$)", words)) == 2, words
 
 
+@pytest.mark.slow
 def test_the_losses_in_a_plain_loop(capsys, pyplot):
     state = torch.get_rng_state()
     try:
@@ -94,6 +96,7 @@ def test_it_is_thirty_lines():
     assert sum(bool(line.strip()) for line in code.splitlines()) <= 30
 
 
+@pytest.mark.slow
 def test_optuna_searches_with_and_without_labels(capsys, monkeypatch):
     pytest.importorskip("optuna")
     monkeypatch.setattr(sys, "argv", ["search_optuna.py", "--trials", "2", "--rows", "150", "--max-epochs", "3"])

@@ -21,7 +21,14 @@ def snippets(path):
 PAGES = {path.as_posix(): snippets(path) for path in PATHS if not BUILT & set(path.parts)}
 
 
-@pytest.mark.parametrize("page", [name for name, found in PAGES.items() if found])
+QUICK = ("README.md", "docs/develop/structure.md")
+
+
+def slow_but_for_a_few(pages):
+    return [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in pages]
+
+
+@pytest.mark.parametrize("page", slow_but_for_a_few(name for name, found in PAGES.items() if found))
 def test_the_snippets_of_a_page_run_in_their_order(page):
     names = {"__name__": "snippets"}
     with patch.dict(PRESETS):  # to which one page adds a loss

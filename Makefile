@@ -7,13 +7,24 @@ BENCH := $(VENV)/.installed-bench
 DOCS := $(VENV)/.installed-docs
 PEERS := .venv-peers
 
-.PHONY: demo test lint coverage evidence bench docs clean
+.PHONY: demo test test-slow test-all test-processors lint coverage evidence bench docs clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
 
+# The quick tests, in as many processes as there are cores.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings.
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
+
+test-all: test test-slow
+
+# The tests that compare numbers, under eleven settings of instruction sets, libraries, threads and memory.
+test-processors: $(STAMP)
+	$(BIN)/python tests/processors.py -n auto
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -22,7 +33,7 @@ lint: $(STAMP)
 	$(BIN)/codespell
 
 coverage: $(STAMP)
-	$(BIN)/python -m pytest --cov=skgca --cov-report=term
+	$(BIN)/python -m pytest -n auto --cov=skgca --cov-report=term
 
 # All tables of docs/ and the README, measured again and written there: hours, and resumable. EVIDENCE=--list tells more.
 evidence: $(BENCH) $(PEERS)/.installed

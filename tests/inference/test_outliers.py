@@ -17,6 +17,8 @@ from skgca import GCAEmbedder
 from skgca._compat import InvalidParameterError
 from skgca._outliers import lost_mass
 
+from ..numerics import DOUBLE, SINGLE, assert_close, assert_within, size
+
 FIXTURES = Path(__file__).parents[1] / "persistence" / "fixtures"
 
 
@@ -55,7 +57,8 @@ def mass_by_pot(reference, epsilon, rho):
 def test_training_rows_lose_what_pot_says(epsilon, rho):
     reference = drawn(40, 5, seed=0)
     expected = 1 - mass_by_pot(reference, epsilon, rho)
-    np.testing.assert_allclose(lost_mass(reference, reference, epsilon=epsilon, rho=rho), expected, atol=1e-7)
+    # the solver stops at 1e-9 of all mass, or 4e-8 of that of a row
+    assert_close(lost_mass(reference, reference, epsilon=epsilon, rho=rho), expected, 1e-7, scale=1.0)
 
 
 def test_a_new_row_makes_the_row_step_against_the_reference():
@@ -69,33 +72,36 @@ def test_a_new_row_makes_the_row_step_against_the_reference():
         v = (1 / 30 / (kernel.T @ u)) ** power
     reached = np.exp(-cosine_distances(row, reference)[0] / epsilon) / 30**2 @ v
     share = 30 * (1 / 30 / reached) ** power * reached
-    np.testing.assert_allclose(lost_mass(row, reference, epsilon=epsilon, rho=rho), [1 - share], rtol=1e-7)
+    # the solver stops at 1e-9 of all mass, or 3e-8 of that of a row
+    assert_close(lost_mass(row, reference, epsilon=epsilon, rho=rho), [1 - share], 1e-7, scale=1.0)
 
 
 @given(
     seed=st.integers(0, 2**31 - 1),
-    n=st.integers(2, 30),
+    n=st.integers(2, 20),
     d=st.integers(1, 6),
     epsilon=st.floats(0.02, 5),
     rho=st.floats(0.05, 20),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_laws(seed, n, d, epsilon, rho):
     reference, rows = drawn(n, d, seed), drawn(7, d, seed + 1)
     lost = lost_mass(rows, reference, epsilon=epsilon, rho=rho)
     assert np.isfinite(lost).all()
     assert (lost <= 1).all()
-    alone = [lost_mass(row[None], reference, epsilon=epsilon, rho=rho)[0] for row in rows]
-    np.testing.assert_allclose(alone, lost, rtol=0, atol=1e-9)  # whoever comes with it
+    scale = max(1.0, size(lost))
+    # whoever comes with a row, and however long it is
+    apart = [lost_mass(3 * part, reference, epsilon=epsilon, rho=rho) for part in (rows[:1], rows[1:])]
+    assert_close(np.concatenate(apart), lost, DOUBLE, scale=scale)
     order = np.random.RandomState(seed).permutation(n)
-    np.testing.assert_allclose(lost_mass(rows, reference[order], epsilon=epsilon, rho=rho), lost, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(lost_mass(3 * rows, reference, epsilon=epsilon, rho=rho), lost, rtol=0, atol=1e-9)
+    # rounding may let the solver stop an iteration earlier, 1e-9 of all mass apart, or 2e-8 of that of a row
+    assert_close(lost_mass(rows, reference[order], epsilon=epsilon, rho=rho), lost, 1e-6, scale=scale)
 
 
 def test_equal_rows_lose_nothing_and_opposite_ones_nearly_all():
     reference = np.tile([[1.0, 2.0]], (500, 1))
     same, opposite = lost_mass(np.array([[2.0, 4.0], [-1.0, -2.0]]), reference, epsilon=0.1, rho=0.01)
-    assert same == pytest.approx(0, abs=0.01)  # it is one of 500, of which it is not sent to itself
+    assert_within(same, 0.0, 0.01)  # it is one of 500, of which it is not sent to itself
     assert opposite > 0.99
 
 
@@ -103,7 +109,7 @@ def test_a_row_that_was_trained_on_is_not_compared_with_itself():
     """Else it would be nearer to the reference than any new row is."""
     reference, options = drawn(300, 8, seed=0), {"epsilon": 0.05, "rho": 1.0}
     left_out = lost_mass(reference[:1], reference[1:], **options)[0]
-    assert lost_mass(reference[:1], reference, **options)[0] == pytest.approx(left_out, abs=0.02)
+    assert_within(lost_mass(reference[:1], reference, **options)[0], left_out, 0.02)
     turned = reference[:1] + 1e-3  # near, but not the same any more
     assert lost_mass(turned, reference, **options)[0] < left_out - 0.05
 
@@ -127,7 +133,7 @@ def test_outliers_are_found_and_training_rows_are_as_new_ones(embedder, digits):
 def test_scores_of_rows_do_not_depend_on_others_or_on_output(embedder, digits):
     X = digits[1][:50]
     scores = embedder.outlier_score(X)
-    assert np.array_equal(embedder.outlier_score(X[::-1])[::-1], scores)
+    assert_close(embedder.outlier_score(X[::-1])[::-1], scores, SINGLE, scale=1.0)  # shares of a mass
     framed = pickle.loads(pickle.dumps(embedder)).set_output(transform="pandas")
     assert np.array_equal(framed.outlier_score(X), scores)
 
@@ -135,7 +141,7 @@ def test_scores_of_rows_do_not_depend_on_others_or_on_output(embedder, digits):
 def test_the_reference_is_rows_of_training(embedder, digits):
     assert embedder.reference_.shape == (1000, embedder.transform(digits[0][:1]).shape[1])
     embedded = embedder.transform(digits[0].astype(np.float32))
-    assert np.array_equal(embedder.reference_[[0, -1]], embedded[[0, -1]])
+    assert_close(embedder.reference_[[0, -1]], embedded[[0, -1]], SINGLE)
     few = GCAEmbedder(max_epochs=0, random_state=0, n_reference_rows=7).fit(digits[0])
     assert few.reference_.shape == (7, few.reference_.shape[1])
     assert np.isfinite(few.outlier_score(digits[1])).all()

@@ -12,8 +12,8 @@ from skgca.metrics import view_information_score
 from ..numerics import assert_close, assert_within
 from ..reference import metrics as reference
 
-# The terms are logarithms of variances that are at least the ridge, in units of the mean one: the rounding of a variance
-# by 1.1e-16 counts 1 / ridge times, and that in each column.
+# The terms are logarithms of variances that are at least the ridge, in units of the mean one: the rounding of one
+# by 1.1e-16 counts 1 / ridge times, in each column.
 FEW = 3e-14
 RIDGE = 0.01  # by default
 

@@ -24,7 +24,7 @@ SCORES = {
     "rank": effective_rank,
     "centred rank": lambda Z: effective_rank(Z, center=True),
 }
-LARGEST = 8  # that any of them can be here: ranks are at most 6, the others 4 and 8, the sums of terms of that size
+LARGEST = 8  # of these scores here, and of the terms that they add up
 
 
 def normal(n, d, seed=0):

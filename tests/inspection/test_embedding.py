@@ -2,19 +2,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgca import GCAEmbedder
 from skgca.inspection import EmbeddingDisplay
 from skgca.inspection._drawing import COLORS, MARKERS
 
-X, Y = load_iris(return_X_y=True)
-MODEL = GCAEmbedder(n_components=6, hidden_layer_sizes=(16,), projection_sizes=(8,), max_epochs=3, random_state=0).fit(
-    X
-)
+from ..numerics import SINGLE, assert_close
+from .models import NAMES, X, Y, fitted
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +24,11 @@ def drawn(display):
 
 
 def test_classes_have_colours_and_a_legend():
-    display = EmbeddingDisplay.from_estimator(MODEL, X, Y)
-    points = PCA(2, random_state=0).fit_transform(MODEL.transform(X))
+    display = EmbeddingDisplay.from_estimator(fitted(), X, Y)
+    points = PCA(2, random_state=0).fit_transform(fitted().transform(X))
     assert list(drawn(display)) == ["0", "1", "2"]
     for label, group in drawn(display).items():
-        np.testing.assert_allclose(np.abs(group), np.abs(points[int(label) == Y]), atol=1e-6)  # signs are chance
+        assert_close(np.abs(group), np.abs(points[int(label) == Y]), SINGLE)  # signs are chance
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["0", "1", "2"]
     assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("PCA 1", "PCA 2")
 
@@ -41,19 +37,18 @@ def test_classes_have_colours_and_a_legend():
 def test_unknown_rows_are_grey(nothing):
     y = Y.astype(object if nothing is None or nothing is pd.NA else float if nothing is np.nan else int)
     y[::5] = nothing
-    groups = drawn(EmbeddingDisplay.from_estimator(MODEL, X, y))
+    groups = drawn(EmbeddingDisplay.from_estimator(fitted(), X, y))
     assert len(groups["unknown"]) == 30
     assert len(groups) == 4
     assert sum(map(len, groups.values())) == 150
 
 
 def test_text_and_numbers():
-    names = np.array(["setosa", "versicolor", "virginica"])[Y]
-    assert list(drawn(EmbeddingDisplay.from_estimator(MODEL, X, names))) == ["setosa", "versicolor", "virginica"]
-    display = EmbeddingDisplay.from_estimator(MODEL, X, X[:, 0] - 5.05)  # -1 is no mark among fractions
+    assert list(drawn(EmbeddingDisplay.from_estimator(fitted(), X, NAMES))) == ["setosa", "versicolor", "virginica"]
+    display = EmbeddingDisplay.from_estimator(fitted(), X, X[:, 0] - 5.05)  # -1 is no mark among fractions
     (group,) = display.ax_.collections
-    np.testing.assert_allclose(group.get_array(), X[:, 0] - 5.05)
-    assert len(EmbeddingDisplay.from_estimator(MODEL, X).ax_.collections) == 1
+    assert np.array_equal(group.get_array(), X[:, 0] - 5.05)
+    assert len(EmbeddingDisplay.from_estimator(fitted(), X).ax_.collections) == 1
 
 
 def test_as_many_classes_as_can_be_told_apart():
@@ -67,19 +62,19 @@ def test_as_many_classes_as_can_be_told_apart():
 
 def test_methods_pipelines_and_axes():
     _, ax = plt.subplots()
-    pipeline = make_pipeline(StandardScaler(), MODEL)
+    pipeline = make_pipeline(StandardScaler(), fitted())
     pipeline[0].fit(X)
     display = EmbeddingDisplay.from_estimator(pipeline, X, Y, method="tsne", ax=ax)
     assert display.ax_ is ax
     assert ax.get_xlabel() == "t-SNE 1"
-    assert EmbeddingDisplay.from_estimator(MODEL, X, method=TruncatedSVD(2)).ax_.get_xlabel() == "TruncatedSVD 1"
+    assert EmbeddingDisplay.from_estimator(fitted(), X, method=TruncatedSVD(2)).ax_.get_xlabel() == "TruncatedSVD 1"
     with pytest.raises(ValueError, match=r"method='lda' is not known; use one of \['pca', 'tsne', 'umap'\]"):
-        EmbeddingDisplay.from_estimator(MODEL, X, method="lda")
+        EmbeddingDisplay.from_estimator(fitted(), X, method="lda")
 
 
 def test_of_many_rows_a_random_part_is_drawn():
     first, again, other = (
-        EmbeddingDisplay.from_estimator(MODEL, X, Y, max_rows=50, random_state=seed) for seed in (0, 0, 1)
+        EmbeddingDisplay.from_estimator(fitted(), X, Y, max_rows=50, random_state=seed) for seed in (0, 0, 1)
     )
     assert sum(map(len, drawn(first).values())) == 50
     assert np.array_equal(first.points, again.points)
@@ -88,4 +83,4 @@ def test_of_many_rows_a_random_part_is_drawn():
 
 def test_y_must_be_as_long_as_the_rows():
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        EmbeddingDisplay.from_estimator(MODEL, X, Y[:-1])
+        EmbeddingDisplay.from_estimator(fitted(), X, Y[:-1])

@@ -15,6 +15,8 @@ from skgca.losses import LearnableEpsilon
 from skgca.metrics import SCORERS
 from skgca.model_selection import GCASearchCV
 
+from ..numerics import DOUBLE, assert_close
+
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::3], Y[::3]
 GRID = {"epsilon": [1.0, 0.2, 0.5], "marginals": ["balanced", None, "row", 0.5, (2.0, 0.0)]}
@@ -27,6 +29,12 @@ def quick(**params):
 
 def searched(search=GridSearchCV, grid=GRID, **options):
     return search(quick(), grid, scoring=SCORERS["view_retrieval"], cv=2, **options).fit(X)
+
+
+@pytest.fixture(scope="module")
+def whole_search():
+    """Search the whole grid, once for all that only look at it."""
+    return searched()
 
 
 def drawn(display):
@@ -45,8 +53,8 @@ def _close():
     plt.close("all")
 
 
-def test_what_is_drawn_are_the_scores():
-    search = searched()
+def test_what_is_drawn_are_the_scores(whole_search):
+    search = whole_search
     display = MarginalPathDisplay.from_estimator(search)
     lines = drawn(display)
     assert list(lines) == ["the loss's own", "rho=0.5", "rho=(2, 0)", "row", "balanced"]
@@ -58,7 +66,7 @@ def test_what_is_drawn_are_the_scores():
             k = results["params"].index({"epsilon": epsilon, "marginals": names[label]})
             std = results["std_test_score"][k]
             assert mean == results["mean_test_score"][k]
-            np.testing.assert_allclose([low, high], [mean - std, mean + std])
+            assert_close([low, high], [mean - std, mean + std], DOUBLE)
     ring = next(scatter for scatter in display.ax_.collections if scatter.get_label() == "best")
     epsilon, score = ring.get_offsets()[0]
     assert (epsilon, score) == (search.best_params_["epsilon"], search.best_score_)
@@ -72,8 +80,8 @@ def test_what_is_drawn_are_the_scores():
     assert display.figure_ is display.ax_.figure
 
 
-def test_lines_have_different_colours_and_markers():
-    bars = MarginalPathDisplay.from_estimator(searched()).ax_.containers
+def test_lines_have_different_colours_and_markers(whole_search):
+    bars = MarginalPathDisplay.from_estimator(whole_search).ax_.containers
     styles = {(container.lines[0].get_color(), container.lines[0].get_marker()) for container in bars}
     assert len({color for color, _ in styles}) == len({marker for _, marker in styles}) == 5
 
@@ -87,9 +95,9 @@ def test_each_search_can_be_shown(search):
     assert set(drawn(display)) <= {"row", "balanced"}
 
 
-def test_from_cv_results_is_the_same():
-    search = searched()
-    ours, theirs = MarginalPathDisplay.from_estimator(search), MarginalPathDisplay.from_cv_results(search.cv_results_)
+def test_from_cv_results_is_the_same(whole_search):
+    ours = MarginalPathDisplay.from_estimator(whole_search)
+    theirs = MarginalPathDisplay.from_cv_results(whole_search.cv_results_)
     for label, points in drawn(ours).items():
         np.testing.assert_array_equal(points, drawn(theirs)[label])
 

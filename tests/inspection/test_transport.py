@@ -4,6 +4,7 @@ import pytest
 
 from skgca.inspection import TransportPlanDisplay, plan_of_rows
 
+from ..numerics import DOUBLE, SINGLE, assert_close
 from .models import HELD_OUT, NAMES, TRAIN, X, Y, fitted, row_plan, small
 
 
@@ -30,14 +31,15 @@ def test_what_is_drawn_is_the_plan_sorted_by_class():
     assert display.order_.tolist() == order.tolist()
     drawn, target, mass = display.axes_
     norm = drawn.get_images()[0].norm
-    sorted_plan = plan.plan[np.ix_(order, order)]
-    np.testing.assert_allclose(image(drawn), np.maximum(sorted_plan, norm.vmin / 2))
-    np.testing.assert_allclose(np.diag(image(target)), 1.0)
+    assert_close(display.plan.plan, plan.plan, SINGLE)
+    plan = display.plan
+    assert np.array_equal(image(drawn), np.maximum(plan.plan[np.ix_(order, order)], norm.vmin / 2))
+    assert_close(np.diag(image(target)), np.ones(75), DOUBLE)
     assert image(target)[0, 1] == norm.vmin / 2  # no mass, which a logarithm does not have, in the darkest colour
     assert target.get_images()[0].norm is norm
     leaves, reaches = (points.get_offsets() for points in mass.collections)
-    np.testing.assert_allclose(leaves, np.column_stack([plan.row_mass[order], np.arange(75)]))
-    np.testing.assert_allclose(reaches, np.column_stack([plan.col_mass[order], np.arange(75)]))
+    assert np.array_equal(leaves, np.column_stack([plan.row_mass[order], np.arange(75)]))
+    assert np.array_equal(reaches, np.column_stack([plan.col_mass[order], np.arange(75)]))
     assert mass.get_ylim() == (74.5, -0.5) == drawn.get_ylim()
     assert display.ax_ is drawn
     assert display.figure_ is drawn.figure
@@ -132,7 +134,7 @@ def test_mass_of_one_row_only_can_be_drawn():
 def test_plans_of_one_value_only_can_be_drawn():
     bright = TransportPlanDisplay(row_plan(np.eye(3))).plot()
     norm = bright.ax_.get_images()[0].norm
-    assert (norm.vmin, norm.vmax) == (pytest.approx(1 / 3), 1.0)  # from an even spread on
+    assert_close([norm.vmin, norm.vmax], [1 / 3, 1.0], DOUBLE)  # from an even spread on
     even = np.full((3, 3), 1 / 3)
     TransportPlanDisplay(row_plan(even, target=even)).plot().figure_.canvas.draw()
 

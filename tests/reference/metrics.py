@@ -61,6 +61,7 @@ DISTANCES = {"cosine": cosine_distance, "euclidean": squared_distance}
 
 
 def level(one, other):
+    """Tell distances that differ by rounding alone from those of random rows, which are farther apart."""
     return math.isclose(one, other, rel_tol=1e-11, abs_tol=1e-13)
 
 

@@ -8,13 +8,15 @@ import torch.nn.functional as F
 
 from skgca.losses import LearnableEpsilon, make_loss
 
+from ..numerics import DOUBLE, SINGLE, assert_close, assert_gradient
 from ..reference import losses as reference
 from .cases import (
     CASES,
     EVERY_CASE,
+    EVERY_KIND,
     EVERY_LAYOUT,
     INF,
-    difference,
+    assert_alike,
     leaf,
     oracle_value_and_grad,
     value_and_grad,
@@ -31,7 +33,7 @@ def learnable(case, start, **settings):
 
 
 def slope(loss, *args, **kwargs):
-    """Value of a loss, and its derivative by log epsilon."""
+    """Value of a loss, and its derivative by log epsilon; either may be zero, and their size is that of the larger."""
     value = loss(*args, **kwargs)
     return value.item(), torch.autograd.grad(value, loss.log_epsilon)[0].item()
 
@@ -41,12 +43,6 @@ def expected_slope(case, loss, z_a, z_b, **settings):
     a, b = (z.detach().numpy() for z in (z_a, z_b))
     stepped = case.expected(a, b, epsilon=loss.epsilon + 1e-30j, **settings)
     return stepped.real, loss.epsilon * stepped.imag * 1e30
-
-
-def check(found, expected, rel):
-    """A slope may be zero where its parts are not, so both are held against the larger."""
-    size = max(abs(x) for x in (*expected, 1e-3))
-    assert max(abs(x - y) for x, y in zip(found, expected, strict=True)) < rel * size
 
 
 # Costs
@@ -62,7 +58,7 @@ def test_value_and_gradient_of_other_costs_are_those_of_the_oracle(case, layout,
     loss = case.loss(epsilon=0.8, layout=layout, cost=cost)
     settings = {"epsilon": 0.8, "layout": layout, "cost": cost, "weight": weight if weight is None else weight.numpy()}
     expected = oracle_value_and_grad(lambda a, b: case.expected(a, b, **settings), z_a, z_b)
-    assert difference(value_and_grad(loss, z_a, z_b, weight=weight, **case.reads(5)), expected) < 1e-10
+    assert_alike(value_and_grad(loss, z_a, z_b, weight=weight, **case.reads(5)), expected, case.tolerance)
 
 
 @pytest.mark.parametrize("name", ["ince", "gca_ince", "gca_uot", "iot_uni", "supcon"])
@@ -76,7 +72,7 @@ def test_on_the_sphere_the_squared_distance_is_twice_the_cosine_cost(name, layou
     value, *grads = value_and_grad(loss, z_a, z_b, **case.reads(6))
     tangent = [grad - ((grad * z).sum(1, keepdim=True) * z).detach() for grad, z in zip(grads, (z_a, z_b), strict=True)]
     expected = value_and_grad(case.loss(epsilon=0.2, layout=layout), z_a, z_b, **case.reads(6))
-    assert difference((value, *tangent), expected) < 1e-11
+    assert_alike((value, *tangent), expected)
 
 
 @EVERY_LAYOUT
@@ -94,7 +90,7 @@ def test_the_kernel_of_student_t_is_a_power_of_one_plus_the_squared_distance(eps
         return -shares.gather(1, partner[:, None]).log().mean()
 
     loss = make_loss("ince", epsilon=epsilon, cost="student_t", layout=layout)
-    assert difference(value_and_grad(loss, *views()), value_and_grad(published, *views())) < 1e-12
+    assert_alike(value_and_grad(loss, *views()), value_and_grad(published, *views()))
 
 
 @EVERY_COST
@@ -116,7 +112,7 @@ def test_the_slope_by_log_epsilon_is_that_of_the_oracle(case, layout, cost):
     z_a, z_b = views(n=5, d=3)
     loss = learnable(case, 0.5, layout=layout, cost=cost)
     found = slope(loss, z_a, z_b, **case.reads(5))
-    check(found, expected_slope(case, loss, z_a, z_b, layout=layout, cost=cost), 1e-11)
+    assert_close(found, expected_slope(case, loss, z_a, z_b, layout=layout, cost=cost), case.tolerance)
 
 
 @EVERY_CASE
@@ -127,7 +123,8 @@ def test_the_slope_is_that_of_the_oracle_with_weights_and_related_rows(case, lay
     loss = learnable(case, 0.3, layout=layout)
     found = slope(loss, z_a, z_b, weight=weight, related=RELATED, **case.reads(6))
     related = ((RELATED[:, None] == RELATED) & (RELATED != -1)).numpy()
-    check(found, expected_slope(case, loss, z_a, z_b, layout=layout, weight=weight.numpy(), related=related), 1e-11)
+    expected = expected_slope(case, loss, z_a, z_b, layout=layout, weight=weight.numpy(), related=related)
+    assert_close(found, expected, case.tolerance)
 
 
 @pytest.mark.parametrize("name", ["gca_ince", "gca_uot", "gca_uot of rows", "iot_uni", "ince", "byol"])
@@ -136,15 +133,16 @@ def test_the_slope_is_that_of_the_oracle_with_weights_and_related_rows(case, lay
 def test_the_slope_is_that_of_the_oracle_where_scalings_leave_their_range(name, layout, epsilon):
     z_a, z_b = views(d=2, noise=5.0)
     loss = learnable(CASES[name], epsilon, layout=layout)
-    check(slope(loss, z_a, z_b), expected_slope(CASES[name], loss, z_a, z_b, layout=layout), 1e-11)
+    expected = expected_slope(CASES[name], loss, z_a, z_b, layout=layout)
+    assert_close(slope(loss, z_a, z_b), expected, 2e-15 / epsilon)  # ten roundings of a score of 2 / epsilon
 
 
-@EVERY_CASE
+@EVERY_KIND
 @EVERY_LAYOUT
 def test_the_gradient_by_the_embeddings_does_not_depend_on_whether_epsilon_is_learned(case, layout):
     loss, reads = learnable(case, 0.3, layout=layout), case.reads(6)
     fixed = case.loss(epsilon=loss.epsilon, layout=layout)
-    assert difference(value_and_grad(loss, *views(), **reads), value_and_grad(fixed, *views(), **reads)) < 1e-11
+    assert_alike(value_and_grad(loss, *views(), **reads), value_and_grad(fixed, *views(), **reads))
 
 
 @EVERY_LAYOUT
@@ -160,8 +158,8 @@ def test_the_implicit_gradient_is_the_unrolled_one_at_the_solution(rho, layout, 
         grads = torch.autograd.grad(value, (*z, loss.log_epsilon))
         found.append((value.detach(), torch.cat(grads[:2]), grads[2]))
     (value, grad, by_epsilon), expected = found
-    assert difference((value, grad, grad), (expected[0], expected[1], expected[1])) < 1e-9
-    assert float(by_epsilon) == pytest.approx(float(expected[2]), rel=1e-8)
+    assert_alike((value, grad, grad), (expected[0], expected[1], expected[1]))
+    assert_close(by_epsilon, expected[2], DOUBLE)
 
 
 @pytest.mark.parametrize("name", ["gca_uot of every term", "gca_rince", "supcon"])
@@ -173,10 +171,10 @@ def test_the_second_derivative_by_epsilon_is_that_of_finite_differences(name, co
     def function(log_epsilon, z_a, z_b):
         return torch.func.functional_call(loss, {"log_epsilon": log_epsilon}, (z_a, z_b), case.reads(4))
 
-    assert torch.autograd.gradgradcheck(function, (leaf(loss.log_epsilon), *views(n=4, d=3)))
+    assert_gradient(function, (leaf(loss.log_epsilon), *views(n=4, d=3)), second=True, fast_mode=True)
 
 
-@EVERY_CASE
+@EVERY_KIND
 @EVERY_LAYOUT
 def test_learning_epsilon_warns_of_nothing(case, layout):
     """Torch warns once in a process, which another test may have used up; here it always does."""
@@ -184,7 +182,7 @@ def test_learning_epsilon_warns_of_nothing(case, layout):
     torch.set_warn_always(True)
     try:
         loss(*views(), **case.reads(6)).backward()
-        assert loss.epsilon == pytest.approx(0.3)
+        assert_close(loss.epsilon, 0.3, SINGLE)
     finally:
         torch.set_warn_always(before)
 
@@ -196,8 +194,9 @@ def test_an_epsilon_out_of_bounds_comes_back_at_the_next_call(value, bound):
         loss.log_epsilon.fill_(math.log(value))
     z_a, z_b = (z.float() for z in views())
     found = loss(z_a, z_b)
-    assert loss.epsilon == pytest.approx(bound, rel=1e-6)
-    torch.testing.assert_close(found, make_loss("gca_uot", epsilon=bound)(z_a, z_b))
+    assert_close(loss.epsilon, bound, SINGLE)
+    expected = make_loss("gca_uot", epsilon=bound)(z_a, z_b)
+    assert_close(found, expected, SINGLE, scale=5 + 2 / bound)  # log(1 / 12^2), and a score
     assert torch.autograd.grad(found, loss.log_epsilon)[0] != 0.0  # at a bound it may still turn round
 
 
@@ -216,7 +215,8 @@ def test_epsilon_is_learned():
 def test_epsilon_is_kept_by_the_state_and_shown():
     loss, other = make_loss("ince", epsilon=LearnableEpsilon(0.25)), make_loss("ince", epsilon=LearnableEpsilon(0.5))
     other.load_state_dict(loss.state_dict())
-    assert other.epsilon == loss.epsilon == pytest.approx(0.25, rel=1e-6)
+    assert other.epsilon == loss.epsilon
+    assert_close(loss.epsilon, 0.25, SINGLE)
     assert "epsilon=0.25" in repr(other)
     assert "log_epsilon" not in make_loss("ince", epsilon=0.25).state_dict()
 
@@ -225,8 +225,7 @@ def test_epsilon_is_kept_by_the_state_and_shown():
 def test_half_precision_embeddings_learn_epsilon_too(layout):
     loss = make_loss("gca_uot", epsilon=LearnableEpsilon(0.3), layout=layout)
     z_a, z_b = views(dtype=torch.bfloat16)
-    exact = slope(loss, z_a.double(), z_b.double())
-    assert slope(loss, z_a, z_b) == pytest.approx(exact, rel=1e-4)
+    assert_close(slope(loss, z_a, z_b), slope(loss, z_a.double(), z_b.double()), SINGLE)
 
 
 @pytest.mark.parametrize("bounds", [(0.0, 0.0, 1.0), (0.5, 0.6, 1.0), (0.5, 0.1, 0.4), (0.5, 0.1, INF), (math.nan,)])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from skgca.losses import AlignmentLoss, ContinuousTarget, DomainsTarget, KLDivergence, LabelsTarget, make_loss
 
+from ..numerics import DOUBLE, SINGLE, assert_close
 from ..reference import losses as reference
 from .cases import (
     DOMAINS,
@@ -15,8 +16,9 @@ from .cases import (
     LABELS,
     LAYOUTS,
     NUMBERS,
+    SCALED,
     TARGETS,
-    difference,
+    assert_alike,
     oracle_value_and_grad,
     value_and_grad,
     views,
@@ -74,9 +76,9 @@ def test_rows_have_their_mass_and_columns_too_where_they_are_held(problem):
     target, values, options = problem
     plan, goal = plans(target, values, **options)
     assert (goal >= 0).all()
-    assert (goal.sum(1) - plan.a).abs().max() < 1e-12
+    assert_close(goal.sum(1), plan.a, SCALED)
     if plan.marginals.rho_col > 0:
-        assert (goal.sum(0) - plan.b).abs().max() < 1e-12
+        assert_close(goal.sum(0), plan.b, SCALED)
 
 
 @settings(deadline=None, max_examples=60)
@@ -92,7 +94,7 @@ def test_no_mass_goes_to_a_view_itself(problem):
 def test_a_symmetric_affinity_gives_a_symmetric_plan_where_both_marginals_are_held(problem):
     target, values, options = problem
     _, goal = plans(target, values, **{**options, "marginals": "balanced"})
-    assert (goal - goal.T).abs().max() < 1e-11
+    assert_close(goal, goal.T, SCALED)
 
 
 @settings(deadline=None, max_examples=60)
@@ -102,8 +104,8 @@ def test_both_views_of_a_row_are_matched_alike(problem):
     _, goal = plans(target, values, **{**options, "layout": "joint"})
     n = options["n"]
     quarters = goal[:n, :n], goal[:n, n:], goal[n:, :n], goal[n:, n:]
-    assert (quarters[0] - quarters[3]).abs().max() < 1e-13
-    assert (quarters[1] - quarters[2]).abs().max() < 1e-13
+    assert_close(quarters[0], quarters[3], DOUBLE, scale=goal)
+    assert_close(quarters[1], quarters[2], DOUBLE, scale=goal)
 
 
 @EVERY_LAYOUT
@@ -119,7 +121,7 @@ def test_the_plan_is_that_of_the_oracle(kind, marginals, layout):
         affinity = reference.both_views(affinity) * (1 - np.eye(24))
     mass = plan.a.numpy()
     expected = reference.scaled_to_marginals(affinity * np.outer(mass, mass), mass, two_sided=marginals == "balanced")
-    np.testing.assert_allclose(goal, expected, rtol=0, atol=1e-12)
+    assert_close(goal, expected, SCALED)
 
 
 @EVERY_LAYOUT
@@ -137,7 +139,7 @@ def test_a_row_of_unknown_target_falls_back_to_its_pair(target, values, row, lay
     plan, goal = plans(target, values, n=12, layout=layout)
     assert (goal[row] > 0).nonzero().tolist() == [[row + 12 * (layout == "joint")]]
     assert (goal[:, row] > 0).nonzero().tolist() == [[row + 12 * (layout == "joint")]]
-    assert float(goal[row].sum()) == pytest.approx(float(plan.a[row]), rel=1e-12)
+    assert_close(goal[row].sum(), plan.a[row], DOUBLE)
     assert (goal[0] > 0).sum() > 1  # others do match more
 
 
@@ -163,16 +165,16 @@ def test_values_match_by_their_distance(n, k, sigma, seed):
     values = torch.randn(n, k, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     values[0] = torch.nan if seed % 2 else 0.0
     expected = reference.continuous_affinity(values.numpy(), sigma)
-    np.testing.assert_allclose(ContinuousTarget(sigma)(values), expected, rtol=1e-12)
+    assert_close(ContinuousTarget(sigma)(values), expected, DOUBLE)
     if k == 1:
-        np.testing.assert_allclose(ContinuousTarget(sigma)(values[:, 0]), expected, rtol=1e-12)
+        assert_close(ContinuousTarget(sigma)(values[:, 0]), expected, DOUBLE)
 
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_where_values_have_their_origin_does_not_count(k):
     """Days, say: whole numbers in single precision, so that a shift loses no digit."""
     values = torch.arange(40.0)[:, None].repeat(1, k) % 7
-    torch.testing.assert_close(ContinuousTarget()(values + 20_000), ContinuousTarget()(values), rtol=1e-6, atol=0)
+    assert_close(ContinuousTarget()(values + 20_000), ContinuousTarget()(values), SINGLE)
 
 
 def test_whole_numbers_are_values_too():
@@ -215,7 +217,7 @@ def test_an_affinity_may_be_given_whole(name, rho, layout):
     expected = oracle_value_and_grad(
         lambda a, b: reference.alignment(a, b, affinity=affinity.numpy(), **settings_), z_a, z_b
     )
-    assert difference(value_and_grad(loss, z_a, z_b, target=affinity, weight=weight), expected) < 1e-11
+    assert_alike(value_and_grad(loss, z_a, z_b, target=affinity, weight=weight), expected, SCALED)
 
 
 @EVERY_LAYOUT
@@ -245,7 +247,7 @@ def test_target_plans_can_be_mixed_by_a_callable(layout):
         affinity, mass = reference.both_views(affinity) * (1 - np.eye(22)), np.concatenate([mass, mass])
     mass = mass / mass.sum()
     expected = reference.scaled_to_marginals(affinity * np.outer(mass, mass), mass, two_sided=True)
-    np.testing.assert_allclose(goal, expected, rtol=0, atol=1e-12)
+    assert_close(goal, expected, SCALED)
 
 
 @EVERY_LAYOUT

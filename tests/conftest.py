@@ -17,7 +17,8 @@ from . import numerics
 def pytest_collection_modifyitems(items):
     """Mark what compares numbers as ``numerical``; skip what is marked ``cuda`` where there is no CUDA device."""
     for item in items:
-        if set(numerics.COMPARISONS) & set(vars(item.module)):
+        names = vars(item.module) if isinstance(item, pytest.Function) else ()  # a doctest has no module
+        if set(numerics.COMPARISONS) & set(names):
             item.add_marker(pytest.mark.numerical)
         if item.get_closest_marker("cuda") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))

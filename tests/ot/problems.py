@@ -5,6 +5,8 @@ import math
 import numpy as np
 import torch
 
+from ..numerics import DOUBLE
+
 INF = math.inf
 MARGINALS = {
     "row": (INF, 0.0),
@@ -59,7 +61,10 @@ def scalar(plan, coefficients):
     )
 
 
-def relative(found, expected):
-    """Largest difference over the largest size."""
-    found, expected = (torch.as_tensor(t, dtype=torch.float64).detach() for t in (found, expected))
-    return float((found - expected).abs().max() / expected.abs().max())
+def rounding(epsilon, precision=DOUBLE):
+    """Tolerance of a plan and its gradient, whose scores are of size 1 / epsilon.
+
+    Scores of that size are rounded by 1 / epsilon roundings of 1, and their exponentials by as much of their own size.
+    DOUBLE and SINGLE have room for that down to epsilon 0.3.
+    """
+    return precision * max(1.0, 0.3 / epsilon)

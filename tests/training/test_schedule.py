@@ -4,13 +4,15 @@ import pytest
 
 from skgca._callbacks import WarmupCosine
 
+from ..numerics import DOUBLE, assert_close
+
 
 def test_the_rate_warms_up_and_decays_to_nearly_zero():
     factor = WarmupCosine(n_steps=100, n_warmup=10)
     rates = [factor(step) for step in range(100)]
-    assert rates[:11] == pytest.approx([(k + 1) / 11 for k in range(11)])
+    assert rates[:11] == [(k + 1) / 11 for k in range(11)]
     assert rates[10:] == sorted(rates[10:], reverse=True)
-    assert rates[55] == pytest.approx(0.5)
+    assert_close(rates[55], 0.5, DOUBLE)
     assert all(0 < rate <= 1 for rate in rates)
     assert factor(100) == 0.0
 

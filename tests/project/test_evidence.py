@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
 def benchmark():
-    """Return a function that imports a script of tests/benchmarks by its name."""
+    """Return a function that imports a script of benchmarks by its name."""
     before = list(sys.path)
     sys.path.insert(0, str(BENCHMARKS))
 
@@ -60,9 +60,7 @@ def test_tables_are_found_by_the_line_above_them(evidence):
     found = evidence.tables_of(result(OUTPUT))
     assert found["First, all labels"] == "| a | b |\n|---|---|\n| 1 | 2 |"
     assert found["Second"] == "| c |\n|---|\n| 3 |"
-    assert (
-        found["about"] == "`python tests/benchmarks/x.py --n 3`: Python 3, torch 2; seeds [0]; code at abc; 2026-01-02."
-    )
+    assert found["about"] == "`python benchmarks/x.py --n 3`: Python 3, torch 2; seeds [0]; code at abc; 2026-01-02."
 
 
 def page(tmp_path, text):

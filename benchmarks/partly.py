@@ -1,7 +1,7 @@
 """What labels of a part of the rows are worth in training, on sets of quality.py: a table of docs/guide/targets.md.
 
-    python tests/benchmarks/partly.py --out partly.jsonl            # ten minutes on one core
-    python tests/benchmarks/partly.py --out partly.jsonl --report   # tables of what is there, without fitting
+    python benchmarks/partly.py --out partly.jsonl            # ten minutes on one core
+    python benchmarks/partly.py --out partly.jsonl --report   # tables of what is there, without fitting
 
 Splits and probes are those of quality.py, but that the probe of 10 labels a class reads one draw of them, the same that
 training reads. A fit that is in --out already is not run again.

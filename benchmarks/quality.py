@@ -1,10 +1,10 @@
 """What the defaults are worth: frozen features and a linear probe on fifteen data sets, beside what others do.
 
-    python tests/benchmarks/quality.py                      # all of it, hours on two cores
-    python tests/benchmarks/quality.py --methods raw PCA --data wine digits --seeds 0 1
-    python tests/benchmarks/quality.py --methods raw gca uot --variant 'uot={"loss": "gca_uot"}' --seeds 100 101
-    python tests/benchmarks/quality.py --quick              # tiny, to see that it runs; its figures mean nothing
-    python tests/benchmarks/quality.py --report             # tables of what is there, without fitting
+    python benchmarks/quality.py                      # all of it, hours on two cores
+    python benchmarks/quality.py --methods raw PCA --data wine digits --seeds 0 1
+    python benchmarks/quality.py --methods raw gca uot --variant 'uot={"loss": "gca_uot"}' --seeds 100 101
+    python benchmarks/quality.py --quick              # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/quality.py --report             # tables of what is there, without fitting
 
 Each fit appends a line of JSON to --out; what is there already, by the same settings, is not run again. Settings are
 all parameters of the estimator, the versions it depends on, and for our own methods --tag, which names a state of the

@@ -1,7 +1,7 @@
 """Whether rows of low confidence are those that a probe gets wrong.
 
-    python tests/benchmarks/stability.py            # five tables, some minutes on two cores
-    python tests/benchmarks/stability.py --quick    # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/stability.py            # five tables, some minutes on two cores
+    python benchmarks/stability.py --quick    # tiny, to see that it runs; its figures mean nothing
 
 For each table, a stability report of the default embedder over some seeds, and embeddings by other seeds. On each of
 these a logistic regression is scored by cross-validation: a row is an error where the regression that did not see its

@@ -1,7 +1,7 @@
 """Outliers that were planted: outlier_score, beside IsolationForest and LocalOutlierFactor on embedding and raw rows.
 
-    python tests/benchmarks/outliers.py                       # some ten minutes on two cores
-    python tests/benchmarks/outliers.py --quick               # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/outliers.py                       # some ten minutes on two cores
+    python benchmarks/outliers.py --quick               # tiny, to see that it runs; its figures mean nothing
 
 Three sets, three kinds of outliers, and for each seed its own rows, outliers and fit. "mixed" takes each value (of an
 image, each quadrant) from another row, so that every value is usual and their combination is not; "noise" adds noise of

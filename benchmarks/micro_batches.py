@@ -1,8 +1,8 @@
 """What a batch in parts costs: memory and time against the whole batch at once.
 
-    python tests/benchmarks/micro_batches.py           # two minutes
-    python tests/benchmarks/micro_batches.py --slow    # six
-    python tests/benchmarks/micro_batches.py --quick   # small, to see that it runs
+    python benchmarks/micro_batches.py           # two minutes
+    python benchmarks/micro_batches.py --slow    # six
+    python benchmarks/micro_batches.py --quick   # small, to see that it runs
 
 A step is the forward of a batch and the backward of a given gradient of its outputs, by the module that the estimator
 trains by default: that of a table, and that of images. The loss is left out, as it is the same both ways.

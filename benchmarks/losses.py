@@ -1,7 +1,7 @@
 """Time and memory of the losses against plain cross-entropy NT-Xent: forward and backward, alternating in one process.
 
-    python tests/benchmarks/losses.py
-    python tests/benchmarks/losses.py --sizes 2048 4096 --rounds 15 --threads 1
+    python benchmarks/losses.py
+    python benchmarks/losses.py --sizes 2048 4096 --rounds 15 --threads 1
 
 Ratios are medians over rounds of (loss / NT-Xent of the same round), so that a machine that is busy with something
 else tells the same story. They differ from one process to the next by where its memory came from, so each size is

@@ -1,6 +1,6 @@
 """What the peers do where a user slips, and what GCAEmbedder does there: a table of observed behaviour.
 
-    python tests/benchmarks/peer_traps.py
+    python benchmarks/peer_traps.py
 
 A minute of one core. Packages as for peers.py; rows of packages that are missing say so. docs/evidence/peers.md holds
 the table.

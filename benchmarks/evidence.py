@@ -1,11 +1,11 @@
 """Measure the tables of docs/ and the README again, and write them where they stand.
 
     make evidence                                         # all that is not measured yet: some hours on two cores
-    python tests/benchmarks/evidence.py --list            # the stages, what they take, and which are there
-    python tests/benchmarks/evidence.py --stages search   # one of them
-    python tests/benchmarks/evidence.py --fresh           # measured anew, even if it is there
-    python tests/benchmarks/evidence.py --write           # tables of what is there, measuring nothing
-    python tests/benchmarks/evidence.py --quick           # small forms, to see that all works; docs/ stays as it is
+    python benchmarks/evidence.py --list            # the stages, what they take, and which are there
+    python benchmarks/evidence.py --stages search   # one of them
+    python benchmarks/evidence.py --fresh           # measured anew, even if it is there
+    python benchmarks/evidence.py --write           # tables of what is there, measuring nothing
+    python benchmarks/evidence.py --quick           # small forms, to see that all works; docs/ stays as it is
 
 A stage is a script of this folder, and its output is kept in build/evidence/. Broken off at any moment, the same
 command goes on with the stage it was at; the long ones, whose fits are kept one by one, with the fit. A stage is
@@ -34,7 +34,7 @@ from reporting import PACKAGES, version
 from tqdm import tqdm
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parent
 BLOCK = re.compile(r"(<!-- evidence: ([\w-]+): (.+?) -->\n).*?(<!-- /evidence -->)", re.DOTALL)
 PEERS_PYTHON = ROOT / ".venv-peers/bin/python"
 
@@ -131,7 +131,7 @@ def measure(name, folder, quick, n_jobs):
 def commit():
     """The state of the code, with a + if it was changed since; nothing where there is no git."""
     head = git("rev-parse", "--short=8", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--", "skgca", "tests/benchmarks") else "")
+    return head + ("+" if head and git("status", "--porcelain", "--", "skgca", "benchmarks") else "")
 
 
 def git(*arguments):
@@ -166,7 +166,7 @@ def tables_of(result):
         if lines:
             found[title], lines = "\n".join(lines), []
         title = line or title
-    command = " ".join(["python", f"tests/benchmarks/{result['key']['command'][0]}", *result["key"]["command"][1:]])
+    command = " ".join(["python", f"benchmarks/{result['key']['command'][0]}", *result["key"]["command"][1:]])
     about = result["output"].lstrip().partition("\n")[0]
     code = f"code at {result['commit']}; " if result["commit"] else ""
     found["about"] = f"`{command}`: {about}; {code}{result['date']}."

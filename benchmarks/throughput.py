@@ -1,8 +1,8 @@
 """What the estimator costs over bare torch, and how much memory a table on disk takes.
 
-    python tests/benchmarks/throughput.py                       # all four; writes 4 GB to --dir
-    python tests/benchmarks/throughput.py --what transform fit  # or: conv, memory
-    python tests/benchmarks/throughput.py --quick               # small, to see that it runs
+    python benchmarks/throughput.py                       # all four; writes 4 GB to --dir
+    python benchmarks/throughput.py --what transform fit  # or: conv, memory
+    python benchmarks/throughput.py --quick               # small, to see that it runs
 
 conv: seconds of the clock for a step of the convolutional encoder, on two threads.
 

@@ -4,8 +4,8 @@ scikit-learn's digits as a table of 64 columns. A seed draws a stratified split 
 each class and so many of the others are what ``GCAEmbedder()`` is fitted to, and a logistic regression behind a scaler
 reads the embedding of the labelled ones. Five to ten minutes on one core.
 
-    python tests/benchmarks/rows.py
-    python tests/benchmarks/rows.py --quick
+    python benchmarks/rows.py
+    python benchmarks/rows.py --quick
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """The family of losses side by side: frozen encoder, linear probe and nearest neighbours, several seeds.
 
-    python tests/benchmarks/family.py                   # all of it, an hour and a quarter on two cores
-    python tests/benchmarks/family.py --what table      # or: defaults, strong, iterations, epsilon, domains
-    python tests/benchmarks/family.py --quick           # tiny, to see that it runs; its figures mean nothing
-    python tests/benchmarks/family.py --report          # tables of what is there, without fitting
+    python benchmarks/family.py                   # all of it, an hour and a quarter on two cores
+    python benchmarks/family.py --what table      # or: defaults, strong, iterations, epsilon, domains
+    python benchmarks/family.py --quick           # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/family.py --report          # tables of what is there, without fitting
 
 Each fit appends a line of JSON to --out; what is there already is not run again. Prints tables in Markdown, which
 docs/evidence/family.md holds. Needs the packages of the extra "bench".

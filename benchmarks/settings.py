@@ -1,7 +1,7 @@
 """What single settings are worth against the default: from the fits of scores.py, the table of docs/guide/choosing.md.
 
-    python tests/benchmarks/scores.py                        # makes the fits
-    python tests/benchmarks/settings.py --out build/scores   # reads their accuracies, fits nothing
+    python benchmarks/scores.py                        # makes the fits
+    python benchmarks/settings.py --out build/scores   # reads their accuracies, fits nothing
 
 A setting is compared with the default of the same epsilon, on the same split and seeds; the mean of the seeds counts.
 """

@@ -1,12 +1,12 @@
 """GCAEmbedder beside what is on PyPI for the same purpose: same splits, same probe, each with its own defaults.
 
-    python tests/benchmarks/peers.py                        # all of it; half an hour of a quiet core
-    python tests/benchmarks/peers.py --methods raw gca UMAP --data wine vowel --seeds 0
-    python tests/benchmarks/peers.py --quick                # tiny, to see that it runs; its figures mean nothing
-    python tests/benchmarks/peers.py --report               # tables of what is there, without fitting
+    python benchmarks/peers.py                        # all of it; half an hour of a quiet core
+    python benchmarks/peers.py --methods raw gca UMAP --data wine vowel --seeds 0
+    python benchmarks/peers.py --quick                # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/peers.py --report               # tables of what is there, without fitting
 
 Splits, preparation and probe are those of quality.py. Needs the packages of the extra "bench", and those of the peers,
-whose requirements differ from ours: tests/benchmarks/peers-requirements.txt says how to install them beside torch. A
+whose requirements differ from ours: benchmarks/peers-requirements.txt says how to install them beside torch. A
 method whose package is missing is left out, and named.
 
 Each fit runs in a process of its own, one at a time, on one thread, and appends a line of JSON to --out: accuracies,
@@ -362,7 +362,7 @@ def main():
     jobs = list(jobs_of(methods, data, seeds, given.tag, given.quick))
     absent = [method for method in methods if missing(method)]
     if absent:
-        left_out = f"Not installed, left out: {', '.join(absent)}; see tests/benchmarks/peers-requirements.txt"
+        left_out = f"Not installed, left out: {', '.join(absent)}; see benchmarks/peers-requirements.txt"
         print(left_out, file=sys.stderr)
     if not given.report:
         run_missing([job for job in jobs if job.method not in absent], out, given.limit)

@@ -1,9 +1,9 @@
 """Which label-free score ranks settings as a linear probe does: candidates over a grid, on the sets of quality.py.
 
-    python tests/benchmarks/scores.py                      # all of it, an hour or two on two cores
-    python tests/benchmarks/scores.py --data wine vowel --seeds 0
-    python tests/benchmarks/scores.py --quick              # tiny, to see that it runs; its figures mean nothing
-    python tests/benchmarks/scores.py --report             # tables of what is there, without fitting
+    python benchmarks/scores.py                      # all of it, an hour or two on two cores
+    python benchmarks/scores.py --data wine vowel --seeds 0
+    python benchmarks/scores.py --quick              # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/scores.py --report             # tables of what is there, without fitting
 
 A fit leaves what the candidates read, embeddings of held-out rows and of views of them, and the accuracy of the probe,
 in a file of --out; what is there already is not run again. score_report.py computes candidates and tables of them.

@@ -1,8 +1,8 @@
 """What GCASearchCV saves over GridSearchCV, and whether what it picks is as good.
 
-    python tests/benchmarks/search.py                          # 11 minutes of one core
-    python tests/benchmarks/search.py --data wine --seeds 0 1 --warm 0.1 0.25 0.5
-    python tests/benchmarks/search.py --quick                  # tiny, to see that it runs; its figures mean nothing
+    python benchmarks/search.py                          # 11 minutes of one core
+    python benchmarks/search.py --data wine --seeds 0 1 --warm 0.1 0.25 0.5
+    python benchmarks/search.py --quick                  # tiny, to see that it runs; its figures mean nothing
 
 Both walk the same grid of epsilon and marginals on the same folds of the training rows. A setting is scored by the
 accuracy of a logistic regression behind the embedder, and without labels by GCAEmbedder.score. What each search picks

@@ -1,9 +1,9 @@
 """How many of scikit-learn's estimator checks pass: ours, scikit-learn's, and those of the peers.
 
-    python tests/benchmarks/sklearn_checks.py               # all; half an hour of one core
-    python tests/benchmarks/sklearn_checks.py --only NeighborhoodComponentsAnalysis "UMAP, tags added"
-    python tests/benchmarks/sklearn_checks.py --quick       # the two that need no other package and little time
-    python tests/benchmarks/sklearn_checks.py --report      # the tables of what is there
+    python benchmarks/sklearn_checks.py               # all; half an hour of one core
+    python benchmarks/sklearn_checks.py --only NeighborhoodComponentsAnalysis "UMAP, tags added"
+    python benchmarks/sklearn_checks.py --quick       # the two that need no other package and little time
+    python benchmarks/sklearn_checks.py --report      # the tables of what is there
 
 Each estimator is checked in a process of its own, by check after check; a check that takes longer than --limit is ended
 and counted as such. Where scikit-learn cannot even list the checks, the message is kept instead, and a second row tells
@@ -286,7 +286,7 @@ def main():
     names = given.only or (QUICK if given.quick else list(ENTRIES))
     here = [name for name in names if find_spec(ENTRIES[name].module)]
     if len(here) < len(names):
-        left_out = f"Not installed: {sorted(set(names) - set(here))}; see tests/benchmarks/peers-requirements.txt"
+        left_out = f"Not installed: {sorted(set(names) - set(here))}; see benchmarks/peers-requirements.txt"
         print(left_out, file=sys.stderr)
     if not given.report:
         run_missing(here, given.out, given.limit)

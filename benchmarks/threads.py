@@ -1,4 +1,4 @@
-"""Twelve fits of a grid search, on two processes and on one: python tests/benchmarks/threads.py [--rounds 3] [--auto]
+"""Twelve fits of a grid search, on two processes and on one: python benchmarks/threads.py [--rounds 3] [--auto]
 
 Prints seconds and their ratio, alternating the two. The pool of workers is started anew in each round, so that its
 start, with the import of torch, is in the time; and kept for a second search.

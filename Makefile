@@ -26,10 +26,10 @@ coverage: $(STAMP)
 
 # All tables of docs/ and the README, measured again and written there: hours, and resumable. EVIDENCE=--list tells more.
 evidence: $(BENCH) $(PEERS)/.installed
-	$(BIN)/python benchmarks/evidence.py $(EVIDENCE)
+	$(BIN)/python -m benchmarks.evidence $(EVIDENCE)
 
 bench: $(BENCH) $(PEERS)/.installed
-	$(BIN)/python benchmarks/evidence.py --quick $(EVIDENCE)
+	$(BIN)/python -m benchmarks.evidence --quick $(EVIDENCE)
 
 # The site, docs/_build/html; with SPHINXOPTS="-D plot_gallery=0" in half a minute, without running the examples.
 docs: $(DOCS)

@@ -1,11 +1,11 @@
 """Measure the tables of docs/ and the README again, and write them where they stand.
 
     make evidence                                         # all that is not measured yet: some hours on two cores
-    python benchmarks/evidence.py --list            # the stages, what they take, and which are there
-    python benchmarks/evidence.py --stages search   # one of them
-    python benchmarks/evidence.py --fresh           # measured anew, even if it is there
-    python benchmarks/evidence.py --write           # tables of what is there, measuring nothing
-    python benchmarks/evidence.py --quick           # small forms, to see that all works; docs/ stays as it is
+    python -m benchmarks.evidence --list             # the stages, what they take, and which are there
+    python -m benchmarks.evidence --stages search   # one of them
+    python -m benchmarks.evidence --fresh           # measured anew, even if it is there
+    python -m benchmarks.evidence --write           # tables of what is there, measuring nothing
+    python -m benchmarks.evidence --quick           # small forms, to see that all works; docs/ stays as it is
 
 A stage is a script of this folder, and its output is kept in build/evidence/. Broken off at any moment, the same
 command goes on with the stage it was at; the long ones, whose fits are kept one by one, with the fit. A stage is
@@ -30,11 +30,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from reporting import PACKAGES, version
 from tqdm import tqdm
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
+from ._printing import PACKAGES, version
+
+ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- evidence: ([\w-]+): (.+?) -->\n).*?(<!-- /evidence -->)", re.DOTALL)
 PEERS_PYTHON = ROOT / ".venv-peers/bin/python"
 
@@ -52,7 +52,7 @@ class Stage:
     python: Path = Path(sys.executable)
 
     def command(self, folder, quick, n_jobs):
-        arguments = [str(self.python), str(HERE / self.script), *(self.quick if quick else self.options)]
+        arguments = [str(self.python), "-m", f"benchmarks.{self.script}", *(self.quick if quick else self.options)]
         if self.records:
             arguments += ["--out", str(folder / self.records)]
         return [*arguments, "--jobs", str(n_jobs)] if self.jobs else arguments
@@ -65,29 +65,29 @@ class Stage:
 
 QUICK_LOSSES = ("--sizes", "256", "2048", "--rounds", "1", "--processes", "1")
 STAGES = {
-    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 17, quick=QUICK_LOSSES),
-    "losses-two-threads": Stage("losses.py", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
+    "losses-one-thread": Stage("losses", ("--threads", "1"), 17, quick=QUICK_LOSSES),
+    "losses-two-threads": Stage("losses", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
     "losses-kept-memory": Stage(
-        "losses.py",
+        "losses",
         ("--threads", "1", "--sizes", "2048", "4096", "--keep-memory"),
         5,
         quick=(*QUICK_LOSSES, "--keep-memory"),
     ),
-    "throughput": Stage("throughput.py", minutes=8),
-    "micro-batches": Stage("micro_batches.py", ("--slow",), 6),
-    "threads": Stage("threads.py", ("--max-epochs", "40"), 4, quick=("--rounds", "1", "--max-epochs", "10")),
-    "search": Stage("search.py", minutes=11),
-    "outliers": Stage("outliers.py", minutes=10, jobs=True),
-    "stability": Stage("stability.py", minutes=5, jobs=True),
-    "rows": Stage("rows.py", minutes=6),
-    "quality": Stage("quality.py", minutes=60, records="quality.jsonl", jobs=True),
-    "family": Stage("family.py", minutes=75, records="family.jsonl", jobs=True),
-    "partly": Stage("partly.py", minutes=6, records="partly.jsonl", jobs=True),
-    "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),
-    "settings": Stage("settings.py", minutes=0.2, records="scores"),  # reads the fits of scores
-    "peers": Stage("peers.py", minutes=30, records="peers.jsonl", python=PEERS_PYTHON),
-    "sklearn-checks": Stage("sklearn_checks.py", minutes=10, records="sklearn-checks.jsonl", python=PEERS_PYTHON),
-    "peer-traps": Stage("peer_traps.py", minutes=1, quick=(), python=PEERS_PYTHON),
+    "throughput": Stage("throughput", minutes=8),
+    "micro-batches": Stage("micro_batches", ("--slow",), 6),
+    "threads": Stage("threads", ("--max-epochs", "40"), 4, quick=("--rounds", "1", "--max-epochs", "10")),
+    "search": Stage("search", minutes=11),
+    "outliers": Stage("outliers", minutes=10, jobs=True),
+    "stability": Stage("stability", minutes=5, jobs=True),
+    "rows": Stage("rows", minutes=6),
+    "quality": Stage("quality", minutes=60, records="quality.jsonl", jobs=True),
+    "family": Stage("family", minutes=75, records="family.jsonl", jobs=True),
+    "partly": Stage("partly", minutes=6, records="partly.jsonl", jobs=True),
+    "scores": Stage("scores", minutes=100, records="scores", jobs=True),
+    "settings": Stage("settings", minutes=0.2, records="scores"),  # reads the fits of scores
+    "peers": Stage("peers", minutes=30, records="peers.jsonl", python=PEERS_PYTHON),
+    "sklearn-checks": Stage("sklearn_checks", minutes=10, records="sklearn-checks.jsonl", python=PEERS_PYTHON),
+    "peer-traps": Stage("peer_traps", minutes=1, quick=(), python=PEERS_PYTHON),
 }
 
 
@@ -109,10 +109,8 @@ def measure(name, folder, quick, n_jobs):
     if not stage.python.exists():
         print(f"{name} needs {stage.python}, which `make evidence` makes", file=sys.stderr)
         return False
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        stage.command(folder, quick, n_jobs), cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
-    )
+    command = stage.command(folder, quick, n_jobs)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return False
     result = {
@@ -166,7 +164,7 @@ def tables_of(result):
         if lines:
             found[title], lines = "\n".join(lines), []
         title = line or title
-    command = " ".join(["python", f"benchmarks/{result['key']['command'][0]}", *result["key"]["command"][1:]])
+    command = " ".join(["python -m", f"benchmarks.{result['key']['command'][0]}", *result["key"]["command"][1:]])
     about = result["output"].lstrip().partition("\n")[0]
     code = f"code at {result['commit']}; " if result["commit"] else ""
     found["about"] = f"`{command}`: {about}; {code}{result['date']}."

@@ -1,9 +1,9 @@
 """The family of losses side by side: frozen encoder, linear probe and nearest neighbours, several seeds.
 
-    python benchmarks/family.py                   # all of it, an hour and a quarter on two cores
-    python benchmarks/family.py --what table      # or: defaults, strong, iterations, epsilon, domains
-    python benchmarks/family.py --quick           # tiny, to see that it runs; its figures mean nothing
-    python benchmarks/family.py --report          # tables of what is there, without fitting
+    python -m benchmarks.family                   # all of it, an hour and a quarter on two cores
+    python -m benchmarks.family --what table      # or: defaults, strong, iterations, epsilon, domains
+    python -m benchmarks.family --quick           # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.family --report          # tables of what is there, without fitting
 
 Each fit appends a line of JSON to --out; what is there already is not run again. Prints tables in Markdown, which
 docs/evidence/family.md holds. Needs the packages of the extra "bench".
@@ -27,8 +27,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from records import read, run_missing
-from reporting import about
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.kernel_approximation import Nystroem
@@ -42,6 +40,9 @@ from skgca import GCAEmbedder
 from skgca.losses import PRESETS
 from skgca.metrics import alignment_score, effective_rank, uniformity_score
 from skgca.views import ColumnCorruption
+
+from ._printing import about
+from ._records import read, run_missing, start
 
 LOSSES = tuple(PRESETS)
 # Pixels as they are, tables as Split has standardised them, and the last layer of the encoder alone.
@@ -399,7 +400,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few rows, steps and seeds")
     parser.add_argument("--report", action="store_true", help="print what is there, fit nothing")
     given = parser.parse_args()
-    from family_report import REPORTS, Results  # which imports this module
+    from .family_report import REPORTS, Results  # which imports this module
 
     about(f"{N_COMPONENTS} components, epsilon {EPSILON} unless said")
     for what in given.what:
@@ -411,6 +412,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import family  # by its name, so that worker processes import it once, and keep what it caches
-
-    family.main()
+    start(__spec__)

@@ -1,9 +1,10 @@
 """Tables of what family.py has measured."""
 
 import numpy as np
-from family import BASELINES, EPSILON, LOSSES, SCORES, TEST_SHARE, VIEWS
-from paired import differences_as_text
-from reporting import cell, table
+
+from ._printing import cell, table
+from ._statistics import differences_as_text
+from .family import BASELINES, EPSILON, LOSSES, SCORES, TEST_SHARE, VIEWS
 
 RATIO = TEST_SHARE / (1 - TEST_SHARE)  # of test rows to training rows
 TITLES = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}

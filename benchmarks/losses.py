@@ -1,7 +1,7 @@
 """Time and memory of the losses against plain cross-entropy NT-Xent: forward and backward, alternating in one process.
 
-    python benchmarks/losses.py
-    python benchmarks/losses.py --sizes 2048 4096 --rounds 15 --threads 1
+    python -m benchmarks.losses
+    python -m benchmarks.losses --sizes 2048 4096 --rounds 15 --threads 1
 
 Ratios are medians over rounds of (loss / NT-Xent of the same round), so that a machine that is busy with something
 else tells the same story. They differ from one process to the next by where its memory came from, so each size is
@@ -22,10 +22,11 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from records import progress
-from reporting import about, table, version
 
 from skgca.losses import make_loss
+
+from ._printing import about, table, version
+from ._records import progress
 
 try:
     import ot
@@ -156,7 +157,7 @@ def ratios(n, kind, rounds):
 def in_fresh_process(*arguments, keep_memory=False):
     """What this script prints with some arguments, of a process of its own."""
     env = {**os.environ, **(KEEP_MEMORY if keep_memory else {})}
-    command = [sys.executable, __file__, *map(str, arguments)]
+    command = [sys.executable, "-m", __spec__.name, *map(str, arguments)]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout)
 
 

@@ -1,8 +1,8 @@
 """What a batch in parts costs: memory and time against the whole batch at once.
 
-    python benchmarks/micro_batches.py           # two minutes
-    python benchmarks/micro_batches.py --slow    # six
-    python benchmarks/micro_batches.py --quick   # small, to see that it runs
+    python -m benchmarks.micro_batches           # two minutes
+    python -m benchmarks.micro_batches --slow    # six
+    python -m benchmarks.micro_batches --quick   # small, to see that it runs
 
 A step is the forward of a batch and the backward of a given gradient of its outputs, by the module that the estimator
 trains by default: that of a table, and that of images. The loss is left out, as it is the same both ways.
@@ -28,11 +28,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from records import progress
-from reporting import about, table
 
 from skgca import GCAEmbedder
 from skgca._gradient_cache import CachedForward
+
+from ._printing import about, table
+from ._records import progress
 
 MIB = 2**20
 # name: (what the estimator is fitted to, its parameters)
@@ -129,7 +130,7 @@ def measure_memory(name, n, micro_batch_size):
 
 
 def memory(name, n, micro_batch_size):
-    arguments = [sys.executable, __file__, "--memory-of", name, n, micro_batch_size or 0]
+    arguments = [sys.executable, "-m", __spec__.name, "--memory-of", name, n, micro_batch_size or 0]
     # one arena, and freed blocks given back: what is resident is then what is used
     env = {**os.environ, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=True, env=env)

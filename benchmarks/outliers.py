@@ -1,7 +1,7 @@
 """Outliers that were planted: outlier_score, beside IsolationForest and LocalOutlierFactor on embedding and raw rows.
 
-    python benchmarks/outliers.py                       # some ten minutes on two cores
-    python benchmarks/outliers.py --quick               # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.outliers                       # some ten minutes on two cores
+    python -m benchmarks.outliers --quick               # tiny, to see that it runs; its figures mean nothing
 
 Three sets, three kinds of outliers, and for each seed its own rows, outliers and fit. "mixed" takes each value (of an
 image, each quadrant) from another row, so that every value is usual and their combination is not; "noise" adds noise of
@@ -20,10 +20,6 @@ import warnings
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from paired import holm, p_text, signed_rank
-from quality import load, prepared
-from records import progress
-from reporting import about, show
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
@@ -31,6 +27,11 @@ from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
 from skgca._outliers import lost_mass
+
+from ._printing import about, show
+from ._records import progress, start
+from ._statistics import holm, p_text, signed_rank
+from .quality import load, prepared
 
 DATA, KINDS, SEEDS = ("letter", "magic", "mnist"), ("mixed", "noise", "class"), (0, 1, 2)
 ROWS, TRAIN_SHARE, CONTAMINATION, OUTLIERS = 2500, 0.6, 0.03, 200
@@ -137,6 +138,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import outliers  # by its name, so that worker processes import it once
-
-    outliers.main()
+    start(__spec__)

@@ -1,7 +1,7 @@
 """What labels of a part of the rows are worth in training, on sets of quality.py: a table of docs/guide/targets.md.
 
-    python benchmarks/partly.py --out partly.jsonl            # ten minutes on one core
-    python benchmarks/partly.py --out partly.jsonl --report   # tables of what is there, without fitting
+    python -m benchmarks.partly --out partly.jsonl            # ten minutes on one core
+    python -m benchmarks.partly --out partly.jsonl --report   # tables of what is there, without fitting
 
 Splits and probes are those of quality.py, but that the probe of 10 labels a class reads one draw of them, the same that
 training reads. A fit that is in --out already is not run again.
@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from paired import differences_as_text
-from quality import QUICK, RATIO, Split, probe
-from records import read, run_missing
-from reporting import about, table
 from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
+
+from ._printing import about, table
+from ._records import read, run_missing, start
+from ._statistics import differences_as_text
+from .quality import QUICK, RATIO, Split, probe
 
 DATA, SEEDS = ("digits-flat", "vowel", "splice"), (0, 1, 2)
 BASE = "no labels"
@@ -99,6 +100,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import partly  # by its name, so that worker processes import it once
-
-    partly.main()
+    start(__spec__)

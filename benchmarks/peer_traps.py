@@ -1,6 +1,6 @@
 """What the peers do where a user slips, and what GCAEmbedder does there: a table of observed behaviour.
 
-    python benchmarks/peer_traps.py
+    python -m benchmarks.peer_traps
 
 A minute of one core. Packages as for peers.py; rows of packages that are missing say so. docs/evidence/peers.md holds
 the table.
@@ -20,16 +20,17 @@ os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 import numpy as np
 import pandas as pd
 import torch
-from reporting import about, table
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from throughput import MIB, anonymous, peak_of
 
 from skgca import GCAEmbedder
 from skgca.losses import make_loss
+
+from ._printing import about, table
+from .throughput import MIB, anonymous, peak_of
 
 X, Y = load_iris(return_X_y=True)
 ORDER = np.random.RandomState(0).permutation(len(X))

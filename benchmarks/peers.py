@@ -1,9 +1,9 @@
 """GCAEmbedder beside what is on PyPI for the same purpose: same splits, same probe, each with its own defaults.
 
-    python benchmarks/peers.py                        # all of it; half an hour of a quiet core
-    python benchmarks/peers.py --methods raw gca UMAP --data wine vowel --seeds 0
-    python benchmarks/peers.py --quick                # tiny, to see that it runs; its figures mean nothing
-    python benchmarks/peers.py --report               # tables of what is there, without fitting
+    python -m benchmarks.peers                        # all of it; half an hour of a quiet core
+    python -m benchmarks.peers --methods raw gca UMAP --data wine vowel --seeds 0
+    python -m benchmarks.peers --quick                # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.peers --report               # tables of what is there, without fitting
 
 Splits, preparation and probe are those of quality.py. Needs the packages of the extra "bench", and those of the peers,
 whose requirements differ from ours: benchmarks/peers-requirements.txt says how to install them beside torch. A
@@ -36,7 +36,16 @@ os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NUMBA_THREADING_LA
 
 import numpy as np
 import torch
-from quality import (
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skgca import GCAEmbedder, __version__
+from skgca._embed import fit_readout
+
+from ._printing import version
+from ._records import progress, read, start
+from .quality import (
     DRAWS,
     LABELS,
     MAX_ITER,
@@ -48,15 +57,7 @@ from quality import (
     scores,
     warm_up_umap,
 )
-from records import progress, read
-from reporting import version
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
-from throughput import MIB, anonymous, encoder_inputs, peak_of, train_by_hand
-
-from skgca import GCAEmbedder, __version__
-from skgca._embed import fit_readout
+from .throughput import MIB, anonymous, encoder_inputs, peak_of, train_by_hand
 
 PEER_DATA = ("wine", "movement_libras", "breast cancer", "crx", "vehicle", "vowel", "digits-flat")
 SEEDS, QUICK_DATA = range(3), ("vowel", "wine")
@@ -366,12 +367,10 @@ def main():
         print(left_out, file=sys.stderr)
     if not given.report:
         run_missing([job for job in jobs if job.method not in absent], out, given.limit)
-    from peers_report import report  # which imports this module
+    from .peers_report import report  # which imports this module
 
     report(jobs, read(out), given.quick)
 
 
 if __name__ == "__main__":
-    import peers  # by its name, so that the report imports this module and not a second copy
-
-    peers.main()
+    start(__spec__)

@@ -1,9 +1,9 @@
 """Tables of what peers.py has measured."""
 
-from paired import differences_as_text
-from quality import RATIO
-from quality_report import SCORES, Results, report_duels, report_seconds
-from reporting import PACKAGES, about, cell, table
+from ._printing import PACKAGES, about, cell, table
+from ._statistics import differences_as_text
+from .quality import RATIO
+from .quality_report import SCORES, Results, report_duels, report_seconds
 
 OURS = "gca"
 EXTRA = ("CEBRA, all iterations",)  # run on some sets only, to see what a shorter training loses

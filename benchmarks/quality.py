@@ -1,10 +1,10 @@
 """What the defaults are worth: frozen features and a linear probe on fifteen data sets, beside what others do.
 
-    python benchmarks/quality.py                      # all of it, hours on two cores
-    python benchmarks/quality.py --methods raw PCA --data wine digits --seeds 0 1
-    python benchmarks/quality.py --methods raw gca uot --variant 'uot={"loss": "gca_uot"}' --seeds 100 101
-    python benchmarks/quality.py --quick              # tiny, to see that it runs; its figures mean nothing
-    python benchmarks/quality.py --report             # tables of what is there, without fitting
+    python -m benchmarks.quality                      # all of it, hours on two cores
+    python -m benchmarks.quality --methods raw PCA --data wine digits --seeds 0 1
+    python -m benchmarks.quality --methods raw gca uot --variant 'uot={"loss": "gca_uot"}' --seeds 100 101
+    python -m benchmarks.quality --quick              # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.quality --report             # tables of what is there, without fitting
 
 Each fit appends a line of JSON to --out; what is there already, by the same settings, is not run again. Settings are
 all parameters of the estimator, the versions it depends on, and for our own methods --tag, which names a state of the
@@ -30,8 +30,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from records import read, run_missing
-from reporting import version
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
@@ -45,6 +43,9 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder, __version__
+
+from ._printing import version
+from ._records import read, run_missing, start
 
 KEEL = ("letter", "spambase", "vowel", "vehicle", "phoneme", "german", "crx", "splice", "movement_libras", "magic")
 IMAGES = ("digits", "mnist")
@@ -362,12 +363,10 @@ def main():
     if not given.report:
         here = [job for job in jobs if job.method != "UMAP" or find_spec("umap")]
         run_missing(run, here, given.out, given.jobs)
-    from quality_report import report  # which imports this module
+    from .quality_report import report  # which imports this module
 
     report(jobs, read(given.out), given.quick)
 
 
 if __name__ == "__main__":
-    import quality  # by its name, so that worker processes import it once, and keep what it caches
-
-    quality.main()
+    start(__spec__)

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from paired import differences_as_text, holm, p_text, signed_rank
-from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load
-from reporting import about, cell, table
 from scipy.stats import rankdata
+
+from ._printing import about, cell, table
+from ._statistics import differences_as_text, holm, p_text, signed_rank
+from .quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load
 
 SCORES = {"all": "all labels", "few": f"{LABELS} labels a class"}
 WAYS = {"": "scaler", " plain": "no scaler"}  # between the features and the probe, by suffix of the score

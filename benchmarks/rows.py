@@ -4,21 +4,22 @@ scikit-learn's digits as a table of 64 columns. A seed draws a stratified split 
 each class and so many of the others are what ``GCAEmbedder()`` is fitted to, and a logistic regression behind a scaler
 reads the embedding of the labelled ones. Five to ten minutes on one core.
 
-    python benchmarks/rows.py
-    python benchmarks/rows.py --quick
+    python -m benchmarks.rows
+    python -m benchmarks.rows --quick
 """
 
 import argparse
 
 import numpy as np
-from paired import differences_as_text
-from quality import probe
-from records import progress
-from reporting import about, cell, table
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from skgca import GCAEmbedder
+
+from ._printing import about, cell, table
+from ._records import progress
+from ._statistics import differences_as_text
+from .quality import probe
 
 SIZES, TEST_ROWS = (0, 100, 300, 1157), 540
 METHODS = {"untrained": {"max_epochs": 0}, "gca": {}}

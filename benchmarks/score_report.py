@@ -2,9 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from paired import holm, p_text, signed_rank
-from quality_report import SCORES
-from reporting import about, show, table
 from scipy.special import entr
 
 from skgca.metrics import (
@@ -15,6 +12,10 @@ from skgca.metrics import (
     view_information_score,
     view_retrieval_score,
 )
+
+from ._printing import about, show, table
+from ._statistics import holm, p_text, signed_rank
+from .quality_report import SCORES
 
 ACCURACY = {"all": "whole all", "few": "whole few"}  # of the probe with all labels, and with 10 a class
 ACCURACY_NAMES = {"all": "all", "few": "10 a class"}

@@ -1,9 +1,9 @@
 """Which label-free score ranks settings as a linear probe does: candidates over a grid, on the sets of quality.py.
 
-    python benchmarks/scores.py                      # all of it, an hour or two on two cores
-    python benchmarks/scores.py --data wine vowel --seeds 0
-    python benchmarks/scores.py --quick              # tiny, to see that it runs; its figures mean nothing
-    python benchmarks/scores.py --report             # tables of what is there, without fitting
+    python -m benchmarks.scores                      # all of it, an hour or two on two cores
+    python -m benchmarks.scores --data wine vowel --seeds 0
+    python -m benchmarks.scores --quick              # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.scores --report             # tables of what is there, without fitting
 
 A fit leaves what the candidates read, embeddings of held-out rows and of views of them, and the accuracy of the probe,
 in a file of --out; what is there already is not run again. score_report.py computes candidates and tables of them.
@@ -23,14 +23,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from joblib import Parallel, delayed, parallel_config
-from quality import DATA, IMAGES, load, probe, taken
-from records import progress
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
 from skgca._inputs import check_rows
 from skgca.views import ColumnCorruption, ImageAugmentation
+
+from ._records import progress, start
+from .quality import DATA, IMAGES, load, probe, taken
 
 SEEDS, SPLIT_SEED = (0, 1), 100
 TRAIN_ROWS, TEST_ROWS, SCORED_ROWS, PAIRED_ROWS = 2000, 6000, 1000, 500
@@ -199,12 +200,10 @@ def main():
             done = Parallel(return_as="generator_unordered")(delayed(run)(job) for job in missing)
             for _ in progress(done, len(missing), f"scores: {len(missing)} of {len(jobs)} fits"):
                 pass
-    from score_report import report  # which imports this module
+    from .score_report import report  # which imports this module
 
     report([job for job in jobs if job.path.exists()])
 
 
 if __name__ == "__main__":
-    import scores  # by its name, so that worker processes import it once, and keep what it caches
-
-    scores.main()
+    start(__spec__)

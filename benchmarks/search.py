@@ -1,8 +1,8 @@
 """What GCASearchCV saves over GridSearchCV, and whether what it picks is as good.
 
-    python benchmarks/search.py                          # 11 minutes of one core
-    python benchmarks/search.py --data wine --seeds 0 1 --warm 0.1 0.25 0.5
-    python benchmarks/search.py --quick                  # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.search                          # 11 minutes of one core
+    python -m benchmarks.search --data wine --seeds 0 1 --warm 0.1 0.25 0.5
+    python -m benchmarks.search --quick                  # tiny, to see that it runs; its figures mean nothing
 
 Both walk the same grid of epsilon and marginals on the same folds of the training rows. A setting is scored by the
 accuracy of a logistic regression behind the embedder, and without labels by GCAEmbedder.score. What each search picks
@@ -22,10 +22,6 @@ from itertools import product
 
 import numpy as np
 from joblib import Parallel, delayed
-from paired import p_text, signed_rank
-from quality import Split, taken
-from records import progress
-from reporting import about, table
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -35,6 +31,11 @@ from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
 from skgca.model_selection import GCASearchCV
+
+from ._printing import about, table
+from ._records import progress, start
+from ._statistics import p_text, signed_rank
+from .quality import Split, taken
 
 DATA = ("wine", "vehicle", "vowel", "phoneme", "digits-flat")
 GRID = {"gcaembedder__epsilon": [0.05, 0.2, 0.5, 2.0], "gcaembedder__marginals": [0.1, 1.0, "balanced"]}
@@ -152,6 +153,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import search  # by its name, so that worker processes can import it
-
-    search.main()
+    start(__spec__)

@@ -1,7 +1,7 @@
 """What single settings are worth against the default: from the fits of scores.py, the table of docs/guide/choosing.md.
 
-    python benchmarks/scores.py                        # makes the fits
-    python benchmarks/settings.py --out build/scores   # reads their accuracies, fits nothing
+    python -m benchmarks.scores                        # makes the fits
+    python -m benchmarks.settings --out build/scores   # reads their accuracies, fits nothing
 
 A setting is compared with the default of the same epsilon, on the same split and seeds; the mean of the seeds counts.
 """
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from paired import holm, p_text, signed_rank
-from quality import DATA, IMAGES
-from quality_report import SCORES
-from reporting import about, table
-from scores import SEEDS, SPLIT_SEED, Job, grid
+
+from ._printing import about, table
+from ._statistics import holm, p_text, signed_rank
+from .quality import DATA, IMAGES
+from .quality_report import SCORES
+from .scores import SEEDS, SPLIT_SEED, Job, grid
 
 SIZES = ("hidden", "width")  # settings that were tried at other epsilons than the default's
 

@@ -1,9 +1,9 @@
 """How many of scikit-learn's estimator checks pass: ours, scikit-learn's, and those of the peers.
 
-    python benchmarks/sklearn_checks.py               # all; half an hour of one core
-    python benchmarks/sklearn_checks.py --only NeighborhoodComponentsAnalysis "UMAP, tags added"
-    python benchmarks/sklearn_checks.py --quick       # the two that need no other package and little time
-    python benchmarks/sklearn_checks.py --report      # the tables of what is there
+    python -m benchmarks.sklearn_checks               # all; half an hour of one core
+    python -m benchmarks.sklearn_checks --only NeighborhoodComponentsAnalysis "UMAP, tags added"
+    python -m benchmarks.sklearn_checks --quick       # the two that need no other package and little time
+    python -m benchmarks.sklearn_checks --report      # the tables of what is there
 
 Each estimator is checked in a process of its own, by check after check; a check that takes longer than --limit is ended
 and counted as such. Where scikit-learn cannot even list the checks, the message is kept instead, and a second row tells
@@ -32,13 +32,14 @@ from textwrap import shorten
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 
 import torch
-from records import progress, read
-from reporting import about, table, version
 from sklearn.neighbors import NeighborhoodComponentsAnalysis
 from sklearn.utils import TransformerTags
 from sklearn.utils.estimator_checks import SkipTest, estimator_checks_generator
 
 from skgca import GCAEmbedder
+
+from ._printing import about, table, version
+from ._records import progress, read
 
 LIMIT = 300  # seconds of the clock for one check
 COUNTS = ("passed", "failed", "expected to fail", "skipped", "over time")

@@ -1,7 +1,7 @@
 """Whether rows of low confidence are those that a probe gets wrong.
 
-    python benchmarks/stability.py            # five tables, some minutes on two cores
-    python benchmarks/stability.py --quick    # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.stability            # five tables, some minutes on two cores
+    python -m benchmarks.stability --quick    # tiny, to see that it runs; its figures mean nothing
 
 For each table, a stability report of the default embedder over some seeds, and embeddings by other seeds. On each of
 these a logistic regression is scored by cross-validation: a row is an error where the regression that did not see its
@@ -15,9 +15,6 @@ import warnings
 
 import numpy as np
 from joblib import Parallel, delayed
-from quality import MAX_ITER, load
-from records import progress
-from reporting import about, table
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict, train_test_split
@@ -26,6 +23,10 @@ from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
 from skgca.inspection import stability_report
+
+from ._printing import about, table
+from ._records import progress, start
+from .quality import MAX_ITER, load
 
 DATA = ("digits-flat", "vowel", "phoneme", "vehicle", "breast cancer")
 COLUMNS = ("confidence", "neighbor_overlap", "label_confidence", "label_agreement")
@@ -71,6 +72,4 @@ def main():
 
 
 if __name__ == "__main__":
-    import stability  # by its name, so that worker processes import it
-
-    stability.main()
+    start(__spec__)

@@ -1,4 +1,4 @@
-"""Twelve fits of a grid search, on two processes and on one: python benchmarks/threads.py [--rounds 3] [--auto]
+"""Twelve fits of a grid search, on two processes and on one: python -m benchmarks.threads [--rounds 3] [--auto]
 
 Prints seconds and their ratio, alternating the two. The pool of workers is started anew in each round, so that its
 start, with the import of torch, is in the time; and kept for a second search.
@@ -9,14 +9,15 @@ import statistics
 import time
 
 from joblib.externals.loky import get_reusable_executor
-from records import progress
-from reporting import about, table
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skgca import GCAEmbedder
+
+from ._printing import about, table
+from ._records import progress
 
 GRID = {"gcaembedder__epsilon": [0.1, 0.2, 0.5, 1.0]}
 

@@ -1,8 +1,8 @@
 """What the estimator costs over bare torch, and how much memory a table on disk takes.
 
-    python benchmarks/throughput.py                       # all four; writes 4 GB to --dir
-    python benchmarks/throughput.py --what transform fit  # or: conv, memory
-    python benchmarks/throughput.py --quick               # small, to see that it runs
+    python -m benchmarks.throughput                       # all four; writes 4 GB to --dir
+    python -m benchmarks.throughput --what transform fit  # or: conv, memory
+    python -m benchmarks.throughput --quick               # small, to see that it runs
 
 conv: seconds of the clock for a step of the convolutional encoder, on two threads.
 
@@ -34,11 +34,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from records import progress
-from reporting import about, table
 
 from skgca import GCAEmbedder
 from skgca.encoders import ConvEncoder
+
+from ._printing import about, table
+from ._records import progress
 
 CHUNK = 1024  # rows of the bare forward loop
 TRANSFORM_SHAPES = ((2_000, 16), (20_000, 16), (20_000, 64), (20_000, 784))
@@ -265,7 +266,7 @@ def report_memory(given):
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
         path = Path(folder) / "rows.f32"
         write_rows(path, n, given.columns)
-        arguments = [sys.executable, __file__, "--memory-of", path, n, given.columns, limit]
+        arguments = [sys.executable, "-m", __spec__.name, "--memory-of", path, n, given.columns, limit]
         done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
     title = "A table on disk, peak anonymous memory in MiB"
     if done.returncode:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib import import_module
 
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
@@ -39,3 +40,8 @@ def run_missing(run, jobs, path, n_jobs):
 def progress(steps, total, title):
     """Go through steps with a bar on stderr, which tells how long the rest will take."""
     return tqdm(steps, total=total, desc=title, file=sys.stderr, mininterval=1, dynamic_ncols=True)
+
+
+def start(spec):
+    """Run main() of a script by the module's own name: so that worker processes and reports import that one too."""
+    import_module(spec.name).main()

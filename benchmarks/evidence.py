@@ -1,15 +1,15 @@
 """Measure the tables of docs/ and the README again, and write them where they stand.
 
-    make evidence                                         # all that is not measured yet: some hours on two cores
-    python -m benchmarks.evidence --list             # the stages, what they take, and which are there
+    make evidence                                   # all that is not measured yet: some hours on two cores
+    python -m benchmarks.evidence --list            # the stages, what they take, and which are there
     python -m benchmarks.evidence --stages search   # one of them
     python -m benchmarks.evidence --fresh           # measured anew, even if it is there
     python -m benchmarks.evidence --write           # tables of what is there, measuring nothing
     python -m benchmarks.evidence --quick           # small forms, to see that all works; docs/ stays as it is
 
 A stage is a script of this folder, and its output is kept in build/evidence/. Broken off at any moment, the same
-command goes on with the stage it was at; the long ones, whose fits are kept one by one, with the fit. A stage is
-measured again when its command, a version of what it depends on, or that of skgca is another.
+command resumes with the stage it was at; where single jobs are kept, with the job. A stage is measured again when its
+command, a version of what it depends on, or that of skgca is another.
 
 A page says which tables it holds, between two comments on lines of their own; what is between them is replaced:
 
@@ -41,20 +41,20 @@ PEERS_PYTHON = ROOT / ".venv-peers/bin/python"
 
 @dataclass(frozen=True)
 class Stage:
-    """A script with its options; minutes are those of two cores. Records of single fits go to a path of their own."""
+    """A script with its options; minutes are those of two cores."""
 
     script: str
     options: tuple = ()
     minutes: float = 5
-    records: str = ""  # option of the script that takes their path, and their name
-    jobs: bool = False  # whether the script takes --jobs
+    records: str = ""  # the stage whose records of single jobs it makes or reads, if it does
+    jobs: bool = False  # whether these may run beside each other
     quick: tuple = ("--quick",)
     python: Path = Path(sys.executable)
 
     def command(self, folder, quick, n_jobs):
         arguments = [str(self.python), "-m", f"benchmarks.{self.script}", *(self.quick if quick else self.options)]
         if self.records:
-            arguments += ["--out", str(folder / self.records)]
+            arguments += ["--out", str(folder / f"{self.records}.jsonl")]
         return [*arguments, "--jobs", str(n_jobs)] if self.jobs else arguments
 
     def key(self, quick):
@@ -76,17 +76,17 @@ STAGES = {
     "throughput": Stage("throughput", minutes=8),
     "micro-batches": Stage("micro_batches", ("--slow",), 6),
     "threads": Stage("threads", ("--max-epochs", "40"), 4, quick=("--rounds", "1", "--max-epochs", "10")),
-    "search": Stage("search", minutes=11),
-    "outliers": Stage("outliers", minutes=10, jobs=True),
-    "stability": Stage("stability", minutes=5, jobs=True),
-    "rows": Stage("rows", minutes=6),
-    "quality": Stage("quality", minutes=60, records="quality.jsonl", jobs=True),
-    "family": Stage("family", minutes=75, records="family.jsonl", jobs=True),
-    "partly": Stage("partly", minutes=6, records="partly.jsonl", jobs=True),
+    "search": Stage("search", minutes=11, records="search"),
+    "outliers": Stage("outliers", minutes=10, records="outliers", jobs=True),
+    "stability": Stage("stability", minutes=5, records="stability", jobs=True),
+    "rows": Stage("rows", minutes=6, records="rows", jobs=True),
+    "quality": Stage("quality", minutes=60, records="quality", jobs=True),
+    "family": Stage("family", minutes=75, records="family", jobs=True),
+    "partly": Stage("partly", minutes=6, records="partly", jobs=True),
     "scores": Stage("scores", minutes=100, records="scores", jobs=True),
-    "settings": Stage("settings", minutes=0.2, records="scores"),  # reads the fits of scores
-    "peers": Stage("peers", minutes=30, records="peers.jsonl", python=PEERS_PYTHON),
-    "sklearn-checks": Stage("sklearn_checks", minutes=10, records="sklearn-checks.jsonl", python=PEERS_PYTHON),
+    "settings": Stage("settings", minutes=0.2, records="scores"),
+    "peers": Stage("peers", minutes=30, records="peers", python=PEERS_PYTHON),
+    "sklearn-checks": Stage("sklearn_checks", minutes=10, records="sklearn-checks", python=PEERS_PYTHON),
     "peer-traps": Stage("peer_traps", minutes=1, quick=(), python=PEERS_PYTHON),
 }
 
@@ -250,8 +250,8 @@ def main():
 def forget(names, folder):
     for name in names:
         (folder / f"{name}.json").unlink(missing_ok=True)
-        records = folder / STAGES[name].records
-        if STAGES[name].records and records.exists():
+        records = folder / f"{name}.jsonl"
+        if records.exists():
             records.rename(records.with_name(f"{records.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
 
 

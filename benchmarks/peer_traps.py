@@ -12,6 +12,7 @@ import io
 import os
 import time
 import warnings
+from importlib import import_module
 from textwrap import shorten
 
 # Before numba and torch are imported.
@@ -29,8 +30,8 @@ from sklearn.pipeline import make_pipeline
 from skgca import GCAEmbedder
 from skgca.losses import make_loss
 
+from ._measuring import MIB, anonymous, peak_of
 from ._printing import about, table
-from .throughput import MIB, anonymous, peak_of
 
 X, Y = load_iris(return_X_y=True)
 ORDER = np.random.RandomState(0).permutation(len(X))
@@ -43,16 +44,16 @@ def ours(**options):
     return GCAEmbedder(max_epochs=20, random_state=0, **options)
 
 
-def umap():
-    from umap import UMAP
+def peer(module, name, **options):
+    return getattr(import_module(module), name)(**options)
 
-    return UMAP(random_state=0)
+
+def umap():
+    return peer("umap", "UMAP", random_state=0)
 
 
 def cebra():
-    from cebra import CEBRA
-
-    return CEBRA(max_iterations=20, batch_size=32)
+    return peer("cebra", "CEBRA", max_iterations=20, batch_size=32)
 
 
 def classifier(embedder):
@@ -78,9 +79,7 @@ def pipeline_default(make):
 
 
 def cebra_full_batch():
-    from cebra import CEBRA
-
-    return CEBRA(max_iterations=20)
+    return peer("cebra", "CEBRA", max_iterations=20)
 
 
 def pipeline_text_labels(model):
@@ -115,9 +114,7 @@ def frame_output(model):
 
 
 def tabnet_few_rows():
-    from pytorch_tabnet.pretraining import TabNetPretrainer
-
-    model = TabNetPretrainer(verbose=0, seed=0)
+    model = peer("pytorch_tabnet.pretraining", "TabNetPretrainer", verbose=0, seed=0)
     model.fit(X[:100], max_epochs=3, batch_size=1024)
     return f"losses {model.history['loss']}"
 
@@ -128,9 +125,7 @@ def ours_few_rows():
 
 
 def metric_learn_fit():
-    from metric_learn import LMNN
-
-    return f"works, {LMNN().fit(X, Y).transform(X).shape}"
+    return f"works, {peer('metric_learn', 'LMNN').fit(X, Y).transform(X).shape}"
 
 
 def loss_cost(make):
@@ -148,15 +143,12 @@ def loss_cost(make):
 
 
 def pml_loss():
-    from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss
-
-    return SelfSupervisedLoss(NTXentLoss(temperature=0.1))
+    losses = import_module("pytorch_metric_learning.losses")
+    return losses.SelfSupervisedLoss(losses.NTXentLoss(temperature=0.1))
 
 
 def ts3l_loss(temperature=0.1):
-    from ts3l.models.scarf import NTXentLoss
-
-    return NTXentLoss(temperature)
+    return import_module("ts3l.models.scarf").NTXentLoss(temperature)
 
 
 def cold_ts3l():

@@ -2,27 +2,20 @@
 
     python -m benchmarks.scores                      # all of it, an hour or two on two cores
     python -m benchmarks.scores --data wine vowel --seeds 0
-    python -m benchmarks.scores --quick              # tiny, to see that it runs; its figures mean nothing
-    python -m benchmarks.scores --report             # tables of what is there, without fitting
 
-A fit leaves what the candidates read, embeddings of held-out rows and of views of them, and the accuracy of the probe,
-in a file of --out; what is there already is not run again. score_report.py computes candidates and tables of them.
+A fit leaves the accuracies of the probe in its record, and what the candidates read, embeddings of held-out rows and
+of views of them, in a file of the folder beside --out. score_report.py computes candidates and tables of them.
 
 A split is drawn once for each set, the same for all settings and seeds, with at most 2,000 rows to train on. A fit
 learns from them without labels. The other rows, 6,000 at most, are held out: the probe is scored on them, and the
 candidates see up to 1,000 of them, without labels.
 """
 
-import argparse
-import json
 import warnings
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
@@ -30,16 +23,17 @@ from skgca import GCAEmbedder
 from skgca._inputs import check_rows
 from skgca.views import ColumnCorruption, ImageAugmentation
 
-from ._records import progress, start
-from .quality import DATA, IMAGES, load, probe, taken
+from ._data import DATA, IMAGES, accuracy, few_of, load, taken
+from ._data import PROTOCOL as OF_DATA
+from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
+from .score_report import report
 
 SEEDS, SPLIT_SEED = (0, 1), 100
 TRAIN_ROWS, TEST_ROWS, SCORED_ROWS, PAIRED_ROWS = 2000, 6000, 1000, 500
-LABELS, DRAWS = 10, 3
+DRAWS = 3  # of the small probe
 STEPS = {"table": 600, "images": 250}
 RATES = (0.2, 0.4, 0.6)  # of the corruption by which candidates look at tables
 MANY_ROWS, MANY_VIEWS = 300, 10  # of LiDAR
-QUICK_DATA = ("wine", "digits")
 
 EPSILONS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 MARGINALS = ("row", "balanced", 1.0)
@@ -79,46 +73,23 @@ def grid(kind):
     return found
 
 
-@dataclass(frozen=True)
-class Job:
-    """One fit."""
-
-    data: str
-    setting: str
-    seed: int
-    split_seed: int
-    quick: bool
-    folder: Path
-
-    @property
-    def kind(self):
-        return "images" if self.data in IMAGES else "table"
-
-    @property
-    def options(self):
-        return grid(self.kind)[self.setting]
-
-    @property
-    def path(self):
-        text = json.dumps([self.setting, self.options, self.seed, self.split_seed, self.quick, STEPS], default=str)
-        return self.folder / f"{self.data} {self.setting} {self.seed} {zlib.crc32(text.encode()):08x}.npz".replace(
-            " ", "_"
-        )
+def kind_of(data):
+    return "images" if data in IMAGES else "table"
 
 
-def split_of(job):
+def split_of(job, split_seed):
     """Rows to train on, and rows held out."""
     X, y = load(job.data)
     n_train = min(round(0.7 * len(y)), 150 if job.quick else TRAIN_ROWS)
     n_test = min(len(y) - n_train, 100 if job.quick else TEST_ROWS)
     rows = np.arange(len(y))
-    train, test = train_test_split(rows, train_size=n_train, test_size=n_test, stratify=y, random_state=job.split_seed)
+    train, test = train_test_split(rows, train_size=n_train, test_size=n_test, stratify=y, random_state=split_seed)
     return (taken(X, train), y[train]), (taken(X, test), y[test])
 
 
 def views_of(job):
     """What the candidates look through, by name: the same for all settings."""
-    if job.kind == "images":
+    if kind_of(job.data) == "images":
         return {"own": ImageAugmentation("digits")}
     return {f"{rate}": ColumnCorruption(rate) for rate in RATES}
 
@@ -130,23 +101,23 @@ def embed_all(module, inputs):
     return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 
 
-def run(job):
-    """Fit, embed, probe; leave a file."""
+def run(job, split_seed, folder):
+    """Fit, embed and probe; the record to keep, which names the file of the arrays."""
     warnings.simplefilter("ignore")
-    (X, y), (X_test, y_test) = split_of(job)
+    (X, y), (X_test, y_test) = split_of(job, split_seed)
     n_batches = max(1, round(len(y) / 128))
-    steps = 20 if job.quick else STEPS[job.kind]
-    options = {"max_epochs": max(1, round(steps / n_batches)), **job.options, "random_state": job.seed}
+    steps = 20 if job.quick else STEPS[kind_of(job.data)]
+    options = {"max_epochs": max(1, round(steps / n_batches)), **dict(job.options), "random_state": job.seed}
     with threadpool_limits(1):
         model = GCAEmbedder(**options).fit(X)
         Z, Z_test = (np.asarray(model.transform(rows), dtype=np.float64) for rows in (X, X_test))
         n_learned = sum(name.startswith("gcaembedder") for name in model.get_feature_names_out())
-        kept = {"n_learned": n_learned, "Z": Z_test[:SCORED_ROWS].astype(np.float32)}
-        few = few_of(y)
+        record, kept = {"n_learned": n_learned}, {"Z": Z_test[:SCORED_ROWS].astype(np.float32)}
+        few = few_of(y, 0, DRAWS)
         for name, columns in (("whole", slice(None)), ("learned", slice(n_learned))):
-            kept[f"{name} all"] = probe(Z[:, columns], y, Z_test[:, columns], y_test, scaled=True)[0]
-            draws = [probe(Z[rows][:, columns], y[rows], Z_test[:, columns], y_test, scaled=True)[0] for rows in few]
-            kept[f"{name} few"] = np.mean(draws)
+            record[f"{name} all"] = accuracy(Z[:, columns], y, Z_test[:, columns], y_test)
+            draws = [accuracy(Z[rows][:, columns], y[rows], Z_test[:, columns], y_test) for rows in few]
+            record[f"{name} few"] = np.mean(draws)
         inputs = model.reader_.read(check_rows(model, X_test, reset=False).take(slice(0, PAIRED_ROWS)))
         generator = torch.Generator().manual_seed(0)
         module = model.net_.module_
@@ -160,50 +131,45 @@ def run(job):
         many = [embed_all(module, first(inputs[:MANY_ROWS], generator)) for _ in range(MANY_VIEWS)]
         kept["many"] = np.stack([embedded[:, :n_learned] for embedded, _ in many])
         kept["many projected"] = np.stack([projected for _, projected in many])
-    partial = job.path.with_suffix(".part")
-    with partial.open("wb") as file:
-        np.savez(file, **{name: np.float16(v) if np.ndim(v) > 1 else v for name, v in kept.items()})
-    partial.rename(job.path)
+    name = f"{job.data} {job.method} {job.seed} {split_seed}{' quick' if job.quick else ''}.npz"
+    record["file"] = name.replace(" ", "_")
+    np.savez(folder / record["file"], **{name: np.float16(array) for name, array in kept.items()})
+    return record
 
 
-def few_of(y):
-    """Draws of the same number of rows of each class."""
-    rng = np.random.RandomState(0)
-    of_class = [np.flatnonzero(y == label) for label in np.unique(y)]
-    return [np.concatenate([rng.permutation(members)[:LABELS] for members in of_class]) for _ in range(DRAWS)]
+def protocol(split_seed):
+    """What results depend on beside their job."""
+    return *OF_DATA, split_seed, TRAIN_ROWS, TEST_ROWS, SCORED_ROWS, PAIRED_ROWS, DRAWS, str(STEPS), RATES
 
 
-def jobs_of(data, seeds, split_seed, quick, folder):
+def jobs_of(data, seeds, quick):
     for seed in seeds:
         for name in data:
-            settings = list(grid("images" if name in IMAGES else "table"))
-            for setting in settings[::6] if quick else settings:
-                yield Job(name, setting, seed, split_seed, quick, folder)
+            settings = grid(kind_of(name))
+            for setting in list(settings)[:: 6 if quick else 1]:
+                yield Job(name, setting, seed, options_of(**settings[setting]), quick)
+
+
+def given_of(doc):
+    """Parse the command line, which is also that of settings.py."""
+    parser = job_parser(doc, "scores", data=DATA)
+    parser.add_argument("--split-seed", type=int, default=SPLIT_SEED)
+    return parsed(parser, usual={"data": DATA, "seeds": SEEDS}, quick={"data": ("wine", "digits")})
+
+
+def records_of(given):
+    """Make the fits that are missing, unless --report is given, and return the records by their job."""
+    folder = given.out.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = list(jobs_of(given.data, given.seeds, given.quick))
+    do = partial(run, split_seed=given.split_seed, folder=folder)
+    return measured(do, jobs, given, protocol=protocol(given.split_seed))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/scores"), help="folder of the results")
-    parser.add_argument("--data", nargs="+", choices=DATA, metavar="SET", help=f"of {', '.join(DATA)}; default all")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--split-seed", type=int, default=SPLIT_SEED)
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--quick", action="store_true", help="few rows, sets, settings and steps")
-    parser.add_argument("--report", action="store_true", help="tables of what is there, fit nothing")
-    given = parser.parse_args()
-    data = given.data or (QUICK_DATA if given.quick else DATA)
-    given.out.mkdir(parents=True, exist_ok=True)
-    jobs = list(jobs_of(data, given.seeds, given.split_seed, given.quick, given.out))
-    missing = [job for job in jobs if not job.path.exists()]
-    if not given.report:
-        with parallel_config("loky", n_jobs=given.jobs, inner_max_num_threads=1):
-            done = Parallel(return_as="generator_unordered")(delayed(run)(job) for job in missing)
-            for _ in progress(done, len(missing), f"scores: {len(missing)} of {len(jobs)} fits"):
-                pass
-    from .score_report import report  # which imports this module
-
-    report([job for job in jobs if job.path.exists()])
+    given = given_of(__doc__)
+    report(records_of(given), given.out.with_suffix(""), given.split_seed)
 
 
 if __name__ == "__main__":
-    start(__spec__)
+    run_main(__spec__)

@@ -1,38 +1,29 @@
 """What single settings are worth against the default: from the fits of scores.py, the table of docs/guide/choosing.md.
 
-    python -m benchmarks.scores                        # makes the fits
-    python -m benchmarks.settings --out build/scores   # reads their accuracies, fits nothing
+    python -m benchmarks.scores     # makes the fits
+    python -m benchmarks.settings   # reads their accuracies, fits nothing
 
 A setting is compared with the default of the same epsilon, on the same split and seeds; the mean of the seeds counts.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
+from ._data import IMAGES, SCORES
 from ._printing import about, table
 from ._statistics import holm, p_text, signed_rank
-from .quality import DATA, IMAGES
-from .quality_report import SCORES
-from .scores import SEEDS, SPLIT_SEED, Job, grid
+from .scores import given_of, grid, records_of
 
 SIZES = ("hidden", "width")  # settings that were tried at other epsilons than the default's
 
 
-def accuracies(folder, quick):
-    """Accuracy in % by set, setting and kind of probe, the mean of the seeds."""
-    records = []
-    for name in DATA:
-        for setting in grid("images" if name in IMAGES else "table"):
-            for seed in SEEDS:
-                job = Job(name, setting, seed, SPLIT_SEED, quick, folder)
-                if job.path.exists():
-                    with np.load(job.path) as kept:
-                        found = {kind: 100 * float(kept[f"whole {kind}"]) for kind in SCORES}
-                    records.append({"data": name, "setting": setting, **found})
-    return pd.DataFrame(records).groupby(["setting", "data"]).mean()
+def accuracies(records):
+    """Accuracy in % by setting and set, and kind of probe; the mean of the seeds."""
+    rows = [
+        {"data": job.data, "setting": job.method, **{kind: 100 * record[f"whole {kind}"] for kind in SCORES}}
+        for job, record in records.items()
+    ]
+    return pd.DataFrame(rows).groupby(["setting", "data"]).mean()
 
 
 def base_of(setting, options):
@@ -51,11 +42,9 @@ def cell(gains):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("build/scores"), help="folder of the fits of scores.py")
-    parser.add_argument("--quick", action="store_true", help="of the quick form of scores.py")
-    given = parser.parse_args()
-    found = accuracies(given.out, given.quick)
+    given = given_of(__doc__)
+    given.report = True
+    found = accuracies(records_of(given))
     settings = {**grid("table"), **grid("images")}
     names, cells, p_values = [], [], []
     for setting, options in settings.items():
@@ -72,7 +61,7 @@ def main():
     rows = []
     for name, (all_tables, few_tables, *images) in zip(names, cells, strict=True):
         rows.append([name, all_tables, next(adjusted), few_tables, next(adjusted), *images])
-    about(f"seeds {list(SEEDS)}, split by seed {SPLIT_SEED}")
+    about(f"seeds {given.seeds}, split by seed {given.split_seed}")
     head = [part for kind in SCORES.values() for part in (f"tables, {kind}", "p / by Holm")]
     table("Points above the default", ["setting", *head, *(f"images, {kind}" for kind in SCORES.values())], rows)
 

@@ -4,7 +4,6 @@ Prints seconds and their ratio, alternating the two. The pool of workers is star
 start, with the import of torch, is in the time; and kept for a second search.
 """
 
-import argparse
 import statistics
 import time
 
@@ -16,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 
 from skgca import GCAEmbedder
 
+from ._jobs import parser_of, progress
 from ._printing import about, table
-from ._records import progress
 
 GRID = {"gcaembedder__epsilon": [0.1, 0.2, 0.5, 1.0]}
 
@@ -32,20 +31,20 @@ def seconds(n_jobs, n_threads, max_epochs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--max-epochs", type=int, default=60)
     parser.add_argument("--auto", action="store_true", help="also with n_threads='auto'")
-    args = parser.parse_args()
-    about(f"12 fits of {args.max_epochs} epochs, medians of {args.rounds} rounds, seed 0")
+    given = parser.parse_args()
+    about(f"12 fits of {given.max_epochs} epochs, medians of {given.rounds} rounds, seed 0")
     lines = []
-    for n_threads in (1, "auto") if args.auto else (1,):
+    for n_threads in (1, "auto") if given.auto else (1,):
         rows = []
-        for _ in progress(range(args.rounds), args.rounds, "threads"):
-            alone, scores = seconds(1, n_threads, args.max_epochs)
+        for _ in progress(range(given.rounds), given.rounds, "threads"):
+            alone, scores = seconds(1, n_threads, given.max_epochs)
             get_reusable_executor().shutdown(wait=True)
-            cold, others = seconds(2, n_threads, args.max_epochs)
-            warm, _ = seconds(2, n_threads, args.max_epochs)
+            cold, others = seconds(2, n_threads, given.max_epochs)
+            warm, _ = seconds(2, n_threads, given.max_epochs)
             rows.append((alone, cold, cold / alone, warm, warm / alone, (scores == others).all()))
         middle = [statistics.median(column) for column in list(zip(*rows, strict=True))[:5]]
         same = all(row[5] for row in rows)

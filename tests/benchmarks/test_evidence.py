@@ -1,14 +1,20 @@
 """What stands between the markers of a page is what a benchmark printed, and its statistics are right."""
 
+import argparse
 import json
+import os
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import _records, _statistics
+from benchmarks import _jobs, _statistics
 from benchmarks import evidence as real
+from benchmarks._jobs import Job
+from benchmarks._measuring import forked, in_fresh_process
 
 
 @pytest.fixture
@@ -127,18 +133,62 @@ def test_differences_are_corrected_for_all_cells_of_a_table():
     ]
 
 
-def test_records_go_on_after_a_line_that_was_cut_off(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"key": "x", "v": 1}\n{"key": "y", "v"')
-    assert list(_records.read(path)) == ["x"]
-
-    class Job:
-        def __init__(self, key):
-            self.key = key
-
-    _records.run_missing(keyed, [Job("x"), Job("y")], path, 1)
-    assert {key: record["v"] for key, record in _records.read(path).items()} == {"x": 1, "y": 2}
+def measured(job):
+    return {"error": "once"} if (job.method, job.seed) == ("bad", 0) else {"v": job.seed}
 
 
-def keyed(job):
-    return {"key": job.key, "v": 2}
+def test_jobs_resume_after_a_line_that_was_cut_off(tmp_path):
+    given = argparse.Namespace(out=tmp_path / "a.jsonl", jobs=1, report=False)
+    jobs = [Job("wine", method, seed) for seed in (0, 1) for method in ("good", "bad")]
+    bad, last = jobs[1], jobs[-1]
+    found = _jobs.measured(measured, jobs, given)
+    assert found == {job: {"error": "once"} if job == bad else {"v": job.seed} for job in jobs}
+    given.out.write_text(given.out.read_text()[:-5])  # of the last line
+    given.report = True
+    assert set(_jobs.measured(measured, jobs, given)) == set(jobs) - {last}
+    given.report, again = False, []
+    _jobs.measured(lambda job: again.append(job) or {"v": 7}, jobs, given)
+    assert again == [bad, last]
+    assert _jobs.measured(measured, jobs, given) == {job: {"v": 7 if job in again else job.seed} for job in jobs}
+
+
+def test_a_record_holds_for_the_same_state_only(monkeypatch):
+    keys = {_jobs.key_of(job) for job in (Job("a", "b"), Job("a", "b", 1), Job("a", "b", quick=True), Job("b", "a"))}
+    keys |= {_jobs.key_of(Job("a", "b", options=_jobs.options_of(lr=lr))) for lr in (0.1, 0.2)}
+    keys |= {_jobs.key_of(Job("a", "b"), protocol=(3,)), _jobs.key_of(Job("a", "b"), packages=("umap-learn",))}
+    assert len(keys) == 8
+    assert _jobs.key_of(Job("a", "b", options=_jobs.options_of(x=1, y=2))) == _jobs.key_of(
+        Job("a", "b", options=_jobs.options_of(y=2, x=1))
+    )
+    _jobs.state_of.cache_clear()
+    monkeypatch.setattr(_jobs, "version", lambda package: "0")
+    assert _jobs.key_of(Job("a", "b")) not in keys
+    _jobs.state_of.cache_clear()
+
+
+def failing(kind):
+    yield "first"
+    if kind == "raises":
+        raise ValueError("no")
+    if kind == "dies":
+        os._exit(3)
+    if kind == "hangs":
+        time.sleep(60)
+    yield "second"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of Python 3.12, where there are threads
+def test_what_a_forked_process_yields_and_how_it_ends():
+    assert list(forked(failing, "", limit=30)) == ["first", "second"]
+    for kind, error in {"raises": "ValueError: no", "dies": "exit code 3", "hangs": "no result after 1 s"}.items():
+        found = forked(failing, kind, limit=1 if kind == "hangs" else 30)
+        assert next(found) == "first"
+        with pytest.raises((ChildProcessError, TimeoutError), match=error):
+            next(found)
+
+
+def test_a_fresh_process_returns_the_result_or_says_why_not():
+    assert in_fresh_process(_statistics.p_text, 0.04) == "0.040"
+    with pytest.raises(RuntimeError, match="TypeError"):
+        in_fresh_process(_statistics.p_text, "0.04")

@@ -9,15 +9,14 @@ training reads.
 import warnings
 
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
 
 from ._data import PROTOCOL, QUICK, RATIO, SCORES, accuracy, split_of
-from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
-from ._printing import about, table
-from ._statistics import differences_as_text
+from ._jobs import Job, Results, job_parser, measured, options_of, parsed, run_main
+from ._printing import about, cell, table
+from ._statistics import differences_as_text, points
 
 DATA = ("digits-flat", "vowel", "splice")
 BASE = "no labels"
@@ -42,28 +41,23 @@ def run(job):
         warnings.simplefilter("ignore")
         model = GCAEmbedder(**options).fit(split.X, None if share is None else y)
         Z, Z_test = model.transform(split.X), model.transform(split.X_test)
-        return {name: 100 * accuracy(Z[r], split.y[r], Z_test, split.y_test) for name, r in rows.items()}
+        return {name: accuracy(Z[r], split.y[r], Z_test, split.y_test) for name, r in rows.items()}
 
 
-def report(found):
+def report(records):
     """Print, for each kind of probe, the accuracy without labels and the points above it, set by set and over all."""
-    records = pd.DataFrame({"data": job.data, "seed": job.seed, "setting": job.method, **found[job]} for job in found)
+    results = Results(records, by=lambda job: (job.method, job.data))
+    data, others = list(dict.fromkeys(job.data for job in records)), [name for name in SETTINGS if name != BASE]
     for kind, title in SCORES.items():
-        scores = records.pivot(index=["data", "seed"], columns="setting", values=kind)
-        gains = scores.sub(scores[BASE], axis=0)
-        data, others = list(dict.fromkeys(records["data"])), [name for name in SETTINGS if name != BASE]
-        base = scores[BASE]
-        cells = [f"{base.loc[name].mean():.1f} ± {base.loc[name].std():.1f}" for name in data]
-        rows = [[BASE, *cells, f"{base.mean():.1f}", ""]]
-        per_set = [[gains.loc[name, setting].to_numpy() for name in data] for setting in others]
-        for setting, cells in zip(others, differences_as_text(per_set, RATIO), strict=True):
-            found = gains[setting]
-            rows.append([setting, *cells, f"{found.mean():+.1f}", f"{(found > 0).sum()}/{found.count()}"])
-        table(
-            f"Probe of {title}: accuracy in %, then points above it (p, * by Holm)",
-            ["labels in training", *data, "mean", "ahead in"],
-            rows,
-        )
+        base = {name: results.of(kind, BASE, name) for name in data}
+        gains = [[[*points(results.of(kind, s, name), base[name]).values()] for name in data] for s in others]
+        mean = 100 * np.mean([value for of_set in base.values() for value in of_set.values()])
+        rows = [[BASE, *map(cell, base.values()), f"{mean:.1f}", ""]]
+        for setting, of_sets, cells in zip(others, gains, differences_as_text(gains, RATIO), strict=True):
+            found = np.concatenate(of_sets)
+            rows.append([setting, *cells, f"{found.mean():+.1f}", f"{(found > 0).sum()}/{len(found)}"])
+        head = ["labels in training", *data, "mean", "ahead in"]
+        table(f"Probe of {title}: accuracy in %, then points above it (p, * by Holm)", head, rows)
 
 
 def main():

@@ -36,7 +36,7 @@ def text_of(options):
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
-def cell(gains):
+def mean_and_range(gains):
     """Mean, with the worst and the best set."""
     return f"{gains.mean():+.1f} ({gains.min():+.1f} to {gains.max():+.1f})" if len(gains) else ""
 
@@ -44,7 +44,10 @@ def cell(gains):
 def main():
     given = given_of(__doc__)
     given.report = True
-    found = accuracies(records_of(given))
+    records = records_of(given)
+    if not records:
+        raise SystemExit(f"{given.out} has no fits for these versions: python -m benchmarks.scores makes them")
+    found = accuracies(records)
     settings = {**grid("table"), **grid("images")}
     names, cells, p_values = [], [], []
     for setting, options in settings.items():
@@ -54,7 +57,7 @@ def main():
         gains = (found.loc[setting] - found.loc[base]).dropna()
         image = gains.index.isin(IMAGES)
         names.append(f"`{text_of(options)}`")
-        cells.append([cell(gains.loc[rows, kind]) for rows in (~image, image) for kind in SCORES])
+        cells.append([mean_and_range(gains.loc[rows, kind]) for rows in (~image, image) for kind in SCORES])
         p_values.append([signed_rank(gains.loc[~image, kind]) if (~image).any() else np.nan for kind in SCORES])
     flat = np.ravel(p_values)
     adjusted = iter(f"{p_text(p)} / {p_text(q)}".strip(" /") for p, q in zip(flat, holm(flat), strict=True))

@@ -316,7 +316,7 @@ def main():
         seeds = given.seeds or SEEDS_OF.get(what, SEEDS)[: 2 if given.quick else None]
         records = measured(run, list(jobs_of(what, seeds, given.data, given.quick)), given, protocol=PROTOCOL)
         describe(what, seeds, given.quick)
-        REPORTS[what](Family(records))
+        REPORTS[what](Family(records, by=what_of))
 
 
 if __name__ == "__main__":

@@ -266,9 +266,9 @@ def main():
     if absent:
         left_out = f"Not installed, left out: {', '.join(absent)}; see benchmarks/peers-requirements.txt"
         print(left_out, file=sys.stderr)
-    jobs = list(jobs_of([method for method in methods if method not in absent], given.data, given.seeds, given.quick))
-    do = partial(run, limit=given.limit)
-    records = measured(do, jobs, given, protocol=(*PROTOCOL, STEPS, MOST_EPOCHS), packages=PACKAGES)
+    jobs = list(jobs_of(methods, given.data, given.seeds, given.quick))
+    here, do = [job for job in jobs if job.method not in absent], partial(run, limit=given.limit)
+    records = measured(do, here, given, protocol=(*PROTOCOL, STEPS, MOST_EPOCHS), packages=PACKAGES)
     report(records, len(jobs), PACKAGES, given.quick)
 
 

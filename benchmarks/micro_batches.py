@@ -26,7 +26,7 @@ from skgca import GCAEmbedder
 from skgca._gradient_cache import CachedForward
 
 from ._jobs import parser_of, progress, run_main
-from ._measuring import MIB, anonymous, compared, in_fresh_process, peak_of
+from ._measuring import MIB, anonymous_in_use, compared, in_fresh_process, peak_of
 from ._printing import about, table
 
 # Of glibc: one arena, and freed blocks given back; what is resident is then what is used.
@@ -97,7 +97,7 @@ def memory(name, n, micro_batch_size):
     torch.set_num_threads(1)
     module, batch, grad = made(name, n)
     step(module, batch[:2], grad[:2], micro_batch_size)
-    peaks, start = {}, anonymous()
+    peaks, start = {}, anonymous_in_use()
     with peak_of(peaks, "step", every=0.001):
         step(module, batch, grad, micro_batch_size)
     saved = most_saved(lambda: step(module, batch, grad, micro_batch_size))

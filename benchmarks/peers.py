@@ -13,7 +13,6 @@ takes longer than --limit leaves its message instead, and is tried again by the 
 docs/evidence/peers.md holds the tables.
 """
 
-import ctypes
 import importlib
 import os
 import sys
@@ -37,7 +36,7 @@ from skgca._embed import fit_readout
 
 from ._data import PROTOCOL, TABLES, prepared, probe_scores, split_of
 from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
-from ._measuring import MIB, anonymous, forked, peak_of
+from ._measuring import MIB, anonymous_in_use, forked, peak_of
 from .peers_report import report
 from .quality import make_umap, warm_up_umap
 from .throughput import encoder_inputs, train_by_hand
@@ -217,8 +216,7 @@ def measure(job):
     rows = np.random.RandomState(0).rand(64, 5)
     GCAEmbedder(max_epochs=1, random_state=0).fit(rows).transform(rows)  # what torch sets up once is nobody's cost
     model = method.make(split.X, job.seed, **dict(job.options))
-    ctypes.CDLL(None).malloc_trim(0)  # what importing left free would else hide what the fit takes
-    before = anonymous()
+    before = anonymous_in_use()
     with peak_of(peaks, "MiB"):
         start = time.process_time()
         model.fit(split.X)

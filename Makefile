@@ -37,10 +37,10 @@ coverage: $(STAMP)
 
 # All tables of docs/ and the README, measured again and written there: hours, and resumable. EVIDENCE=--list tells more.
 evidence: $(BENCH) $(PEERS)/.installed
-	$(BIN)/python tests/benchmarks/evidence.py $(EVIDENCE)
+	$(BIN)/python -m benchmarks.evidence $(EVIDENCE)
 
 bench: $(BENCH) $(PEERS)/.installed
-	$(BIN)/python tests/benchmarks/evidence.py --quick $(EVIDENCE)
+	$(BIN)/python -m benchmarks.evidence --quick $(EVIDENCE)
 
 # The site, docs/_build/html; with SPHINXOPTS="-D plot_gallery=0" in half a minute, without running the examples.
 docs: $(DOCS)
@@ -60,10 +60,10 @@ $(BENCH): $(STAMP)
 	touch $@
 
 # Other people's packages, in an environment of their own; the file of requirements says why.
-$(PEERS)/.installed: pyproject.toml constraints.txt tests/benchmarks/peers-requirements.txt
+$(PEERS)/.installed: pyproject.toml constraints.txt benchmarks/peers-requirements.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench,plot]"
-	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/benchmarks/peers-requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement benchmarks/peers-requirements.txt
 	touch $@
 
 clean:

@@ -1,9 +1,9 @@
 """Tables of what peers.py has measured."""
 
-from paired import differences_as_text
-from quality import RATIO
-from quality_report import SCORES, Results, report_duels, report_seconds
-from reporting import PACKAGES, about, cell, table
+from ._data import RATIO, SCORES
+from ._printing import about, cell, table, version
+from ._statistics import differences_as_text, points
+from .quality_report import Comparison, extent, report_duels, report_seconds
 
 OURS = "gca"
 EXTRA = ("CEBRA, all iterations",)  # run on some sets only, to see what a shorter training loses
@@ -13,8 +13,7 @@ def report_differences(results, score):
     others, rows = [method for method in results.methods if method != OURS], []
     for name in results.data:
         ours = results.of(score, OURS, name)
-        theirs = [results.of(score, method, name) for method in others]
-        rows.append([[100 * (ours[seed] - found[seed]) for seed in ours if seed in found] for found in theirs])
+        rows.append([points(ours, results.of(score, method, name)).values() for method in others])
     cells = differences_as_text(rows, RATIO, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
     table(f"Points of gca above each (p, * by Holm), {SCORES[score]}", ["", *others], rows)
@@ -35,23 +34,18 @@ def report_memory(results):
 
 def report_failures(failed):
     if failed:
-        rows = [[r["method"], r["data"], r["seed"], f"`{r['error'].splitlines()[0]}`"] for r in failed]
+        rows = [[job.method, job.data, job.seed, f"`{error.splitlines()[0]}`"] for job, error in failed.items()]
         table("What failed", ["", "data", "seed", "message"], rows)
     else:
         table("What failed", ["nothing"], [])
 
 
-def report(jobs, records, quick):
-    used = [records[job.key] for job in jobs if job.key in records]
-    failed = [record for record in used if "error" in record]
-    good = {record["key"]: record for record in used if "error" not in record}
-    main, extra = (Results([job for job in jobs if (job.method in EXTRA) == wanted], good) for wanted in (False, True))
-    versions = {}
-    for record in used:
-        versions |= record["versions"]
-    others = [f"{name} {version}" for name, version in versions.items() if version and name not in PACKAGES]
-    left = [f"{len(jobs) - len(used)} of {len(jobs)} fits are missing"] if len(jobs) > len(used) else []
-    about(", ".join(others), f"seeds {sorted({record['seed'] for record in used})}", *left)
+def report(records, n_jobs, packages, quick):
+    failed = {job: record["error"] for job, record in records.items() if "error" in record}
+    good = {job: record for job, record in records.items() if job not in failed}
+    main, extra = (Comparison({j: r for j, r in good.items() if (j.method in EXTRA) == is_}) for is_ in (False, True))
+    others = [f"{name} {version(name)}" for name in packages if version(name)]
+    about(", ".join(others), *extent(records, n_jobs))
     for score in SCORES:
         report_accuracies(main, score)
         report_differences(main, score)

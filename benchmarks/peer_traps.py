@@ -1,17 +1,17 @@
 """What the peers do where a user slips, and what GCAEmbedder does there: a table of observed behaviour.
 
-    python tests/benchmarks/peer_traps.py
+    python -m benchmarks.peer_traps
 
 A minute of one core. Packages as for peers.py; rows of packages that are missing say so. docs/evidence/peers.md holds
 the table.
 """
 
 import contextlib
-import ctypes
 import io
 import os
 import time
 import warnings
+from importlib import import_module
 from textwrap import shorten
 
 # Before numba and torch are imported.
@@ -20,16 +20,17 @@ os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1")
 import numpy as np
 import pandas as pd
 import torch
-from reporting import about, table
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from throughput import MIB, anonymous, peak_of
 
 from skgca import GCAEmbedder
 from skgca.losses import make_loss
+
+from ._measuring import MIB, anonymous_in_use, peak_of
+from ._printing import about, table
 
 X, Y = load_iris(return_X_y=True)
 ORDER = np.random.RandomState(0).permutation(len(X))
@@ -42,16 +43,16 @@ def ours(**options):
     return GCAEmbedder(max_epochs=20, random_state=0, **options)
 
 
-def umap():
-    from umap import UMAP
+def peer(module, name, **options):
+    return getattr(import_module(module), name)(**options)
 
-    return UMAP(random_state=0)
+
+def umap():
+    return peer("umap", "UMAP", random_state=0)
 
 
 def cebra():
-    from cebra import CEBRA
-
-    return CEBRA(max_iterations=20, batch_size=32)
+    return peer("cebra", "CEBRA", max_iterations=20, batch_size=32)
 
 
 def classifier(embedder):
@@ -77,9 +78,7 @@ def pipeline_default(make):
 
 
 def cebra_full_batch():
-    from cebra import CEBRA
-
-    return CEBRA(max_iterations=20)
+    return peer("cebra", "CEBRA", max_iterations=20)
 
 
 def pipeline_text_labels(model):
@@ -114,9 +113,7 @@ def frame_output(model):
 
 
 def tabnet_few_rows():
-    from pytorch_tabnet.pretraining import TabNetPretrainer
-
-    model = TabNetPretrainer(verbose=0, seed=0)
+    model = peer("pytorch_tabnet.pretraining", "TabNetPretrainer", verbose=0, seed=0)
     model.fit(X[:100], max_epochs=3, batch_size=1024)
     return f"losses {model.history['loss']}"
 
@@ -127,9 +124,7 @@ def ours_few_rows():
 
 
 def metric_learn_fit():
-    from metric_learn import LMNN
-
-    return f"works, {LMNN().fit(X, Y).transform(X).shape}"
+    return f"works, {peer('metric_learn', 'LMNN').fit(X, Y).transform(X).shape}"
 
 
 def loss_cost(make):
@@ -137,8 +132,7 @@ def loss_cost(make):
     loss, peaks = make(), {}
     for _ in range(2):
         z = torch.randn(2, PAIRS, WIDTH, generator=torch.Generator().manual_seed(0), requires_grad=True)
-        ctypes.CDLL(None).malloc_trim(0)  # what is free in the process would hide what the loss takes
-        before, start = anonymous(), time.process_time()
+        before, start = anonymous_in_use(), time.process_time()
         with peak_of(peaks, "loss"):
             value = loss(z[0], z[1])
             value.backward()
@@ -147,15 +141,12 @@ def loss_cost(make):
 
 
 def pml_loss():
-    from pytorch_metric_learning.losses import NTXentLoss, SelfSupervisedLoss
-
-    return SelfSupervisedLoss(NTXentLoss(temperature=0.1))
+    losses = import_module("pytorch_metric_learning.losses")
+    return losses.SelfSupervisedLoss(losses.NTXentLoss(temperature=0.1))
 
 
 def ts3l_loss(temperature=0.1):
-    from ts3l.models.scarf import NTXentLoss
-
-    return NTXentLoss(temperature)
+    return import_module("ts3l.models.scarf").NTXentLoss(temperature)
 
 
 def cold_ts3l():

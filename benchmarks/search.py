@@ -1,8 +1,7 @@
 """What GCASearchCV saves over GridSearchCV, and whether what it picks is as good.
 
-    python tests/benchmarks/search.py                          # 11 minutes of one core
-    python tests/benchmarks/search.py --data wine --seeds 0 1 --warm 0.1 0.25 0.5
-    python tests/benchmarks/search.py --quick                  # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.search                          # 11 minutes of one core
+    python -m benchmarks.search --data wine --seeds 0 1 --warm 0.1 0.25 0.5
 
 Both walk the same grid of epsilon and marginals on the same folds of the training rows. A setting is scored by the
 accuracy of a logistic regression behind the embedder, and without labels by GCAEmbedder.score. What each search picks
@@ -14,18 +13,11 @@ is the mean test accuracy over the grid, what picking at random would give, and 
 on the test rows, what picking could give at most. Needs the packages of the extra "bench".
 """
 
-import argparse
 import time
 import warnings
 from collections import defaultdict
-from itertools import product
 
 import numpy as np
-from joblib import Parallel, delayed
-from paired import p_text, signed_rank
-from quality import Split, taken
-from records import progress
-from reporting import about, table
 from scipy.stats import spearmanr
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
@@ -35,6 +27,11 @@ from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
 from skgca.model_selection import GCASearchCV
+
+from ._data import PROTOCOL, TABLES, split_of, taken
+from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
+from ._printing import about, table
+from ._statistics import p_text, signed_rank
 
 DATA = ("wine", "vehicle", "vowel", "phoneme", "digits-flat")
 GRID = {"gcaembedder__epsilon": [0.05, 0.2, 0.5, 2.0], "gcaembedder__marginals": [0.1, 1.0, "balanced"]}
@@ -65,19 +62,19 @@ def make_searches(seed, *, shares, max_epochs, grid):
         COLD: GridSearchCV(model(seed), grid, **common),
         AGAIN: GridSearchCV(model(seed + 1000), grid, **common),
     }
-    return searches | {share: GCASearchCV(model(seed), grid, warm_epochs=share, **common) for share in shares}
+    return searches | {str(share): GCASearchCV(model(seed), grid, warm_epochs=share, **common) for share in shares}
 
 
-def compare(name, seed, **options):
-    """Return figures of one set and seed, of each search by its name, which is the share of epochs for GCASearchCV."""
+def run(job):
+    """Figures of one set and seed, of each search by its name, which is the share of epochs for GCASearchCV."""
     warnings.simplefilter("ignore")
-    split = Split(name, seed, quick=False)
-    rows = np.random.RandomState(seed).permutation(len(split.y))[:MOST_ROWS]
+    split = split_of(job.data, job.seed, quick=False)
+    rows = np.random.RandomState(job.seed).permutation(len(split.y))[:MOST_ROWS]
     X, y = taken(split.X, rows), split.y[rows]
-    searches = make_searches(seed, **options)
+    searches = make_searches(job.seed, **dict(job.options), grid=QUICK_GRID if job.quick else GRID)
     with threadpool_limits(1):
         score(make_pipeline(GCAEmbedder(max_epochs=1), LogisticRegression(max_iter=2000)).fit(X, y), X, y)  # warms up
-        found = {key: searched(searches[key], X, y) for key in list(searches)[:: 1 if seed % 2 else -1]}
+        found = {key: searched(searches[key], X, y) for key in list(searches)[:: 1 if job.seed % 2 else -1]}
         model, settings = searches[COLD].estimator, searches[COLD].cv_results_["params"]
         fitted = (clone(model).set_params(**setting).fit(X, y) for setting in settings)
         test = 100 * np.array([each.score(split.X_test, split.y_test) for each in fitted])
@@ -127,31 +124,19 @@ def cells_of(key, of_set):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="+", default=DATA)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser = job_parser(__doc__, "search", data=TABLES, jobs=1)
     parser.add_argument("--warm", type=float, nargs="+", default=[0.1, 0.25], help="shares of the epochs")
-    parser.add_argument("--max-epochs", type=int, default=60)
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
-    options = {"shares": given.warm, "max_epochs": given.max_epochs, "grid": GRID}
-    data, seeds = given.data, given.seeds
-    if given.quick:
-        options |= {"max_epochs": 4, "grid": QUICK_GRID}
-        data, seeds = ("wine",), [0, 1]
-    jobs = list(product(seeds, data))
-    each = Parallel(n_jobs=given.jobs, return_as="generator")(
-        delayed(compare)(name, seed, **options) for seed, name in jobs
-    )
+    parser.add_argument("--max-epochs", type=int)
+    usual = {"data": DATA, "seeds": range(2), "max_epochs": 60}
+    given = parsed(parser, usual=usual, quick={"data": DATA[:1], "max_epochs": 4})
+    options = options_of(shares=tuple(given.warm), max_epochs=given.max_epochs)
+    jobs = [Job(name, "searches", seed, options, given.quick) for seed in given.seeds for name in given.data]
     results = defaultdict(list)
-    for (_, name), figures in zip(jobs, progress(each, len(jobs), "search"), strict=True):
-        results[name].append(figures)
-    about(f"seeds {seeds}, {options['max_epochs']} epochs")
-    report(results, given.warm)
+    for job, figures in measured(run, jobs, given, protocol=(*PROTOCOL, MOST_ROWS, FOLDS, str(GRID))).items():
+        results[job.data].append(figures)
+    about(f"seeds {given.seeds}, {given.max_epochs} epochs")
+    report(results, [str(share) for share in given.warm])
 
 
 if __name__ == "__main__":
-    import search  # by its name, so that worker processes can import it
-
-    search.main()
+    run_main(__spec__)

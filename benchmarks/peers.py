@@ -1,65 +1,48 @@
 """GCAEmbedder beside what is on PyPI for the same purpose: same splits, same probe, each with its own defaults.
 
-    python tests/benchmarks/peers.py                        # all of it; half an hour of a quiet core
-    python tests/benchmarks/peers.py --methods raw gca UMAP --data wine vowel --seeds 0
-    python tests/benchmarks/peers.py --quick                # tiny, to see that it runs; its figures mean nothing
-    python tests/benchmarks/peers.py --report               # tables of what is there, without fitting
+    python -m benchmarks.peers                        # all of it; half an hour of a quiet core
+    python -m benchmarks.peers --methods raw gca UMAP --data wine vowel --seeds 0
 
 Splits, preparation and probe are those of quality.py. Needs the packages of the extra "bench", and those of the peers,
-whose requirements differ from ours: tests/benchmarks/peers-requirements.txt says how to install them beside torch. A
+whose requirements differ from ours: benchmarks/peers-requirements.txt says how to install them beside torch. A
 method whose package is missing is left out, and named.
 
-Each fit runs in a process of its own, one at a time, on one thread, and appends a line of JSON to --out: accuracies,
-processor seconds, milliseconds to embed, and the most anonymous memory above what the process held after its imports.
-A fit that fails or takes longer than --limit leaves its message instead, and is tried again by the next call. What is
-there already, by the same settings and versions, is not. Needs Linux. docs/evidence/peers.md holds the tables.
+Each fit runs in a process of its own, one at a time, on one thread. Its record has accuracies, processor seconds,
+milliseconds to embed, and the most anonymous memory above what the process held after its imports. A fit that fails or
+takes longer than --limit leaves its message instead, and is tried again by the next call. Needs Linux.
+docs/evidence/peers.md holds the tables.
 """
 
-import argparse
-import ctypes
-import hashlib
 import importlib
-import json
-import logging
-import multiprocessing
 import os
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 
 # Before numba and torch are imported.
 os.environ.update(OMP_NUM_THREADS="1", NUMBA_NUM_THREADS="1", NUMBA_THREADING_LAYER="forksafe")
 
 import numpy as np
 import torch
-from quality import (
-    DRAWS,
-    LABELS,
-    MAX_ITER,
-    TABLES,
-    TEST_SHARE,
-    Split,
-    make_umap,
-    prepared,
-    scores,
-    warm_up_umap,
-)
-from records import progress, read
-from reporting import version
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from throughput import MIB, anonymous, encoder_inputs, peak_of, train_by_hand
 
-from skgca import GCAEmbedder, __version__
+from skgca import GCAEmbedder
 from skgca._embed import fit_readout
 
-PEER_DATA = ("wine", "movement_libras", "breast cancer", "crx", "vehicle", "vowel", "digits-flat")
-SEEDS, QUICK_DATA = range(3), ("vowel", "wine")
+from ._data import PROTOCOL, TABLES, prepared, probe_scores, split_of
+from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
+from ._measuring import MIB, anonymous_in_use, forked, peak_of
+from .peers_report import report
+from .quality import make_umap, warm_up_umap
+from .throughput import encoder_inputs, train_by_hand
+
+DATA = ("wine", "movement_libras", "breast cancer", "crx", "vehicle", "vowel", "digits-flat")
+SMALL = {"data": ("vowel", "wine"), "seeds": range(1)}
 LIMIT = 1800  # seconds of the clock for a fit and its scores
 STEPS, MOST_EPOCHS = 2000, 300  # of max_epochs="auto", for the loop
 
@@ -190,9 +173,7 @@ SCARF = {"corruption_rate": 0.6, "batch_size": 128, "max_epochs": 10}
 METHODS = {
     "raw": Method(reduced(lambda seed: FunctionTransformer())),
     "gca": Method(lambda X, seed, **options: GCAEmbedder(random_state=seed, **options), quick={"max_epochs": 2}),
-    "UMAP": Method(
-        reduced(make_umap), "umap", ("umap-learn", "pynndescent", "numba"), {"n_components": 10, "all else": "default"}
-    ),
+    "UMAP": Method(reduced(make_umap), "umap", ("umap-learn", "pynndescent", "numba")),
     "SCARF of ts3l": Method(
         reduced(PeerScarf), "ts3l.pl_modules", ("ts3l", "pytorch-lightning"), SCARF, {"max_epochs": 1}
     ),
@@ -215,61 +196,32 @@ METHODS = {
         {"steps": 5},
     ),
 }
-PASSED = {"UMAP": {}}  # settings that make() gets, where those above only describe
+PACKAGES = tuple(dict.fromkeys(package for method in METHODS.values() for package in method.packages))
 
 
-# ---------------------------------------------------------------------------------------------------------- jobs
+# ------------------------------------------------------------------------------------------------------- running
 
 
-@dataclass(frozen=True)
-class Job:
-    method: str
-    data: str
-    seed: int
-    tag: str = ""
-    quick: bool = False
-
-    @property
-    def options(self):
-        method = METHODS[self.method]
-        return {**PASSED.get(self.method, method.settings), **(method.quick if self.quick else {})}
-
-    @property
-    def versions(self):
-        own = {name: version(name) for name in ("torch", "scikit-learn", "numpy", *METHODS[self.method].packages)}
-        return {"skgca": __version__, **own}
-
-    @property
-    def key(self):
-        """What a result depends on. For our own method that is all parameters, and --tag for the state of the code."""
-        protocol = [TEST_SHARE, LABELS, DRAWS, MAX_ITER, STEPS]
-        ours = [sorted(GCAEmbedder(**self.options).get_params().items())] if self.method == "gca" else []
-        about = [protocol, sorted(METHODS[self.method].settings.items()), sorted(self.options.items()), ours]
-        digest = hashlib.sha256(repr([about, sorted(self.versions.items()), self.tag]).encode()).hexdigest()[:10]
-        return json.dumps([self.method, self.data, self.seed, digest, self.quick])
-
-
-def missing(method):
+def is_missing(method):
     """Tell whether the package of a method cannot be imported from here."""
     module = METHODS[method].module
     return bool(module) and find_spec(module.split(".")[0]) is None
 
 
-def measured(job):
-    """Fit, embed and score."""
-    method, split, peaks = METHODS[job.method], Split(job.data, job.seed, job.quick), {}
+def measure(job):
+    """Fit, embed and score; yield the record."""
+    method, split, peaks = METHODS[job.method], split_of(job.data, job.seed, job.quick), {}
     if method.module:
         importlib.import_module(method.module)
     rows = np.random.RandomState(0).rand(64, 5)
     GCAEmbedder(max_epochs=1, random_state=0).fit(rows).transform(rows)  # what torch sets up once is nobody's cost
-    model = method.make(split.X, job.seed, **job.options)
-    ctypes.CDLL(None).malloc_trim(0)  # what importing left free would else hide what the fit takes
-    before = anonymous()
-    with peak_of(peaks, "fit"):
+    model = method.make(split.X, job.seed, **dict(job.options))
+    before = anonymous_in_use()
+    with peak_of(peaks, "MiB"):
         start = time.process_time()
         model.fit(split.X)
         fitted = time.process_time()
-    with peak_of(peaks, "embed"):
+    with peak_of(peaks, "embed MiB"):
         begun = time.process_time()
         Z_test = np.asarray(model.transform(split.X_test), dtype=np.float64)
         embedded = time.process_time()
@@ -277,101 +229,46 @@ def measured(job):
     bad = int(np.sum(~np.isfinite(Z))) + int(np.sum(~np.isfinite(Z_test)))
     if bad:
         raise ValueError(f"{bad} values of the embedding are NaN or infinite")
-    seconds = {"seconds": round(fitted - start, 4), "embed": round(embedded - begun, 5)}
+    seconds = {"seconds": round(fitted - start, 4), "embed": round(embedded - begun, 5), "width": Z.shape[1]}
     memory = {name: round((peak - before) / MIB, 1) for name, peak in peaks.items()}
-    return {
-        **scores(split, Z, Z_test),
-        **seconds,
-        "width": Z.shape[1],
-        "MiB": memory["fit"],
-        "embed MiB": memory["embed"],
-    }
-
-
-def in_child(job, sender):
-    """Send the record of a job, or the message of what went wrong; print nothing."""
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
-    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115, until the process ends
-    torch.set_num_threads(1)
-    try:
-        record = measured(job)
-    except Exception as error:
-        record = {"error": f"{type(error).__name__}: {error}"[:300]}
-    sender.send(record)
+    yield {**probe_scores(split, Z, Z_test), **seconds, **memory}
 
 
 def run(job, limit):
     """Run a job in a process of its own; its record."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=in_child, args=(job, sender))
-    process.start()
-    sender.close()
+    if job.method == "UMAP":
+        warm_up_umap()  # here, so that the process has it compiled
     try:
-        record = receiver.recv() if receiver.poll(limit) else {"error": f"no result after {limit} s of the clock"}
-    except EOFError:
-        process.join()
-        record = {"error": f"the process ended with exit code {process.exitcode}"}
-    process.kill()
-    process.join()
-    about = {"method": job.method, "data": job.data, "seed": job.seed, "settings": METHODS[job.method].settings}
-    return {"key": job.key, **about, "tag": job.tag, **record, "versions": job.versions}
+        return next(forked(measure, job, limit=limit))
+    except (TimeoutError, ChildProcessError) as error:
+        return {"error": str(error)[:300]}
 
 
-def run_missing(jobs, path, limit):
-    found = read(path)
-    todo = [job for job in jobs if "error" in found.get(job.key, {"error": "missing"})]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        for job in progress(todo, len(todo), f"{path.stem}: {len(todo)} of {len(jobs)} fits"):
-            if job.method == "UMAP":
-                warm_up_umap()  # here, so that children have it compiled
-            record = run(job, limit)
-            file.write(json.dumps(record) + "\n")
-            file.flush()
-            if "error" in record:
-                print(f"{job.method}, {job.data}, seed {job.seed}: {record['error']}", file=sys.stderr)
-
-
-def jobs_of(methods, data, seeds, tag, quick):
+def jobs_of(methods, data, seeds, quick):
     """All jobs, a whole seed before the next."""
     for seed in seeds:
         for name in data:
             for method in methods:
-                sets = METHODS[method].sets
+                sets, settings, small = METHODS[method].sets, METHODS[method].settings, METHODS[method].quick
                 if not sets or (name in sets and seed == 0):
-                    yield Job(method, name, seed, tag, quick)
+                    yield Job(name, method, seed, options_of(**{**settings, **(small if quick else {})}), quick)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="file of the results; default build/peers.jsonl")
+    parser = job_parser(__doc__, "peers", data=TABLES, jobs=1)
     parser.add_argument("--methods", nargs="+", choices=METHODS, metavar="METHOD", help=f"of {list(METHODS)}")
-    parser.add_argument("--data", nargs="+", choices=TABLES, metavar="SET", help=f"default {', '.join(PEER_DATA)}")
-    parser.add_argument("--seeds", type=int, nargs="+", help=f"default {list(SEEDS)}")
-    parser.add_argument("--tag", default="", help="name of a state of our code, so that older lines are not reused")
     parser.add_argument("--limit", type=int, default=LIMIT, help="seconds of the clock for one fit and its scores")
-    parser.add_argument("--quick", action="store_true", help="few rows and steps, two sets and a seed")
-    parser.add_argument("--report", action="store_true", help="print what is there, fit nothing")
-    given = parser.parse_args()
+    given = parsed(parser, usual={"data": DATA, "seeds": range(3)}, quick=SMALL)
     methods = [method for method in METHODS if method in (given.methods or METHODS)]
-    data = given.data or (QUICK_DATA if given.quick else PEER_DATA)
-    seeds = given.seeds or (SEEDS[:1] if given.quick else SEEDS)
-    out = given.out or Path(f"build/peers{'-quick' if given.quick else ''}.jsonl")
-    jobs = list(jobs_of(methods, data, seeds, given.tag, given.quick))
-    absent = [method for method in methods if missing(method)]
+    absent = [method for method in methods if is_missing(method)]
     if absent:
-        left_out = f"Not installed, left out: {', '.join(absent)}; see tests/benchmarks/peers-requirements.txt"
+        left_out = f"Not installed, left out: {', '.join(absent)}; see benchmarks/peers-requirements.txt"
         print(left_out, file=sys.stderr)
-    if not given.report:
-        run_missing([job for job in jobs if job.method not in absent], out, given.limit)
-    from peers_report import report  # which imports this module
-
-    report(jobs, read(out), given.quick)
+    jobs = list(jobs_of(methods, given.data, given.seeds, given.quick))
+    here, do = [job for job in jobs if job.method not in absent], partial(run, limit=given.limit)
+    records = measured(do, here, given, protocol=(*PROTOCOL, STEPS, MOST_EPOCHS), packages=PACKAGES)
+    report(records, len(jobs), PACKAGES, given.quick)
 
 
 if __name__ == "__main__":
-    import peers  # by its name, so that the report imports this module and not a second copy
-
-    peers.main()
+    run_main(__spec__)

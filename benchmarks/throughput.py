@@ -1,8 +1,8 @@
 """What the estimator costs over bare torch, and how much memory a table on disk takes.
 
-    python tests/benchmarks/throughput.py                       # all four; writes 4 GB to --dir
-    python tests/benchmarks/throughput.py --what transform fit  # or: conv, memory
-    python tests/benchmarks/throughput.py --quick               # small, to see that it runs
+    python -m benchmarks.throughput                       # all four; writes 4 GB to --dir
+    python -m benchmarks.throughput --what transform fit  # or: conv, memory
+    python -m benchmarks.throughput --quick               # small, to see that it runs
 
 conv: seconds of the clock for a step of the convolutional encoder, on two threads.
 
@@ -18,33 +18,29 @@ count, since the system drops them when it needs the room.
 Needs Linux. Prints tables in Markdown; docs/evidence/performance.md holds them.
 """
 
-import argparse
 import copy
 import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from records import progress
-from reporting import about, table
 
 from skgca import GCAEmbedder
 from skgca.encoders import ConvEncoder
+
+from ._jobs import parser_of, progress, run_main
+from ._measuring import GIB, MIB, anonymous, compared, in_fresh_process, peak_of
+from ._printing import about, table
 
 CHUNK = 1024  # rows of the bare forward loop
 TRANSFORM_SHAPES = ((2_000, 16), (20_000, 16), (20_000, 64), (20_000, 784))
 FIT_SHAPES = ((1_257, 64), (14_000, 16), (4_000, 784))
 FIT_STEPS, BLOCK, SLICE = 400, 8192, 65_536
-MIB, GIB = 2**20, 2**30
 
 
 def rows_of(n, n_columns, dtype=np.float32):
@@ -69,21 +65,6 @@ def encoder_inputs(model, X):
     return inputs
 
 
-def compared(ours, bare, given):
-    """Median of the ratios ours / bare, and of the seconds of each; the first round warms up."""
-    now = time.perf_counter if given.wall else time.process_time
-    rounds = []
-    for _ in range(given.repeats + 1):
-        seconds = []
-        for run in (ours, bare):
-            start = now()
-            run()
-            seconds.append(now() - start)
-        rounds.append(seconds)
-    ratios = [first / second for first, second in rounds[1:]]
-    return statistics.median(ratios), *(statistics.median(side) for side in zip(*rounds[1:], strict=True))
-
-
 # ----------------------------------------------------------------------------------------------------- transform
 
 
@@ -97,7 +78,7 @@ def transform_ratio(n, n_columns, dtype, given):
             return torch.cat([encoder(batch) for batch in inputs.split(CHUNK)]).numpy()
 
     gap = np.abs(model.transform(X)[:, : bare().shape[1]] - bare()).max()
-    return *compared(lambda: model.transform(X), bare, given), gap
+    return *compared(lambda: model.transform(X), bare, given.repeats, given.clock), gap
 
 
 def report_transform(given):
@@ -180,7 +161,7 @@ def fit_ratio(n, n_columns, steps, given):
     def bare():
         losses.append(hand_written_fit(start, inputs, n_epochs))
 
-    found = compared(lambda: model.fit(X), bare, given)
+    found = compared(lambda: model.fit(X), bare, given.repeats, given.clock)
     return *found, model.history_[-1]["loss"], losses[-1]
 
 
@@ -198,32 +179,6 @@ def report_fit(given):
 # -------------------------------------------------------------------------------------------------------- memory
 
 
-def anonymous():
-    """Bytes of this process that no file backs."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("RssAnon:")))
-
-
-@contextmanager
-def peak_of(found, name):
-    """Note the most anonymous memory of the block under the name, looking every 5 ms."""
-    done = threading.Event()
-    found[name] = anonymous()
-
-    def watch():
-        while not done.wait(0.005):
-            found[name] = max(found[name], anonymous())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
-        found[name] = max(found[name], anonymous())
-
-
 def write_rows(path, n, n_columns):
     """A block of random rows, over and over."""
     block = rows_of(min(BLOCK, n), n_columns)
@@ -233,7 +188,8 @@ def write_rows(path, n, n_columns):
 
 
 def measure_memory(path, n, n_columns, limit):
-    """Run in a fresh process: print the bytes at the start, and the peaks of fit and transform, and their seconds."""
+    """Bytes at the start, peaks of fit, slices and transform, bytes of its output, seconds; of a fresh process."""
+    torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))  # a MemoryError here rather than a machine out of memory
     warnings.simplefilter("ignore")
     X = np.memmap(path, dtype=np.float32, mode="r", shape=(n, n_columns))
@@ -255,7 +211,7 @@ def measure_memory(path, n, n_columns, limit):
     with peak_of(found, "transform"):
         embedding = model.transform(X)
     seconds.append(time.perf_counter() - start)
-    print(*found.values(), embedding.nbytes, *seconds)
+    return *found.values(), embedding.nbytes, *seconds
 
 
 def report_memory(given):
@@ -265,14 +221,13 @@ def report_memory(given):
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
         path = Path(folder) / "rows.f32"
         write_rows(path, n, given.columns)
-        arguments = [sys.executable, __file__, "--memory-of", path, n, given.columns, limit]
-        done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
-    title = "A table on disk, peak anonymous memory in MiB"
-    if done.returncode:
-        error = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        table(title, [f"not measured, under a limit of {limit / GIB:.1f} GiB"], [[error]])
-        return
-    start, fit, slices, transform, output, fit_seconds, seconds = map(float, done.stdout.split())
+        title = "A table on disk, peak anonymous memory in MiB"
+        try:
+            found = in_fresh_process(measure_memory, str(path), n, given.columns, limit)
+        except RuntimeError as error:
+            table(title, [f"not measured, under a limit of {limit / GIB:.1f} GiB"], [[error]])
+            return
+    start, fit, slices, transform, output, fit_seconds, seconds = found
     head = ["before", "fit adds", "transform adds", "of which its output", "transform by slices adds"]
     cells = [f"{cell / MIB:.0f}" for cell in (start, fit - start, transform - start, output, slices - start)]
     cells = [f"{n:,} x {given.columns:,}", *cells, f"{fit_seconds:.0f}", f"{seconds:.0f}"]
@@ -283,7 +238,7 @@ REPORTS = {"conv": report_conv, "transform": report_transform, "fit": report_fit
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--what", nargs="+", choices=REPORTS, default=list(REPORTS))
     parser.add_argument("--repeats", type=int, default=9, help="rounds of transform and fit")
     parser.add_argument("--gb", type=float, default=4.0, help="size of the table on disk, in GiB")
@@ -292,11 +247,8 @@ def main():
     parser.add_argument("--dir", help="folder for the table on disk; not one in memory")
     parser.add_argument("--quick", action="store_true", help="small tables and 0.2 GiB")
     parser.add_argument("--wall", action="store_true", help="seconds of the clock, on a quiet machine")
-    parser.add_argument("--memory-of", nargs=4, metavar=("PATH", "ROWS", "COLUMNS", "LIMIT"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.memory_of:
-        measure_memory(given.memory_of[0], *map(int, given.memory_of[1:]))
-        return
+    given.clock = time.perf_counter if given.wall else time.process_time
     if given.quick:
         given.gb, given.repeats = min(given.gb, 0.2), min(given.repeats, 3)
     torch.set_num_threads(1)
@@ -306,4 +258,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_main(__spec__)

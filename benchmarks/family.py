@@ -1,34 +1,147 @@
-"""Tables of what family.py has measured."""
+"""The family of losses side by side: frozen encoder, linear probe and nearest neighbours, several seeds.
+
+    python -m benchmarks.family                   # all of it, an hour and a quarter on two cores
+    python -m benchmarks.family --what table      # or: defaults, strong, iterations, epsilon, domains
+
+Prints tables in Markdown, which docs/evidence/family.md holds. Needs the packages of the extra "bench".
+
+One protocol for everything: a seed draws the stratified 70/30 split and is the random_state of the fit. The encoder
+sees the training rows without labels (supcon: with), is frozen, and embeds training and test rows. A standardised
+logistic regression reads the labels of all training rows, or of 10 a class; 5 nearest neighbours by cosine read all.
+Losses differ by their name alone, and see the same split, weights at the start, batches and labelled rows.
+"""
 
 import numpy as np
-from family import BASELINES, EPSILON, LOSSES, SCORES, TEST_SHARE, VIEWS
-from paired import differences_as_text
-from reporting import cell, table
 
-RATIO = TEST_SHARE / (1 - TEST_SHARE)  # of test rows to training rows
+from ._data import RATIO, SCORES, TEST_SHARE
+from ._jobs import Job, Results, job_parser, measured, options_of, parsed, run_main
+from ._printing import about, cell, table
+from ._statistics import differences_as_text, points
+from .family_fits import (
+    BASELINES,
+    BATCH,
+    EPSILON,
+    LOSSES,
+    N_COMPONENTS,
+    NEIGHBOURS,
+    PROTOCOL,
+    QUICK_STEPS,
+    STEPS,
+    load,
+    run,
+)
+
+DATA, VIEWS = ("mnist", "letter", "vowel"), ("standard", "strong", "mis-paired")
+SEEDS = range(5)
+SEEDS_OF = {"defaults": range(100, 103), "strong": range(200, 220)}  # seeds that no other experiment sees
+SCORES = {**SCORES, "knn": f"{NEIGHBOURS} neighbours"}
 TITLES = {**SCORES, "across": "across domains", "domain": "domain itself", "rank": "effective rank"}
 
 
-class Results:
-    """Records of an experiment by (data, views, method, options), each a list over seeds."""
+# --------------------------------------------------------------------------------------------------- experiments
 
-    def __init__(self, jobs, records):
-        self.found = {}
-        for job in jobs:
-            if job.key in records:
-                self.found.setdefault((job.data, job.views, job.method, job.options), {})[job.seed] = records[job.key]
+UOT_GRID = (
+    *({"kl": kl, "marginals": rho} for kl in ("mass", "rows") for rho in (0.1, 0.5, 1.0, 5.0)),
+    *(
+        {"kl": kl, "marginals": rho, "rince_weight": weight}
+        for kl in ("mass", "rows")
+        for rho in (0.5, 5.0)
+        for weight in (0.02, 1.0)
+    ),
+)
+DEFAULTS_GRID = (
+    ("ince", {}),
+    ("gca_ince", {}),
+    *(("gca_uot", given) for given in UOT_GRID),
+    *((name, {"q": q}) for name in ("rince", "gca_rince") for q in (0.1, 0.3, 0.6, 0.9)),
+    *(("iot_uni", {"uniformity_weight": weight}) for weight in (0.01, 0.1, 1.0)),
+)
+ITERATIONS, EPSILONS = (1, 3, 5, 7, 9, 11), (0.1, 0.2, 0.5, 1.0)
+PRIORS = (-0.5, -0.25, -0.02, -0.005, -0.001, 0.0, 0.001, 0.005, 0.02, 0.25, 0.5)  # alpha - beta
+
+
+def jobs_of(what, seeds, data, quick):
+    """Jobs of an experiment, all methods of a seed before the next seed."""
+    for seed in seeds:
+        for name, views, method, given in EXPERIMENTS[what](data):
+            yield Job(name, method, seed, options_of(views=views, **given), quick)
+
+
+def defaults_jobs(data):
+    for name in data:
+        for loss, given in DEFAULTS_GRID:
+            yield name, "standard", loss, given
+    for loss, given in DEFAULTS_GRID:
+        if loss != "iot_uni" and not (loss == "gca_uot" and "rince_weight" in given):
+            yield data[0], "mis-paired", loss, given
+
+
+def table_jobs(data):
+    for name in data:
+        for baseline in BASELINES:
+            yield name, "none", baseline, {}
+        for views in VIEWS:
+            for loss in LOSSES:
+                yield name, views, loss, {}
+
+
+def strong_jobs(data):
+    """What the table suggests of gca_uot, asked again on seeds that it has not seen."""
+    for name in data:
+        for loss in ("gca_uot", "ince", "gca_ince"):
+            yield name, "strong", loss, {}
+
+
+def iterations_jobs(data):
+    for epsilon in (0.5, 0.1):
+        for n_iter in ITERATIONS:
+            yield "mnist", "standard", "gca_ince", {"n_iter": n_iter, "epsilon": epsilon}
+
+
+def epsilon_jobs(data):
+    for epsilon in EPSILONS:
+        for loss in ("ince", "rince", "gca_ince", "gca_uot"):
+            yield "mnist", "standard", loss, {"epsilon": epsilon}
+        for given in ({"kl": "rows"}, {"kl": "rows", "marginals": epsilon}, {"kl": "mass", "marginals": epsilon}):
+            yield "mnist", "standard", "gca_uot", {"epsilon": epsilon, **given}
+
+
+def domains_jobs(data):
+    for baseline in ("raw features", "untrained encoder"):
+        yield "two domains", "none", baseline, {}
+    for prior in PRIORS:
+        given = {"target": "domains", "alpha": max(prior, 0.0), "beta": max(0.0, -prior)}
+        yield "two domains", "standard", "gca_ince", given
+
+
+EXPERIMENTS = {
+    "defaults": defaults_jobs,
+    "table": table_jobs,
+    "strong": strong_jobs,
+    "iterations": iterations_jobs,
+    "epsilon": epsilon_jobs,
+    "domains": domains_jobs,
+}
+
+
+# ------------------------------------------------------------------------------------------------------- reports
+
+
+def what_of(job):
+    options = dict(job.options)
+    return job.data, options.pop("views"), job.method, options_of(**options)
+
+
+class Family(Results):
+    """Records by data, views, method and its other options."""
 
     def of(self, score, data, views, method, options=()):
-        return {seed: record[score] for seed, record in self.found.get((data, views, method, options), {}).items()}
+        return super().of(score, data, views, method, options)
 
     def less(self, score, data, views, method, other, options=(), others=()):
-        """Differences to another method, whose options are ``others``, on the same seeds."""
+        """Differences to another method, whose options are ``others``, on the same seeds, in points."""
         ours, theirs = self.of(score, data, views, method, options), self.of(score, data, views, other, others)
-        return {seed: ours[seed] - theirs[seed] for seed in ours if seed in theirs}
-
-
-def points(differences):
-    return [100 * value for value in differences.values()]
+        return points(ours, theirs)
 
 
 def named(method, given):
@@ -46,7 +159,7 @@ def report_defaults(results):
             gains = [results.less(score, *setting, method, "ince", given) for setting in settings]
             total = [value for gain in gains for value in gain.values()]
             cells = [cell(results.of(score, *setting, method, given)) for setting in settings]
-            lines.append([named(method, given), *cells, f"{100 * np.mean(total):+.2f}" if total else ""])
+            lines.append([named(method, given), *cells, f"{np.mean(total):+.2f}" if total else ""])
         head = ["loss", *(f"{data}, {views}" for data, views in settings), "mean less `ince`"]
         table(f"Defaults: accuracy in %, {SCORES[score]}", head, lines)
 
@@ -63,7 +176,7 @@ def report_table(results):
         table(f"Accuracy in %, {title}", head, rows)
     for score, title in SCORES.items():
         others = [loss for loss in LOSSES if loss != "ince"]
-        gains = [[points(results.less(score, *s, loss, "ince")) for s in settings] for loss in others]
+        gains = [[results.less(score, *s, loss, "ince").values() for s in settings] for loss in others]
         cells = differences_as_text(gains, RATIO)
         rows = [[f"`{loss}`", *row] for loss, row in zip(others, cells, strict=True)]
         table(f"Points above `ince` on the same seed (p, * by Holm), {title}", head, rows)
@@ -104,7 +217,7 @@ def report_orderings(results, data):
         averages = [mean_of(of) for of in gains]
         single = [[gain[s] for gain in of for s in average] for of, average in zip(gains, averages, strict=True)]
         won.append([f"{sum(value > 0 for value in of)}/{len(of)}" for of in single])
-        means.append([points(average) for average in averages])
+        means.append([average.values() for average in averages])
     lines = [
         [f"`{method}` > `{other}`", *(f"{mean}, {share}" for mean, share in zip(row, shares, strict=True))]
         for (method, other), row, shares in zip(
@@ -121,7 +234,7 @@ def report_strong(results):
     others, gains = ("ince", "gca_ince"), []
     for other in others:
         of_sets = {s: [results.less(s, name, "strong", "gca_uot", other) for name in data] for s in SCORES}
-        gains.append([points(of) for gain in of_sets.values() for of in (mean_of(gain), *gain)])
+        gains.append([of.values() for gain in of_sets.values() for of in (mean_of(gain), *gain)])
     rows = [[f"`{o}`", *row] for o, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
     head = ["", *(f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data))]
     table("Points of `gca_uot` above another loss, strong views, further seeds (p, * by Holm)", head, rows)
@@ -157,7 +270,7 @@ def report_against(results, title, columns, values):
         base = tuple((name, values.get(name, value)) for name, value in given)
         if base != given:
             names.append(named(method, given))
-            gains.append([points(results.less(s, data, views, method, method, given, base)) for s in columns])
+            gains.append([results.less(s, data, views, method, method, given, base).values() for s in columns])
     rows = [[name, *row] for name, row in zip(names, differences_as_text(gains, RATIO), strict=True)]
     table(f"{title} (p, * by Holm)", ["", *columns.values()], rows)
 
@@ -182,3 +295,29 @@ REPORTS = {
     "epsilon": report_epsilon,
     "domains": report_domains,
 }
+
+
+# ------------------------------------------------------------------------------------------------------- running
+
+
+def describe(what, seeds, quick):
+    """Print what an experiment sees."""
+    rows = {name: len(load(name)[1]) for name in (("two domains",) if what == "domains" else DATA)}
+    steps = f"{1 - TEST_SHARE:.0%} of them to train; {QUICK_STEPS if quick else STEPS} steps of {BATCH} rows"
+    print(f"\n{what}: {', '.join(f'{name} {n} rows' for name, n in rows.items())}; {steps}; seeds {list(seeds)}")
+
+
+def main():
+    parser = job_parser(__doc__, "family", data=DATA)
+    parser.add_argument("--what", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
+    given = parsed(parser, usual={"data": DATA}, quick={"data": DATA[::2]})
+    about(f"{N_COMPONENTS} components, epsilon {EPSILON} unless said")
+    for what in given.what:
+        seeds = given.seeds or SEEDS_OF.get(what, SEEDS)[: 2 if given.quick else None]
+        records = measured(run, list(jobs_of(what, seeds, given.data, given.quick)), given, protocol=PROTOCOL)
+        describe(what, seeds, given.quick)
+        REPORTS[what](Family(records, by=what_of))
+
+
+if __name__ == "__main__":
+    run_main(__spec__)

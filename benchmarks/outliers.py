@@ -1,7 +1,6 @@
 """Outliers that were planted: outlier_score, beside IsolationForest and LocalOutlierFactor on embedding and raw rows.
 
-    python tests/benchmarks/outliers.py                       # some ten minutes on two cores
-    python tests/benchmarks/outliers.py --quick               # tiny, to see that it runs; its figures mean nothing
+    python -m benchmarks.outliers                       # some ten minutes on two cores
 
 Three sets, three kinds of outliers, and for each seed its own rows, outliers and fit. "mixed" takes each value (of an
 image, each quadrant) from another row, so that every value is usual and their combination is not; "noise" adds noise of
@@ -14,16 +13,10 @@ training rows and new ones compare: the area between normal rows of either, wher
 The defaults of outlier_score were chosen on digits, vehicle and spambase, which are not among these.
 """
 
-import argparse
 import warnings
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
-from paired import holm, p_text, signed_rank
-from quality import load, prepared
-from records import progress
-from reporting import about, show
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
@@ -32,7 +25,12 @@ from threadpoolctl import threadpool_limits
 from skgca import GCAEmbedder
 from skgca._outliers import lost_mass
 
-DATA, KINDS, SEEDS = ("letter", "magic", "mnist"), ("mixed", "noise", "class"), (0, 1, 2)
+from ._data import load, prepared
+from ._jobs import Job, job_parser, measured, parsed, run_main
+from ._printing import about, show
+from ._statistics import holm, p_text, signed_rank
+
+DATA, KINDS = ("letter", "magic", "mnist"), ("mixed", "noise", "class")
 ROWS, TRAIN_SHARE, CONTAMINATION, OUTLIERS = 2500, 0.6, 0.03, 200
 STEPS = {"letter": 2000, "magic": 2000, "mnist": 300}
 
@@ -74,13 +72,13 @@ def planted(name, kind, seed, n_rows):
     return [(np.concatenate(part), np.repeat([0, 1], [len(part[0]), len(part[1])])) for part in parts]
 
 
-def run(name, kind, seed, quick):
-    """Areas of all methods."""
+def run(job):
+    """Areas of all methods, for the kind of outliers that the job names as its method."""
     warnings.simplefilter("ignore")
-    (X, is_planted), (X_test, is_outlier) = planted(name, kind, seed, 300 if quick else ROWS)
-    steps = 20 if quick else STEPS[name]
+    (X, is_planted), (X_test, is_outlier) = planted(job.data, job.method, job.seed, 300 if job.quick else ROWS)
+    steps = 20 if job.quick else STEPS[job.data]
     with threadpool_limits(1):
-        options = {"random_state": seed, "max_epochs": max(1, round(steps / (len(X) / 128)))}
+        options = {"random_state": job.seed, "max_epochs": max(1, round(steps / (len(X) / 128)))}
         model = GCAEmbedder(**options).fit(X)
         untrained = GCAEmbedder(**{**options, "max_epochs": 0}).fit(X)
         raw = prepared(X).fit(X)
@@ -90,7 +88,7 @@ def run(name, kind, seed, quick):
         found["lost mass, raw"] = lost_mass(raw.transform(X_test), reference, epsilon=0.2, rho=1.0)
         for place, transform in {"embedding": model.transform, "raw": raw.transform}.items():
             rows, rows_test = transform(X), transform(X_test)
-            forest = IsolationForest(random_state=seed).fit(rows)
+            forest = IsolationForest(random_state=job.seed).fit(rows)
             neighbors = LocalOutlierFactor(novelty=True).fit(rows)
             found[f"IsolationForest, {place}"] = -forest.score_samples(rows_test)
             found[f"LocalOutlierFactor, {place}"] = -neighbors.score_samples(rows_test)
@@ -99,20 +97,12 @@ def run(name, kind, seed, quick):
     inside = new[is_outlier == 0]
     labels = np.repeat([0, 1], [len(trained), len(inside)])
     record["train against new"] = roc_auc_score(labels, np.concatenate([trained, inside]))
-    return {"set": name, "outliers": kind, "seed": seed, **record}
+    return record
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--quick", action="store_true", help="few rows and steps, one seed")
-    given = parser.parse_args()
-    seeds = given.seeds[:1] if given.quick else given.seeds
-    jobs = [(name, kind, seed) for seed in seeds for name in DATA for kind in KINDS]
-    done = Parallel(n_jobs=given.jobs, return_as="generator")(delayed(run)(*job, given.quick) for job in jobs)
-    records = list(progress(done, len(jobs), "outliers"))
-    frame = pd.DataFrame(records).set_index(["set", "outliers", "seed"])
+def report(records):
+    rows = [{"set": job.data, "outliers": job.method, "seed": job.seed, **found} for job, found in records.items()]
+    frame = pd.DataFrame(rows).set_index(["set", "outliers", "seed"])
     methods = [column for column in frame if column != "train against new"]
     mean, spread = (getattr(frame.groupby(["set", "outliers"], sort=False), name)() for name in ("mean", "std"))
     cells = mean.map("{:.3f}".format) + " ± " + spread.fillna(0).map("{:.3f}".format)
@@ -130,13 +120,18 @@ def main():
             ],
         }
     )
-    about(f"seeds {seeds}")
     show("Area under the ROC curve", cells[methods].T)
     show("outlier_score less the other", summary)
     show("Normal rows of training against new ones", cells[["train against new"]].T)
 
 
-if __name__ == "__main__":
-    import outliers  # by its name, so that worker processes import it once
+def main():
+    parser = job_parser(__doc__, "outliers", data=DATA)
+    given = parsed(parser, usual={"data": DATA, "seeds": range(3)}, quick={"seeds": range(1)})
+    jobs = [Job(name, kind, seed, quick=given.quick) for seed in given.seeds for name in given.data for kind in KINDS]
+    about(f"seeds {given.seeds}")
+    report(measured(run, jobs, given, protocol=(ROWS, TRAIN_SHARE, CONTAMINATION, OUTLIERS, str(STEPS))))
 
-    outliers.main()
+
+if __name__ == "__main__":
+    run_main(__spec__)

@@ -1,15 +1,15 @@
 """Measure the tables of docs/ and the README again, and write them where they stand.
 
-    make evidence                                         # all that is not measured yet: some hours on two cores
-    python tests/benchmarks/evidence.py --list            # the stages, what they take, and which are there
-    python tests/benchmarks/evidence.py --stages search   # one of them
-    python tests/benchmarks/evidence.py --fresh           # measured anew, even if it is there
-    python tests/benchmarks/evidence.py --write           # tables of what is there, measuring nothing
-    python tests/benchmarks/evidence.py --quick           # small forms, to see that all works; docs/ stays as it is
+    make evidence                                   # all that is not measured yet: some hours on two cores
+    python -m benchmarks.evidence --list            # the stages, what they take, and which are there
+    python -m benchmarks.evidence --stages search   # one of them
+    python -m benchmarks.evidence --fresh           # measured anew, even if it is there
+    python -m benchmarks.evidence --write           # tables of what is there, measuring nothing
+    python -m benchmarks.evidence --quick           # small forms, to see that all works; docs/ stays as it is
 
 A stage is a script of this folder, and its output is kept in build/evidence/. Broken off at any moment, the same
-command goes on with the stage it was at; the long ones, whose fits are kept one by one, with the fit. A stage is
-measured again when its command, a version of what it depends on, or that of skgca is another.
+command resumes with the stage it was at; where single jobs are kept, with the job. A stage is measured again when its
+command, a version of what it depends on, or that of skgca is another.
 
 A page says which tables it holds, between two comments on lines of their own; what is between them is replaced:
 
@@ -30,31 +30,31 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from reporting import PACKAGES, version
 from tqdm import tqdm
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+from ._printing import PACKAGES, version
+
+ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"(<!-- evidence: ([\w-]+): (.+?) -->\n).*?(<!-- /evidence -->)", re.DOTALL)
 PEERS_PYTHON = ROOT / ".venv-peers/bin/python"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A script with its options; minutes are those of two cores. Records of single fits go to a path of their own."""
+    """A script with its options; minutes are those of two cores."""
 
     script: str
     options: tuple = ()
     minutes: float = 5
-    records: str = ""  # option of the script that takes their path, and their name
-    jobs: bool = False  # whether the script takes --jobs
+    records: str = ""  # the stage whose records of single jobs it makes or reads, if it does
+    jobs: bool = False  # whether these may run beside each other
     quick: tuple = ("--quick",)
     python: Path = Path(sys.executable)
 
     def command(self, folder, quick, n_jobs):
-        arguments = [str(self.python), str(HERE / self.script), *(self.quick if quick else self.options)]
+        arguments = [str(self.python), "-m", f"benchmarks.{self.script}", *(self.quick if quick else self.options)]
         if self.records:
-            arguments += ["--out", str(folder / self.records)]
+            arguments += ["--out", str(folder / f"{self.records}.jsonl")]
         return [*arguments, "--jobs", str(n_jobs)] if self.jobs else arguments
 
     def key(self, quick):
@@ -65,29 +65,29 @@ class Stage:
 
 QUICK_LOSSES = ("--sizes", "256", "2048", "--rounds", "1", "--processes", "1")
 STAGES = {
-    "losses-one-thread": Stage("losses.py", ("--threads", "1"), 17, quick=QUICK_LOSSES),
-    "losses-two-threads": Stage("losses.py", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
+    "losses-one-thread": Stage("losses", ("--threads", "1"), 17, quick=QUICK_LOSSES),
+    "losses-two-threads": Stage("losses", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
     "losses-kept-memory": Stage(
-        "losses.py",
+        "losses",
         ("--threads", "1", "--sizes", "2048", "4096", "--keep-memory"),
         5,
         quick=(*QUICK_LOSSES, "--keep-memory"),
     ),
-    "throughput": Stage("throughput.py", minutes=8),
-    "micro-batches": Stage("micro_batches.py", ("--slow",), 6),
-    "threads": Stage("threads.py", ("--max-epochs", "40"), 4, quick=("--rounds", "1", "--max-epochs", "10")),
-    "search": Stage("search.py", minutes=11),
-    "outliers": Stage("outliers.py", minutes=10, jobs=True),
-    "stability": Stage("stability.py", minutes=5, jobs=True),
-    "rows": Stage("rows.py", minutes=6),
-    "quality": Stage("quality.py", minutes=60, records="quality.jsonl", jobs=True),
-    "family": Stage("family.py", minutes=75, records="family.jsonl", jobs=True),
-    "partly": Stage("partly.py", minutes=6, records="partly.jsonl", jobs=True),
-    "scores": Stage("scores.py", minutes=100, records="scores", jobs=True),
-    "settings": Stage("settings.py", minutes=0.2, records="scores"),  # reads the fits of scores
-    "peers": Stage("peers.py", minutes=30, records="peers.jsonl", python=PEERS_PYTHON),
-    "sklearn-checks": Stage("sklearn_checks.py", minutes=10, records="sklearn-checks.jsonl", python=PEERS_PYTHON),
-    "peer-traps": Stage("peer_traps.py", minutes=1, quick=(), python=PEERS_PYTHON),
+    "throughput": Stage("throughput", minutes=8),
+    "micro-batches": Stage("micro_batches", ("--slow",), 6),
+    "threads": Stage("threads", ("--max-epochs", "40"), 4, quick=("--rounds", "1", "--max-epochs", "10")),
+    "search": Stage("search", minutes=11, records="search"),
+    "outliers": Stage("outliers", minutes=10, records="outliers", jobs=True),
+    "stability": Stage("stability", minutes=5, records="stability", jobs=True),
+    "rows": Stage("rows", minutes=6, records="rows", jobs=True),
+    "quality": Stage("quality", minutes=60, records="quality", jobs=True),
+    "family": Stage("family", minutes=75, records="family", jobs=True),
+    "partly": Stage("partly", minutes=6, records="partly", jobs=True),
+    "scores": Stage("scores", minutes=100, records="scores", jobs=True),
+    "settings": Stage("settings", minutes=0.2, records="scores"),
+    "peers": Stage("peers", minutes=30, records="peers", python=PEERS_PYTHON),
+    "sklearn-checks": Stage("sklearn_checks", minutes=10, records="sklearn-checks", python=PEERS_PYTHON),
+    "peer-traps": Stage("peer_traps", minutes=1, quick=(), python=PEERS_PYTHON),
 }
 
 
@@ -109,10 +109,8 @@ def measure(name, folder, quick, n_jobs):
     if not stage.python.exists():
         print(f"{name} needs {stage.python}, which `make evidence` makes", file=sys.stderr)
         return False
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        stage.command(folder, quick, n_jobs), cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False
-    )
+    command = stage.command(folder, quick, n_jobs)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         return False
     result = {
@@ -131,7 +129,7 @@ def measure(name, folder, quick, n_jobs):
 def commit():
     """The state of the code, with a + if it was changed since; nothing where there is no git."""
     head = git("rev-parse", "--short=8", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--", "skgca", "tests/benchmarks") else "")
+    return head + ("+" if head and git("status", "--porcelain", "--", "skgca", "benchmarks") else "")
 
 
 def git(*arguments):
@@ -166,7 +164,7 @@ def tables_of(result):
         if lines:
             found[title], lines = "\n".join(lines), []
         title = line or title
-    command = " ".join(["python", f"tests/benchmarks/{result['key']['command'][0]}", *result["key"]["command"][1:]])
+    command = " ".join(["python -m", f"benchmarks.{result['key']['command'][0]}", *result["key"]["command"][1:]])
     about = result["output"].lstrip().partition("\n")[0]
     code = f"code at {result['commit']}; " if result["commit"] else ""
     found["about"] = f"`{command}`: {about}; {code}{result['date']}."
@@ -252,8 +250,8 @@ def main():
 def forget(names, folder):
     for name in names:
         (folder / f"{name}.json").unlink(missing_ok=True)
-        records = folder / STAGES[name].records
-        if STAGES[name].records and records.exists():
+        records = folder / f"{name}.jsonl"
+        if records.exists():
             records.rename(records.with_name(f"{records.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
 
 

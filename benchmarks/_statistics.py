@@ -45,16 +45,22 @@ def p_text(p):
     return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.0995 else f"{p:.2f}"
 
 
+def points(ours, theirs):
+    """Differences in points of two dicts over seeds, for each seed that both have."""
+    return {seed: 100 * (value - theirs[seed]) for seed, value in ours.items() if seed in theirs}
+
+
 def differences_as_text(rows, ratio, *, digits=1, spread=True):
     """Cells of a table of differences: mean, standard deviation and, in brackets, the p value of this one test.
 
     An asterisk marks those below ``LEVEL`` by Holm's correction for all cells of the table.
 
-    rows : list of lists of arrays of differences over splits, in points; an empty one makes an empty cell.
+    rows : of cells, each the differences over splits in points, as an array, a list or the values of a dict.
     ratio : of test to training rows, a number or one for each row of the table.
     """
     ratios = np.broadcast_to(ratio, len(rows))
-    flat = [np.asarray(cell, dtype=float) for row in rows for cell in row]
+    rows = [[np.array([*cell], dtype=float) for cell in row] for row in rows]
+    flat = [cell for row in rows for cell in row]
     p_values = [corrected_t(cell, share) for row, share in zip(rows, ratios, strict=True) for cell in row]
     tests = iter(zip(flat, p_values, holm(p_values) < LEVEL, strict=True))
     return [[_text(*next(tests), digits, spread) for _ in row] for row in rows]

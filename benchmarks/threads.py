@@ -1,22 +1,22 @@
-"""Twelve fits of a grid search, on two processes and on one: python tests/benchmarks/threads.py [--rounds 3] [--auto]
+"""Twelve fits of a grid search, on two processes and on one: python -m benchmarks.threads [--rounds 3] [--auto]
 
 Prints seconds and their ratio, alternating the two. The pool of workers is started anew in each round, so that its
 start, with the import of torch, is in the time; and kept for a second search.
 """
 
-import argparse
 import statistics
 import time
 
 from joblib.externals.loky import get_reusable_executor
-from records import progress
-from reporting import about, table
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skgca import GCAEmbedder
+
+from ._jobs import parser_of, progress
+from ._printing import about, table
 
 GRID = {"gcaembedder__epsilon": [0.1, 0.2, 0.5, 1.0]}
 
@@ -31,20 +31,20 @@ def seconds(n_jobs, n_threads, max_epochs):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--max-epochs", type=int, default=60)
     parser.add_argument("--auto", action="store_true", help="also with n_threads='auto'")
-    args = parser.parse_args()
-    about(f"12 fits of {args.max_epochs} epochs, medians of {args.rounds} rounds, seed 0")
+    given = parser.parse_args()
+    about(f"12 fits of {given.max_epochs} epochs, medians of {given.rounds} rounds, seed 0")
     lines = []
-    for n_threads in (1, "auto") if args.auto else (1,):
+    for n_threads in (1, "auto") if given.auto else (1,):
         rows = []
-        for _ in progress(range(args.rounds), args.rounds, "threads"):
-            alone, scores = seconds(1, n_threads, args.max_epochs)
+        for _ in progress(range(given.rounds), given.rounds, "threads"):
+            alone, scores = seconds(1, n_threads, given.max_epochs)
             get_reusable_executor().shutdown(wait=True)
-            cold, others = seconds(2, n_threads, args.max_epochs)
-            warm, _ = seconds(2, n_threads, args.max_epochs)
+            cold, others = seconds(2, n_threads, given.max_epochs)
+            warm, _ = seconds(2, n_threads, given.max_epochs)
             rows.append((alone, cold, cold / alone, warm, warm / alone, (scores == others).all()))
         middle = [statistics.median(column) for column in list(zip(*rows, strict=True))[:5]]
         same = all(row[5] for row in rows)

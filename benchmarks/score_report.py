@@ -2,9 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from paired import holm, p_text, signed_rank
-from quality_report import SCORES
-from reporting import about, show, table
 from scipy.special import entr
 
 from skgca.metrics import (
@@ -16,6 +13,10 @@ from skgca.metrics import (
     view_retrieval_score,
 )
 
+from ._data import SCORES
+from ._printing import about, show, table
+from ._statistics import holm, p_text, signed_rank
+
 ACCURACY = {"all": "whole all", "few": "whole few"}  # of the probe with all labels, and with 10 a class
 ACCURACY_NAMES = {"all": "all", "few": "10 a class"}
 DEFAULT = "gca_ince 0.5 balanced"
@@ -24,12 +25,12 @@ DEFAULT = "gca_ince 0.5 balanced"
 class Record:
     """What a fit left: embeddings in double precision, without the columns that are passed through."""
 
-    def __init__(self, path):
-        with np.load(path) as file:
+    def __init__(self, record, folder):
+        with np.load(folder / record["file"]) as file:
             kept = {name: file[name] for name in file.files}
-        self.accuracy = {name: float(kept[key]) for name, key in ACCURACY.items()}
-        self.width = int(kept["n_learned"])
-        learned = {name: value[..., : self.width] for name, value in kept.items() if value.ndim > 1}
+        self.accuracy = {name: record[key] for name, key in ACCURACY.items()}
+        self.width = record["n_learned"]
+        learned = {name: value[..., : self.width] for name, value in kept.items()}
         whole = {name: value for name, value in kept.items() if name.endswith("projected")}
         arrays = {name: value.astype(np.float64) for name, value in (learned | whole).items()}
         light = "own" if "a own" in arrays else "0.2"  # the view of the estimator's defaults
@@ -97,9 +98,8 @@ CANDIDATES = {
 CHOSEN, BETWEEN_SEEDS = "view information", "consistency between seeds"
 
 
-def frame_of(jobs):
+def frame_of(records):
     """Return settings by candidates and accuracies, the mean over seeds, and how well accuracies repeat."""
-    records = {(job.setting, job.seed): Record(job.path) for job in jobs}
     seeds = sorted({seed for _, seed in records})
     settings = [name for name in dict.fromkeys(name for name, _ in records) if all((name, s) in records for s in seeds)]
     rows, single = {}, {name: {} for name in ACCURACY}
@@ -132,12 +132,14 @@ def in_brief(labels, ranks, lost):
     }
 
 
-def report(jobs):
+def report(records, folder, split_seed):
     """Print the tables."""
-    names = list(dict.fromkeys(job.data for job in jobs))
-    found = {name: frame_of([job for job in jobs if job.data == name]) for name in names}
+    found = {}
+    for name in dict.fromkeys(job.data for job in records):
+        of_set = {(job.method, job.seed): Record(r, folder) for job, r in records.items() if job.data == name}
+        found[name] = frame_of(of_set)
     found = {name: of for name, of in found.items() if len(of[0]) > 2}
-    about(f"seeds {sorted({job.seed for job in jobs})}, split by seed {sorted({job.split_seed for job in jobs})}")
+    about(f"seeds {sorted({job.seed for job in records})}, split by seed {[split_seed]}")
     brief, first = {}, None
     for labels in ACCURACY:
         columns = {}

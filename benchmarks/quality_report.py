@@ -2,30 +2,25 @@
 
 import numpy as np
 import pandas as pd
-from paired import differences_as_text, holm, p_text, signed_rank
-from quality import DATA, DRAWS, LABELS, MAX_ITER, TABLES, Split, load
-from reporting import about, cell, table
 from scipy.stats import rankdata
 
-SCORES = {"all": "all labels", "few": f"{LABELS} labels a class"}
+from ._data import DATA, DRAWS, LABELS, MAX_ITER, SCORES, TABLES, load, split_of
+from ._jobs import Results
+from ._printing import about, cell, table, version
+from ._statistics import differences_as_text, holm, p_text, points, signed_rank
+
 WAYS = {"": "scaler", " plain": "no scaler"}  # between the features and the probe, by suffix of the score
 USUAL_ITER = 100  # LogisticRegression's default
 TIE = 1.0  # points of accuracy
 
 
-class Results:
-    """Records by method and data, each over seeds; a column of the tables is (method, suffix of the score)."""
+class Comparison(Results):
+    """Records by method and data; a column of the tables is (method, suffix of the score)."""
 
-    def __init__(self, jobs, records):
-        self.methods, self.data, self.found = [], [], {}
-        for job in jobs:
-            if job.key in records:
-                self.found.setdefault((job.method, job.data), {})[job.seed] = records[job.key]
+    def __init__(self, records):
+        super().__init__(records, by=lambda job: (job.method, job.data))
         self.methods = list(dict.fromkeys(method for method, _ in self.found))
         self.data = [name for name in DATA if any(found == name for _, found in self.found)]
-
-    def of(self, score, method, data):
-        return {seed: record[score] for seed, record in self.found.get((method, data), {}).items()}
 
     def means(self, score, method, data):
         """Mean of a score for each set, in %."""
@@ -48,10 +43,10 @@ def report_accuracy(results, score, quick):
     table(f"Accuracy in %, {SCORES[score]}", ["", *(title for title, _, _ in columns)], rows)
     rows, ratios = [], []
     for name in results.data:
-        split, raw = Split(name, 0, quick), results.of(score, "raw", name)
+        split, raw = split_of(name, 0, quick), results.of(score, "raw", name)
         ratios.append(len(split.test) / len(split.train))
         found = [results.of(score + suffix, method, name) for _, method, suffix in columns[1:]]
-        rows.append([[100 * (ours[seed] - raw[seed]) for seed in ours if seed in raw] for ours in found])
+        rows.append([points(ours, raw).values() for ours in found])
     cells = differences_as_text(rows, ratios, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
     title = f"Points above raw on the same splits (p, * by Holm), {SCORES[score]}"
@@ -141,7 +136,7 @@ def report_seconds(results, quick):
     for score, title in (("seconds", "Seconds of a fit"), ("embed", "Milliseconds to embed 1,000 test rows")):
         rows = []
         for name in results.data:
-            unit = 1.0 if score == "seconds" else 1e6 / len(Split(name, 0, quick).test)
+            unit = 1.0 if score == "seconds" else 1e6 / len(split_of(name, 0, quick).test)
             rows.append([name, *(cell(results.of(score, m, name), unit, 2) for m in results.methods)])
         table(f"{title}, processor time of one thread", ["", *results.methods], rows)
 
@@ -149,7 +144,7 @@ def report_seconds(results, quick):
 def report_data(data, quick):
     rows = []
     for name in data:
-        split = Split(name, 0, quick)
+        split = split_of(name, 0, quick)
         X, kinds = split.X, len(np.unique(split.y))
         if isinstance(X, pd.DataFrame):
             n_categories = X.select_dtypes("category").shape[1]
@@ -165,14 +160,17 @@ def report_data(data, quick):
     table("Data", [*head, f"fewest of {LABELS} labels a class"], rows)
 
 
-def report(jobs, records, quick):
-    results = Results(jobs, records)
-    used = [record for by_seed in results.found.values() for record in by_seed.values()]
-    missing = len(jobs) - len(used)
-    umap = {record["versions"]["umap-learn"] for record in used if record["method"] == "UMAP"}
-    others = [f"umap-learn {version}" for version in sorted(umap)]
-    left = [f"{missing} of {len(jobs)} fits are missing"] if missing else []
-    about(*others, f"seeds {sorted({record['seed'] for record in used})}", *left)
+def extent(records, n_jobs):
+    """Seeds of the records, and how many of the jobs are missing, if any are."""
+    left = n_jobs - len(records)
+    missing = [f"{left} of {n_jobs} fits are missing"] if left else []
+    return [f"seeds {sorted({job.seed for job in records})}", *missing]
+
+
+def report(records, n_jobs, quick):
+    results = Comparison(records)
+    others = [f"umap-learn {version('umap-learn')}"] if "UMAP" in results.methods else []
+    about(*others, *extent(records, n_jobs))
     report_data(results.data, quick)
     for score in SCORES:
         report_accuracy(results, score, quick)

@@ -1,8 +1,8 @@
 """What a batch in parts costs: memory and time against the whole batch at once.
 
-    python tests/benchmarks/micro_batches.py           # two minutes
-    python tests/benchmarks/micro_batches.py --slow    # six
-    python tests/benchmarks/micro_batches.py --quick   # small, to see that it runs
+    python -m benchmarks.micro_batches           # two minutes
+    python -m benchmarks.micro_batches --slow    # six
+    python -m benchmarks.micro_batches --quick   # small, to see that it runs
 
 A step is the forward of a batch and the backward of a given gradient of its outputs, by the module that the estimator
 trains by default: that of a table, and that of images. The loss is left out, as it is the same both ways.
@@ -15,26 +15,22 @@ distance of the gradient in single precision from that of the whole batch in dou
 Needs Linux. Prints a table in Markdown.
 """
 
-import argparse
 import copy
-import os
-import statistics
-import subprocess
-import sys
-import threading
-import time
 import warnings
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
-from records import progress
-from reporting import about, table
 
 from skgca import GCAEmbedder
 from skgca._gradient_cache import CachedForward
 
-MIB = 2**20
+from ._jobs import parser_of, progress, run_main
+from ._measuring import MIB, anonymous_in_use, compared, in_fresh_process, peak_of
+from ._printing import about, table
+
+# Of glibc: one arena, and freed blocks given back; what is resident is then what is used.
+TIGHT = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 # name: (what the estimator is fitted to, its parameters)
 MODULES = {
     "mlp": ((64,), {}),
@@ -76,30 +72,6 @@ def step(module, batch, grad, micro_batch_size):
 # --------------------------------------------------------------------------------------------------------- memory
 
 
-def anonymous():
-    """Bytes of this process that no file backs."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("RssAnon:")))
-
-
-def most_resident(run):
-    """Most anonymous memory in a run above that at its start, looking every millisecond."""
-    done, start = threading.Event(), anonymous()
-    most = start
-
-    def watch():
-        nonlocal most
-        while not done.wait(0.001):
-            most = max(most, anonymous())
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    run()
-    done.set()
-    watcher.join()
-    return max(most, anonymous()) - start
-
-
 def most_saved(run):
     """Most bytes that autograd holds for the backward pass at one time."""
     held, most = 0, 0
@@ -120,38 +92,19 @@ def most_saved(run):
     return most
 
 
-def measure_memory(name, n, micro_batch_size):
-    """Run in a fresh process: print resident and saved bytes."""
+def memory(name, n, micro_batch_size):
+    """Most resident and most saved memory of a step in MiB; of a fresh process."""
+    torch.set_num_threads(1)
     module, batch, grad = made(name, n)
     step(module, batch[:2], grad[:2], micro_batch_size)
-    for measure in (most_resident, most_saved):
-        print(measure(lambda: step(module, batch, grad, micro_batch_size)))
-
-
-def memory(name, n, micro_batch_size):
-    arguments = [sys.executable, __file__, "--memory-of", name, n, micro_batch_size or 0]
-    # one arena, and freed blocks given back: what is resident is then what is used
-    env = {**os.environ, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    done = subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=True, env=env)
-    return [int(line) / MIB for line in done.stdout.split()]
+    peaks, start = {}, anonymous_in_use()
+    with peak_of(peaks, "step", every=0.001):
+        step(module, batch, grad, micro_batch_size)
+    saved = most_saved(lambda: step(module, batch, grad, micro_batch_size))
+    return (peaks["step"] - start) / MIB, saved / MIB
 
 
 # ----------------------------------------------------------------------------------------------------------- time
-
-
-def ratio_of_time(name, n, micro_batch_size, repeats):
-    """Return the median ratio of parts to whole, and the median seconds of each; the first round warms up."""
-    module, batch, grad = made(name, n)
-    rounds = []
-    for _ in range(repeats + 1):
-        seconds = []
-        for size in (None, micro_batch_size):
-            start = time.process_time()
-            step(module, batch, grad, size)
-            seconds.append(time.process_time() - start)
-        rounds.append(seconds)
-    whole, parts = (statistics.median(side) for side in zip(*rounds[1:], strict=True))
-    return statistics.median(second / first for first, second in rounds[1:]), whole, parts
 
 
 def errors(name, n, micro_batch_size):
@@ -170,26 +123,23 @@ def errors(name, n, micro_batch_size):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--repeats", type=int, default=7, help="rounds of which the median is taken")
     parser.add_argument("--slow", action="store_true", help="the residual network of images too")
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the rows, two rounds")
-    parser.add_argument("--memory-of", nargs=3, metavar=("NAME", "ROWS", "PART"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    if given.memory_of:
-        name, n, micro_batch_size = given.memory_of
-        measure_memory(name, int(n), int(micro_batch_size) or None)
-        return
     repeats, share = (2, 16) if given.quick else (given.repeats, 1)
     about("one thread", f"medians of {repeats} rounds, seed 0")
     jobs, lines = (*JOBS, *(SLOW_JOBS if given.slow else ())), []
     for name, n, size in progress(jobs, len(jobs), "micro-batches"):
         n, size = n // share, size // share
-        (resident, saved), (resident_parts, saved_parts) = memory(name, n, None), memory(name, n, size)
-        ratio, whole, parts = ratio_of_time(name, n, size, repeats)
-        norms = sum(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in made(name, 2)[0].modules())
+        in_mib = (in_fresh_process(memory, name, n, part, **TIGHT) for part in (None, size))
+        (resident, saved), (resident_parts, saved_parts) = in_mib
+        batch = made(name, n)
+        ratio, parts, whole = compared(partial(step, *batch, size), partial(step, *batch, None), repeats)
+        norms = sum(isinstance(module, torch.nn.modules.batchnorm._BatchNorm) for module in batch[0].modules())
         cells = [name, norms, n, size, f"{resident:.1f} to {resident_parts:.1f}", f"{saved:.1f} to {saved_parts:.1f}"]
         cells += [f"{ratio:.2f}", f"{whole:.2f} to {parts:.2f}", *(f"{x:.0e}" for x in errors(name, n, size))]
         lines.append(cells)
@@ -198,4 +148,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_main(__spec__)

@@ -1,7 +1,7 @@
 """Time and memory of the losses against plain cross-entropy NT-Xent: forward and backward, alternating in one process.
 
-    python tests/benchmarks/losses.py
-    python tests/benchmarks/losses.py --sizes 2048 4096 --rounds 15 --threads 1
+    python -m benchmarks.losses
+    python -m benchmarks.losses --sizes 2048 4096 --rounds 15 --threads 1
 
 Ratios are medians over rounds of (loss / NT-Xent of the same round), so that a machine that is busy with something
 else tells the same story. They differ from one process to the next by where its memory came from, so each size is
@@ -9,23 +9,20 @@ measured in several fresh processes; --keep-memory runs these with an allocator 
 Prints tables in Markdown; docs/evidence/performance.md holds them.
 """
 
-import argparse
 import importlib.util
-import json
-import os
 import random
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from records import progress
-from reporting import about, table, version
 
 from skgca.losses import make_loss
+
+from ._jobs import parser_of, progress, run_main
+from ._measuring import in_fresh_process, status_bytes
+from ._printing import about, table, version
 
 try:
     import ot
@@ -127,8 +124,9 @@ def installed(n):
     return runs
 
 
-def ratios(n, kind, rounds):
-    """Medians of time over NT-Xent by column, and of NT-Xent in milliseconds."""
+def ratios(n, kind, rounds, n_threads):
+    """Medians of time over NT-Xent by column, and of NT-Xent in milliseconds; of a fresh process."""
+    torch.set_num_threads(n_threads)
     z = views(n, kind)
     runs = {BASE: nt_xent}
     for name in NAMES:
@@ -153,19 +151,8 @@ def ratios(n, kind, rounds):
     return found | {BASE: 1e3 * statistics.median(base)}
 
 
-def in_fresh_process(*arguments, keep_memory=False):
-    """What this script prints with some arguments, of a process of its own."""
-    env = {**os.environ, **(KEEP_MEMORY if keep_memory else {})}
-    command = [sys.executable, __file__, *map(str, arguments)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env).stdout)
-
-
 def peak(n, name, epsilon):
-    """Peak extra memory of a step in units of N x N float32, measured in a fresh process."""
-    return in_fresh_process("--peak", n, name, epsilon)
-
-
-def measure_peak(n, name, epsilon):
+    """Peak extra memory of a step in units of N x N float32; of a fresh process."""
     run = {"NT-Xent": nt_xent, "naive": lambda z: naive(z, epsilon)}.get(name)
     if run is None:
         loss = make_loss(name, epsilon=epsilon, n_iter=N_ITER)
@@ -178,24 +165,18 @@ def measure_peak(n, name, epsilon):
     z = views(n, "random")
     # ru_maxrss would start at the peak of the process that started this one, so Linux is asked, after a reset.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    before = high_water()
+    before = status_bytes("VmHWM")
     time_of(run, z)
-    return (high_water() - before) / (4 * n * n)
-
-
-def high_water():
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return 1024 * int(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
+    return (status_bytes("VmHWM") - before) / (4 * n * n)
 
 
 def report_time(given):
     """Medians over processes of each column, and their ranges."""
     cases = [(n, kind) for n in given.sizes for kind in ("random", "clustered")]
     runs = [case for _ in range(given.processes) for case in cases]
-    found = {case: [] for case in cases}
+    found, env = {case: [] for case in cases}, KEEP_MEMORY if given.keep_memory else {}
     for n, kind in progress(runs, len(runs), "losses, time"):
-        arguments = ("--ratios", n, kind, "--rounds", given.rounds, "--threads", given.threads)
-        found[n, kind].append(in_fresh_process(*arguments, keep_memory=given.keep_memory))
+        found[n, kind].append(in_fresh_process(ratios, n, kind, given.rounds, given.threads, **env))
     columns = list(dict.fromkeys(column for measured in found.values() for column in measured[0]))
     medians, ranges = [], []
     for case, measured in found.items():
@@ -219,29 +200,20 @@ def report_memory(sizes):
     lines = []
     for n in progress(sizes, len(sizes), "losses, memory"):
         names = ["NT-Xent", *NAMES, *(["naive"] if n <= NAIVE_LIMIT else [])]
-        cells = [f"{peak(n, name, 0.5):.2f}" for name in names]
+        cells = [f"{in_fresh_process(peak, n, name, 0.5):.2f}" for name in names]
         lines.append([n, *cells, *[""] * (2 + len(NAMES) - len(cells))])
     head = ["N", "NT-Xent", *(f"`{name}` 0.5" for name in NAMES), "naive"]
     table("Peak extra memory of a step, in matrices of N x N float32", head, lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--processes", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--keep-memory", action="store_true", help="of time alone; glibc only")
-    parser.add_argument("--ratios", nargs=2, metavar=("N", "KIND"), help="used by the script itself")
-    parser.add_argument("--peak", nargs=3, metavar=("N", "NAME", "EPSILON"), help="used by the script itself")
     given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    if given.ratios:
-        print(json.dumps(ratios(int(given.ratios[0]), given.ratios[1], given.rounds)))
-        return
-    if given.peak:
-        print(measure_peak(int(given.peak[0]), given.peak[1], float(given.peak[2])))
-        return
     others = [f"{package} {version(package)}" for package in ("POT", "pytorch-metric-learning") if version(package)]
     threads = f"{given.threads} thread{'s' if given.threads > 1 else ''}"
     rounds = f"d = {DIM}, T = {N_ITER}, {given.processes} processes of {given.rounds} rounds"
@@ -253,4 +225,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_main(__spec__)

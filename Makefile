@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 DOCS := $(VENV)/.installed-docs
 PEERS := .venv-peers
+OLDEST := .venv-oldest
 
-.PHONY: demo test test-slow test-all test-processors lint coverage evidence bench docs clean
+.PHONY: demo test test-slow test-all test-processors test-oldest dist lint coverage evidence bench docs clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -25,6 +26,17 @@ test-all: test test-slow
 # The tests that compare numbers, under eleven settings of instruction sets, libraries, threads and memory.
 test-processors: $(STAMP)
 	$(BIN)/python tests/processors.py -n auto
+
+# The quick tests with the oldest versions that pyproject.toml accepts. Those warn of deprecations in each other, and
+# torch 2.4 exports no ONNX.
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -n auto -m "not slow" --ignore=tests/persistence/test_onnx.py \
+		-W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
+
+# dist/: the sdist and the wheel, looked through, and the wheel tried in an environment of its own.
+dist: $(STAMP)
+	rm -rf dist
+	SKGCA_DIST=dist $(BIN)/python -m pytest tests/project/test_dist.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -51,6 +63,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[plot,test]"
 	touch $@
 
+$(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable ".[plot,test]"
+	touch $@
+
 $(DOCS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
 	touch $@
@@ -67,5 +84,5 @@ $(PEERS)/.installed: pyproject.toml constraints.txt benchmarks/peers-requirement
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(PEERS) build *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	rm -rf $(VENV) $(PEERS) $(OLDEST) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		docs/_build docs/api/generated docs/auto_examples

@@ -4,7 +4,7 @@ import platform
 import sys
 from importlib import metadata
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"
 
 _PACKAGES = (
     "scikit-learn",

@@ -73,8 +73,9 @@ def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotatio
     >>> consistency_score(Z, [[5, 5]] * 3)
     0.0
     """
-    Z_1 = check_array(Z_1, dtype=np.float64, input_name="Z_1", ensure_min_samples=2)
-    Z_2 = check_array(Z_2, dtype=np.float64, input_name="Z_2")
+    # The order is fixed since BLAS rounds by it, and the one of a data frame depends on the version of pandas.
+    Z_1 = check_array(Z_1, dtype=np.float64, order="C", input_name="Z_1", ensure_min_samples=2)
+    Z_2 = check_array(Z_2, dtype=np.float64, order="C", input_name="Z_2")
     check_consistent_length(Z_1, Z_2)
     Z_1, Z_2 = _standard(Z_1), _standard(Z_2)
     if mapping == "rotation":

@@ -47,6 +47,8 @@ def _strong(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
 
 
 def _crop(K: ModuleType, h: int, w: int, *, smallest: float) -> nn.Module:
+    # Boxes are two pixels wide or more, at ratios from 3/4: kornia before 0.9 cannot resize one of a single pixel.
+    smallest = max(smallest, 3 / (h * w))
     return K.RandomResizedCrop((h, w), scale=(smallest, 1.0), cropping_mode="resample")
 
 

@@ -40,7 +40,9 @@ def hdf5(tmp_path):
 
 
 def zarr_array(tmp_path):
-    return zarr.create_array(store=str(tmp_path / "X.zarr"), data=X, chunks=(7, 3))
+    array = zarr.open(str(tmp_path / "X.zarr"), mode="w", shape=X.shape, chunks=(7, 3), dtype=X.dtype)  # zarr 2 and 3
+    array[:] = X
+    return array
 
 
 LAZY = {

@@ -154,6 +154,7 @@ def test_kinds_of_input(mapping):
     Z.flags.writeable = False
     assert consistency_score(Z, other.tolist(), mapping=mapping) == expected
     assert consistency_score(pd.DataFrame(Z, columns=list("abc")), other, mapping=mapping) == expected
+    assert consistency_score(np.asfortranarray(Z), other, mapping=mapping) == expected
 
 
 @pytest.mark.parametrize(

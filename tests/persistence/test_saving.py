@@ -9,6 +9,7 @@ import re
 import warnings
 from functools import cache
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 
 import cloudpickle
@@ -200,7 +201,7 @@ def test_a_file_holds_weights_json_and_no_training_row(tmp_path):
         rows = content["reference"]["rows"]["objects"][2]
     assert {f"weights.{name}" for name in fitted.net_.module_.state_dict()} <= names
     assert content["format"] == 1
-    assert content["versions"]["torch"] == torch.__version__
+    assert content["versions"]["torch"] == metadata.version("torch")
     assert content["reader"]["names"] == list(FRAME.columns)
     assert content["reader"]["held"] == ["number", "text", "truth", "number", "text"]
     assert len(rows) == 4 * 5

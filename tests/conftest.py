@@ -10,8 +10,14 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from . import numerics
+
+# The same examples each time, however slow the machine is; `--hypothesis-profile=explore` draws others, and more.
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", settings.get_profile("same"), derandomize=False, max_examples=1000)
+settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items):

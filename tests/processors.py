@@ -38,7 +38,17 @@ def run(setting, arguments, margins):
     """Run the numerical tests; returns pytest's exit status and its last line."""
     env = {name: value for name, value in os.environ.items() if name not in {n for s in SETTINGS.values() for n in s}}
     env |= {"SKGCA_MARGINS": str(margins), **SETTINGS[setting]}
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "numerical and not slow", "-p", "no:cacheprovider", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "numerical and not slow",
+        "-p",
+        "no:cacheprovider",
+        *arguments,
+    ]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     for line in lines:

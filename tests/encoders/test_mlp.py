@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
@@ -223,7 +223,6 @@ def quarters(*shape):
     return numbers.map(lambda numbers: np.where(numbers == 9, NAN, numbers / 4))
 
 
-@settings(deadline=None)
 @given(data=st.data(), n=st.integers(1, 12), d=st.integers(1, 3), n_bins=st.sampled_from([1, 2, 3, 4, 5, 8]))
 def test_piecewise_linear_encoding_is_the_papers(data, n, d, n_bins):
     X = data.draw(quarters(n, d))

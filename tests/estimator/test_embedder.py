@@ -58,12 +58,12 @@ def test_pipeline_with_string_labels_and_without_labels(iris):
 def test_grid_search_over_epsilon_and_marginals_in_two_workers(iris):
     X, y = iris
     grid = {
-        "gcaembedder__epsilon": [0.1, 0.5],
-        "gcaembedder__marginals": ["row", "balanced", 1.0, (np.inf, 0.5)],
+        "gcaembedder__epsilon": [0.5],
+        "gcaembedder__marginals": ["row", 1.0, (np.inf, 0.5)],
     }
     model = make_pipeline(StandardScaler(), quick(), LogisticRegression(max_iter=1000))
     search = GridSearchCV(model, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
-    assert len(search.cv_results_["params"]) == 8
+    assert len(search.cv_results_["params"]) == 3
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     alone = GridSearchCV(model, grid, cv=2, n_jobs=1, error_score="raise").fit(X, y)
     assert np.array_equal(search.best_estimator_[:-1].transform(X), alone.best_estimator_[:-1].transform(X))
@@ -476,6 +476,7 @@ def test_html_and_text_repr(iris):
 # The point of it all
 
 
+@pytest.mark.slow
 def test_an_embedding_of_digits_beats_its_own_untrained_encoder_with_few_labels():
     X, y = load_digits(return_X_y=True)
     X, y = X[:900], y[:900]

@@ -83,7 +83,7 @@ def test_a_new_row_makes_the_row_step_against_the_reference():
     epsilon=st.floats(0.02, 5),
     rho=st.floats(0.05, 20),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_laws(seed, n, d, epsilon, rho):
     reference, rows = drawn(n, d, seed), drawn(7, d, seed + 1)
     lost = lost_mass(rows, reference, epsilon=epsilon, rho=rho)

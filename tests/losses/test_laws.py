@@ -225,7 +225,7 @@ def test_one_pair_costs_nothing_where_its_row_says_so(case, layout):
         assert max(size(t) for t in found) > 1e-4
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 12), st.floats(0.05, 1.0), st.sampled_from(LAYOUTS), st.integers(0, 2**31), st.floats(0.0, 3.0))
 def test_more_iterations_bind_more(n, epsilon, layout, seed, noise):
     """KL(T || P after t iterations) does not rise with t for hard marginals: theorem of the paper."""

@@ -70,7 +70,7 @@ def problems(draw):
 # Laws of every target plan
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(problems())
 def test_rows_have_their_mass_and_columns_too_where_they_are_held(problem):
     target, values, options = problem
@@ -81,7 +81,7 @@ def test_rows_have_their_mass_and_columns_too_where_they_are_held(problem):
         assert_close(goal.sum(0), plan.b, SCALED)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(problems())
 def test_no_mass_goes_to_a_view_itself(problem):
     target, values, options = problem
@@ -89,7 +89,7 @@ def test_no_mass_goes_to_a_view_itself(problem):
     assert not goal.diagonal().any()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(problems())
 def test_a_symmetric_affinity_gives_a_symmetric_plan_where_both_marginals_are_held(problem):
     target, values, options = problem
@@ -97,7 +97,7 @@ def test_a_symmetric_affinity_gives_a_symmetric_plan_where_both_marginals_are_he
     assert_close(goal, goal.T, SCALED)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(problems())
 def test_both_views_of_a_row_are_matched_alike(problem):
     target, values, options = problem
@@ -159,7 +159,6 @@ def test_domains_match_by_the_published_prior(domains, alpha, beta):
     np.testing.assert_array_equal(found, reference.domain_affinity(np.array(domains), alpha, beta))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 3), st.floats(0.1, 10.0), st.integers(0, 2**31))
 def test_values_match_by_their_distance(n, k, sigma, seed):
     values = torch.randn(n, k, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

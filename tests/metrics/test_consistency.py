@@ -58,7 +58,7 @@ def test_by_hand():
     assert consistency_score(square[:, :1], square[:, 1:]) == 0  # sums of ones and their opposites
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pairs())
 def test_values_are_those_of_the_oracle(pair):
     Z_1, Z_2 = pair
@@ -68,7 +68,7 @@ def test_values_are_those_of_the_oracle(pair):
     assert_close(consistency_score(Z_1, Z_2, mapping="linear"), both, FEW, scale=scale)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs())
 def test_values_are_those_of_scipy_and_scikit_learn(pair):
     Z_1, Z_2 = pair
@@ -83,7 +83,7 @@ def test_values_are_those_of_scipy_and_scikit_learn(pair):
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pair=pairs(), scale=st.floats(1e-30, 1e30), data=st.data())
 def test_rotation_scale_shift_order_and_padding_change_nothing(mapping, pair, scale, data):
     Z_1, Z_2 = pair
@@ -98,7 +98,7 @@ def test_rotation_scale_shift_order_and_padding_change_nothing(mapping, pair, sc
     assert_close(consistency_score(padded, Z_2, mapping=mapping), expected, FEW, scale=rounding)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(pairs())
 def test_bounds_and_what_is_perfect(pair):
     by_rotation, by_linear_map = (consistency_score(*pair, mapping=mapping) for mapping in MAPPINGS)

@@ -73,7 +73,7 @@ def test_effective_rank_by_hand():
     assert_close(effective_rank(simplex, center=True), 3, DOUBLE)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(embeddings(), st.sampled_from([0.5, 1, 2, 3.7]), st.booleans())
 def test_values_are_those_of_the_oracle(Z, option, center):
     other, weight = normal(*Z.shape, seed=1), np.arange(len(Z)) + 0.5
@@ -85,14 +85,14 @@ def test_values_are_those_of_the_oracle(Z, option, center):
 
 
 @pytest.mark.parametrize("score", SCORES.values(), ids=SCORES)
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(Z=embeddings(), scale=st.floats(1e-30, 1e30))
 def test_rotating_and_scaling_change_nothing(score, Z, scale):
     turned = scale * Z @ rotation(Z.shape[1])
     assert_close(score(turned), score(Z), DOUBLE, scale=LARGEST * magnified(Z))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(embeddings(), st.integers(0, 2**31))
 def test_directions_alone_count_for_alignment_and_uniformity(Z, seed):
     scale = np.exp(normal(len(Z), 1, seed))
@@ -101,7 +101,7 @@ def test_directions_alone_count_for_alignment_and_uniformity(Z, seed):
     assert_close(distance, 0, FEW, scale=1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(embeddings(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_count(Z, random):
     order = random.sample(range(len(Z)), len(Z))
@@ -112,7 +112,7 @@ def test_the_order_of_rows_does_not_count(Z, random):
         assert_close(SCORES[name](Z[order]), SCORES[name](Z), DOUBLE, scale=LARGEST * magnified(Z))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(embeddings(), st.data())
 def test_weighing_a_pair_is_repeating_it(Z, data):
     counts = data.draw(st.lists(st.integers(0, 3), min_size=len(Z), max_size=len(Z)).filter(any))
@@ -121,7 +121,7 @@ def test_weighing_a_pair_is_repeating_it(Z, data):
     assert_close(alignment_score(Z, other, sample_weight=counts), repeated, DOUBLE, scale=4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(embeddings())
 def test_bounds(Z):
     alignment, uniformity, rank = alignment_score(Z, normal(*Z.shape, seed=1)), uniformity_score(Z), effective_rank(Z)
@@ -131,7 +131,7 @@ def test_bounds(Z):
     assert_close(np.clip(rank, 1, min(Z.shape)), rank, DOUBLE)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(2, 60), st.integers(0, 60))
 def test_chunks_do_not_count(n, rows):
     Z = normal(n, 3)

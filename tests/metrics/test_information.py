@@ -32,7 +32,7 @@ def noisy_views(draw):
 
 
 @given(views=noisy_views(), ridge=st.floats(1e-3, 2))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_oracle(views, ridge):
     expected = reference.view_information(views.tolist(), ridge)
     scale = views.shape[2] * (1 + 1 / ridge)
@@ -50,7 +50,7 @@ def test_gaussians_have_the_information_of_a_gaussian_channel(noise):
 
 
 @given(views=noisy_views(), seed=st.integers(0, 2**31))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_laws(views, seed):
     score = view_information_score(*views)
     rng = np.random.default_rng(seed)

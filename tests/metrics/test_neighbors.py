@@ -75,7 +75,7 @@ def test_equally_near_rows_of_the_input_are_all_neighbours():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(views=pairs(), data=st.data())
 def test_values_are_those_of_the_oracle(metric, views, data):
     Z_a, Z_b = views
@@ -96,7 +96,7 @@ def test_values_are_those_of_the_oracle(metric, views, data):
             assert_close(adjusted, (expected - chance) / (1 - chance), DOUBLE, scale=1 / (1 - chance))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs(), st.sampled_from(METRICS), st.floats(1e-30, 1e30))
 def test_rotating_and_scaling_change_nothing(views, metric, scale):
     Z_a, Z_b = views
@@ -108,7 +108,7 @@ def test_rotating_and_scaling_change_nothing(views, metric, scale):
     assert_close(preservation, neighborhood_preservation(Z_a, Z_b, **options), DOUBLE, scale=1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs(), st.integers(0, 2**31))
 def test_what_each_metric_ignores(views, seed):
     Z_a, Z_b = views
@@ -120,7 +120,7 @@ def test_what_each_metric_ignores(views, seed):
     assert_close(neighborhood_preservation(Z_a + 7, Z_b - 7, n_neighbors=2), preserved, DOUBLE, scale=1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs(), st.sampled_from(METRICS), st.randoms(use_true_random=False))
 def test_neither_the_order_of_rows_nor_of_views_counts(views, metric, random):
     Z_a, Z_b = views
@@ -133,7 +133,7 @@ def test_neither_the_order_of_rows_nor_of_views_counts(views, metric, random):
     assert_close(neighborhood_preservation(Z_a[order], Z_b[order], **options), expected, DOUBLE, scale=1)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs(), st.sampled_from(METRICS))
 def test_bounds_and_what_is_perfect(views, metric):
     Z_a, Z_b = views
@@ -145,7 +145,7 @@ def test_bounds_and_what_is_perfect(views, metric):
     assert view_retrieval_score(distinct, distinct, metric=metric, adjusted=True) == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(pairs(), st.integers(1, 3))
 def test_a_larger_k_finds_no_less(views, k):
     more, fewer = (view_retrieval_score(*views, k=n) for n in (k, max(1, k - 1)))
@@ -217,7 +217,7 @@ def test_large_and_small_values(size, metric):
         assert_close(score(size * Z, metric), score(Z, metric), DOUBLE, scale=1)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(5, 40), st.integers(0, 40), st.sampled_from(METRICS))
 def test_chunks_do_not_count(n, rows, metric):
     Z_a, Z_b = normal(n, 3), normal(n, 3, seed=1)

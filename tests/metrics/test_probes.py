@@ -32,7 +32,7 @@ def two_classes(n, d, seed=0):
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31 - 2), k=st.integers(1, 6))
 def test_neighbours_vote_as_by_the_oracle(metric, seed, k):
     Z, y = two_classes(40, 3, seed)
@@ -53,7 +53,7 @@ def test_logistic_regression_is_that_of_the_oracle(seed):
     assert score == np.mean(predicted == y[40:])
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**31))
 def test_ridge_regression_is_that_of_the_oracle(seed):
     Z = normal(30, 4, seed) * [1, 10, 100, 1e-3]
@@ -145,7 +145,7 @@ def test_perfect_and_chance(probe):
     assert_close(probe(np.zeros((300, 2)), y), 1 / 3, DOUBLE)
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(st.integers(0, 2**31 - 2), st.floats(1e-3, 1e3))
 def test_what_each_probe_ignores(seed, scale):
     Z, y = two_classes(50, 3, seed)

@@ -164,7 +164,7 @@ def test_pickles_clones_and_shows():
 # ---------------------------------------------------------------------------------------------------------- views
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 12), st.integers(1, 5), st.floats(0, 1), st.integers(0, 2**31))
 def test_cells_come_from_another_row_of_their_column(n, d, rate, seed):
     table = np.arange(n * d).reshape(n, d)

@@ -200,7 +200,10 @@ def test_autocast_leaves_the_plan_in_float32(epsilon):
     [
         "eager",
         "aot_eager",
-        pytest.param("inductor", marks=pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")),
+        pytest.param(
+            "inductor",
+            marks=[pytest.mark.slow, pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")],
+        ),
     ],
 )
 def test_a_compiled_model_that_ends_in_the_loss_trains(backend):

@@ -32,7 +32,7 @@ def solve(cost, a, b, rho, epsilon, **options):
     return sinkhorn(-cost / epsilon, marginals=rho, epsilon=epsilon, a=a, b=b, **options)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(problems(), st.randoms(use_true_random=False))
 def test_permuting_rows_and_columns_permutes_the_plan(problem, random):
     cost, a, b, rho, epsilon = problem
@@ -42,7 +42,7 @@ def test_permuting_rows_and_columns_permutes_the_plan(problem, random):
     assert_close(permuted.plan, plan.plan[rows][:, cols], rounding(epsilon))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(problems(strengths=st.floats(0.05, 1.0)))  # stronger ones take thousands of iterations
 def test_the_transposed_problem_has_the_transposed_solution(problem):
     cost, a, b, rho, epsilon = problem
@@ -51,7 +51,7 @@ def test_the_transposed_problem_has_the_transposed_solution(problem):
     assert_close(other.plan.T, plan.plan, 1e-9)  # both are solved to 1e-13 of a mass of 1, and may hold less
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(problems(), st.floats(0.1, 10.0))
 def test_scaling_cost_epsilon_and_strengths_together_changes_nothing(problem, factor):
     cost, a, b, rho, epsilon = problem
@@ -60,7 +60,7 @@ def test_scaling_cost_epsilon_and_strengths_together_changes_nothing(problem, fa
     assert_close(scaled.plan, plan.plan, rounding(epsilon))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(problems(strengths=st.just(math.inf)))
 def test_the_marginal_that_was_last_is_met_and_the_other_within_the_error(problem):
     cost, a, b, rho, epsilon = problem
@@ -69,7 +69,7 @@ def test_the_marginal_that_was_last_is_met_and_the_other_within_the_error(proble
     assert_close((plan.plan.sum(1) - a).abs().sum(), plan.marginal_error, rounding(epsilon), scale=1.0)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(problems(), st.floats(-3.0, 3.0))
 def test_a_constant_cost_on_a_row_is_absorbed_by_a_hard_marginal(problem, constant):
     cost, a, b, _, epsilon = problem
@@ -79,7 +79,7 @@ def test_a_constant_cost_on_a_row_is_absorbed_by_a_hard_marginal(problem, consta
     assert_close(solve(shifted, a, b, (math.inf, 1.0), epsilon).plan, plan.plan, rounding(epsilon))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(problems(strengths=st.one_of(STRENGTHS, st.just(0.0))))
 def test_gradient_by_scores_and_masses_is_that_of_finite_differences(problem):
     cost, a, b, rho, epsilon = problem
@@ -97,7 +97,7 @@ def test_gradient_by_scores_and_masses_is_that_of_finite_differences(problem):
     assert_gradient(loss, (leaf, a, b), rtol=1e-4)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(2, 30), st.sampled_from([0.02, 0.5]), STRENGTHS, st.integers(0, 2**31))
 def test_joint_layout_is_the_dense_problem_with_its_diagonal_masked(n, epsilon, rho, seed):
     z = torch.randn(n, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()

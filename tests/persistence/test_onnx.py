@@ -45,6 +45,10 @@ def quick(**params):
     return models.quick(**{**small, **params})
 
 
+def slow(X, **params):
+    return pytest.param(X, params, marks=pytest.mark.slow)
+
+
 def run(path, X):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     (only,) = session.get_inputs()
@@ -55,22 +59,18 @@ def run(path, X):
     ("X", "params"),
     [
         (TABLE, {}),
-        ((TABLE[5:] - 1000) / 3, {"standardize": False}),
-        (TABLE, {"encoder": "resnet_mlp", "normalization": "layer", "dropout": 0.1}),
-        (TABLE, {"numeric_embedding": "periodic"}),
-        (TABLE, {"numeric_embedding": "piecewise_linear", "layers": "last", "passthrough": False}),
         (IMAGES, {}),
-        (COLOURED, {"views": "clean"}),
-        (IMAGES.reshape(20, 64) * 7 - 2, {"image_shape": (8, 8), "views": "clean"}),
-        pytest.param(
-            COLOURED,
-            {"encoder": "resnet18", "views": "clean", "max_epochs": 0, "hidden_layer_sizes": None},
-            marks=pytest.mark.slow,
-        ),
-        (COLOURED, {"encoder": "mlp", "views": "clean"}),
         (SERIES, {}),
-        (SERIES, {"encoder": "resnet_mlp"}),
         (TABLE, {"encoder": lambda n, k: nn.Sequential(nn.Linear(n, 7), nn.Tanh(), nn.Linear(7, k))}),
+        slow((TABLE[5:] - 1000) / 3, standardize=False),
+        slow(TABLE, encoder="resnet_mlp", normalization="layer", dropout=0.1),
+        slow(TABLE, numeric_embedding="periodic"),
+        slow(TABLE, numeric_embedding="piecewise_linear", layers="last", passthrough=False),
+        slow(COLOURED, views="clean"),
+        slow(IMAGES.reshape(20, 64) * 7 - 2, image_shape=(8, 8), views="clean"),
+        slow(COLOURED, encoder="resnet18", hidden_layer_sizes=None, views="clean", max_epochs=0),
+        slow(COLOURED, encoder="mlp", views="clean"),
+        slow(SERIES, encoder="resnet_mlp"),
     ],
 )
 def test_onnxruntime_embeds_raw_values_as_transform_does(X, params, tmp_path):

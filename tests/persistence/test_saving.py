@@ -22,7 +22,7 @@ import scipy.sparse
 import sklearn
 import skops.io
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -737,7 +737,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_nested_values_come_back(value):
     text = json.dumps(encode(value, {}, "place"), allow_nan=False)
@@ -752,7 +751,6 @@ CATEGORIES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(CATEGORIES, st.text() | st.integers() | st.tuples(st.text(), st.integers()))
 def test_categories_come_back(values, name):
     X = np.empty((len(values), 1), dtype=object)

@@ -97,13 +97,13 @@ def test_a_resumed_training_has_the_seeds_of_the_first(tmp_path, random_state):
 
 
 def test_amid_an_epoch(tmp_path):
-    many = np.random.default_rng(0).normal(size=(700, 4))
+    many = np.random.default_rng(0).normal(size=(300, 4))
     params = {"batch_size": 2, "max_epochs": 2, "checkpoint_dir": tmp_path, "checkpoint_minutes": 0.0}
     with pytest.raises(RuntimeError, match="broken off"):
-        quick(**params, callbacks=[Break(350 + 250)]).fit(many)
+        quick(**params, callbacks=[Break(150 + 120)]).fit(many)
     state = Checkpoints(tmp_path).read()
     assert len(state["history"]) == 1
-    assert len(state["epoch_under_way"]["batches"]) == 200  # kept every 100
+    assert len(state["epoch_under_way"]["batches"]) == 100  # kept every 100
     resumed = quick(**params, resume=True).fit(many)
     whole = quick(batch_size=2, max_epochs=2).fit(many)
     assert np.array_equal(resumed.transform(many), whole.transform(many))

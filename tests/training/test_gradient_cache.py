@@ -161,7 +161,7 @@ def test_a_step_of_parts_is_the_step_of_the_whole_batch(name, loss):
         assert_same(parts, whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from([name for name in CASES if name != "resnet18"]),
     n=st.integers(2, 25),

@@ -154,6 +154,7 @@ def die_in_a_worker(batch, generator):
     return batch
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_a_search_is_an_error_and_all_else_stays(monkeypatch):
     monkeypatch.setenv("SKGCA_TEST_PARENT", str(os.getpid()))
     model = quick().fit(X)

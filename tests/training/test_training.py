@@ -469,11 +469,11 @@ def test_the_cost_is_told_before_training(tmp_path):
 
 
 def test_the_cost_in_bytes_is_what_a_step_keeps():
-    rows = np.random.default_rng(0).normal(size=(4096, 16))
-    costs = [GCAEmbedder(batch_size=size).estimate_cost(rows).bytes for size in (256, 1024, 4096)]
+    rows = np.random.default_rng(0).normal(size=(2048, 16))
+    costs = [GCAEmbedder(batch_size=size).estimate_cost(rows).bytes for size in (128, 512, 2048)]
     weights = sum(v.nbytes for v in GCAEmbedder(max_epochs=0).fit(rows).net_.module_.state_dict().values())
-    plan = 4 * 8192**2 / 2  # the half of it that is kept, since it is symmetric
-    activations = 8192 * 4 * (4 * 256 + 2 * 128 + 4 * 128)  # hidden twice, before and after batch normalisation
+    plan = 4 * 4096**2 / 2  # the half of it that is kept, since it is symmetric
+    activations = 4096 * 4 * (4 * 256 + 2 * 128 + 4 * 128)  # hidden twice, before and after batch normalisation
     assert costs[2] > plan + activations / 2 + 4 * weights
     assert costs[2] < 2 * (plan + activations + 7 * weights)
     assert costs == sorted(costs)

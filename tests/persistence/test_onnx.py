@@ -5,8 +5,6 @@ import json
 import random
 
 import numpy as np
-import onnx
-import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -18,6 +16,7 @@ from skgca.exceptions import SavedFileError
 from .. import models
 from ..numerics import NETWORK, assert_close
 
+onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(loc=1000, scale=3, size=(60, 5))
 TABLE[::7, 2] = np.nan

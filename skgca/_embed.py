@@ -96,8 +96,9 @@ def _output_dtype(rows: Rows, reader: Reader) -> type:
 def _encode(encoder: Encoder, inputs: Tensor, device: Any) -> Tensor:
     """Embed one chunk of rows.
 
-    Torch multiplies matrices of few rows by other kernels, which round otherwise. Padding to a multiple of
-    _CHUNK_STEP rows makes the embedding of a row independent of the rows it came with.
+    Torch multiplies matrices of few rows by other kernels, which round otherwise. After padding to a multiple of
+    _CHUNK_STEP rows, the embedding of a row does not depend on the rows it came with: to the bit on most processors, and
+    but for rounding on all.
     """
     n_rows = len(inputs)
     if n_rows % _CHUNK_STEP:

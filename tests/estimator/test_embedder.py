@@ -28,7 +28,7 @@ from skgca._compat import InvalidParameterError
 from skgca.exceptions import SinkhornConvergenceWarning, TrainingDivergedError
 
 from .. import models
-from ..numerics import NETWORK, TRAINED, assert_close, assert_within, error
+from ..numerics import NETWORK, SINGLE, TRAINED, assert_close, assert_within, error
 
 quick = partial(models.quick, passthrough=False)
 
@@ -339,7 +339,8 @@ def test_the_embedding_of_a_row_does_not_depend_on_its_company():
     fitted = quick(n_components=33).fit(X)
     whole = fitted.transform(X)
     for rows in (slice(0, 1), slice(3, 10), slice(1000, 1100), slice(1490, None), np.arange(1499, -1, -7)):
-        assert np.array_equal(fitted.transform(X[rows]), whole[rows])
+        # with some kernels of MKL in other digits: they take as many rows at a time as there are
+        assert_close(fitted.transform(X[rows]), whole[rows], SINGLE, scale=whole)
 
 
 def test_an_untrained_encoder_is_to_be_had(iris):

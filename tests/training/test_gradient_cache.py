@@ -59,7 +59,7 @@ CASES = {
     "mlp, none": (lambda: MLP(6, (8, 7), 4, normalization=None), (6,), 0),
     "resnet_mlp": (lambda: ResNetMLP(6, (8, 7, 7), 4), (6,), 3),
     "conv": (lambda: ConvEncoder(2, (6, 5), 4, widths=(3, 5)), (2, 6, 5), 2),
-    "resnet18": (lambda: ResNet18(1, 4, width=2), (1, 6, 6), 20),
+    "resnet18": (lambda: ResNet18(1, 4, width=8), (1, 6, 6), 20),
     "conv1d": (lambda: Conv1dEncoder(2, 9, 4, widths=(3, 5)), (2, 9), 2),
     "conv3d": (
         lambda: nn.Sequential(nn.Conv3d(1, 3, 2), nn.BatchNorm3d(3), nn.Flatten(), nn.Linear(24, 4)),

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from skgca import GCAEmbedder
-from skgca._gradient_cache import CachedForward
+from skgca._training.gradient_cache import CachedForward
 
 from ._jobs import parser_of, progress, run_main
 from ._measuring import MIB, anonymous_in_use, compared, in_fresh_process, peak_of

@@ -23,7 +23,7 @@ from sklearn.neighbors import LocalOutlierFactor
 from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
-from skgca._outliers import lost_mass
+from skgca._inference.outlier_score import lost_mass
 
 from ._data import load, prepared
 from ._jobs import Job, job_parser, measured, parsed, run_main

@@ -32,7 +32,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skgca import GCAEmbedder
-from skgca._embed import fit_readout
+from skgca._inference.embedding import fit_readout
 
 from ._data import PROTOCOL, TABLES, prepared, probe_scores, split_of
 from ._jobs import Job, job_parser, measured, options_of, parsed, run_main

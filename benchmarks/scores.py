@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 from skgca import GCAEmbedder
-from skgca._inputs import check_rows
+from skgca._data import check_rows
 from skgca.views import ColumnCorruption, ImageAugmentation
 
 from ._data import DATA, IMAGES, accuracy, few_of, load, taken

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._compat import is_pandas_na
+from .._utils.compat import is_pandas_na
 
 __all__ = ["Groups", "classes_of", "groups_of", "has_fractions", "unknown"]
 

@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, column_or_1d
 from torch import Tensor
 
-from .._annotations import annotations
-from .._augmentation import make_views
-from .._build import effective_target
-from .._coding import NotSaved
-from .._fitting import check_pair
-from .._inputs import Rows, check_rows
-from .._runtime import fixed_threads
+from .._builders.net import effective_target
+from .._builders.views import make_views
+from .._data import Rows, check_rows
+from .._data.metadata import annotations
+from .._estimator.fitting import check_pair
+from .._persistence.codec import NotSaved
+from .._utils.runtime import fixed_threads
 from ..losses import AlignmentLoss
 from ..losses._targets import make_target
 from ..ot import Marginals

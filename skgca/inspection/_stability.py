@@ -14,7 +14,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._compat import Interval, StrOptions, safe_indexing, validate_params
+from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
 from ..metrics import consistency_score, effective_rank
 from ._agreement import neighbor_overlap, place_agreement, votes
 from ._drawing import embedder_in

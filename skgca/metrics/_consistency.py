@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import orth, svdvals
 from sklearn.utils import check_array, check_consistent_length
 
-from .._compat import StrOptions, validate_params
+from .._utils.compat import StrOptions, validate_params
 from ._checks import centered
 
 

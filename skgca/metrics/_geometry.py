@@ -10,7 +10,7 @@ from scipy.linalg import svdvals
 from scipy.special import entr
 from sklearn.utils import check_array, gen_batches
 
-from .._compat import Interval, check_sample_weight, validate_params
+from .._utils.compat import Interval, check_sample_weight, validate_params
 from ._checks import centered, check_views, chunk_rows, unit_rows
 
 __all__ = ["alignment_score", "effective_rank", "uniformity_score"]

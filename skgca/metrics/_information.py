@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.linalg import eigvalsh
 from sklearn.utils import check_array
 
-from .._compat import Interval, validate_params
+from .._utils.compat import Interval, validate_params
 from ._checks import check_views
 
 __all__ = ["view_information_score"]

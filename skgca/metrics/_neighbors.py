@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_array, check_consistent_length, gen_batches
 
-from .._compat import Interval, StrOptions, validate_params
+from .._utils.compat import Interval, StrOptions, validate_params
 from ._checks import check_views, chunk_rows, directions
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]

@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from .._compat import Interval, StrOptions, validate_params
+from .._utils.compat import Interval, StrOptions, validate_params
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 

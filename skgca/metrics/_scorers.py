@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from .._compat import Interval, StrOptions, validate_params
+from .._utils.compat import Interval, StrOptions, validate_params
 from ._geometry import alignment_score, effective_rank, uniformity_score
 from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score

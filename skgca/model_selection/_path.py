@@ -12,9 +12,9 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from .._build import LOSS_OPTIONS, make_criterion
-from .._compat import fit_and_score
-from .._embedder import GCAEmbedder
+from .._builders.net import LOSS_OPTIONS, make_criterion
+from .._estimator.embedder import GCAEmbedder
+from .._utils.compat import fit_and_score
 from ..losses import LearnableEpsilon
 from ..ot import Marginals
 

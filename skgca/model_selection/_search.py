@@ -16,7 +16,7 @@ from sklearn.utils import get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._compat import Interval, check_method_params, fit_context, insert_error_scores, report_failures
+from .._utils.compat import Interval, check_method_params, fit_context, insert_error_scores, report_failures
 from ._path import make_paths, walk
 
 __all__ = ["GCASearchCV"]

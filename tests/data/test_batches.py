@@ -4,14 +4,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skgca._inputs import EvenBatches, RowDataset, Rows, _batches, read_ahead, shuffled_batches
+from skgca._data import EvenBatches, RowDataset, Rows, batches, read_ahead, shuffled_batches
 
 
 @given(n_rows=st.integers(2, 400), batch_size=st.integers(2, 60), seed=st.integers(0, 99))
 def test_every_row_is_in_one_batch_and_no_batch_is_of_one_row(n_rows, batch_size, seed):
-    batches = list(EvenBatches(n_rows, batch_size, torch.Generator().manual_seed(seed)))
-    sizes = [len(batch) for batch in batches]
-    assert sorted(torch.cat(batches).tolist()) == list(range(n_rows))
+    made = list(EvenBatches(n_rows, batch_size, torch.Generator().manual_seed(seed)))
+    sizes = [len(batch) for batch in made]
+    assert sorted(torch.cat(made).tolist()) == list(range(n_rows))
     assert min(sizes) >= 2
     assert max(sizes) - min(sizes) <= 1
     assert max(sizes) <= max(batch_size, 3)  # an odd row joins a batch of two
@@ -56,7 +56,7 @@ def test_inputs_are_the_same_read_ahead_or_batch_by_batch(monkeypatch):
     numbers = torch.tensor([7, 3, 49])
     ahead = read_ahead(rows, read)(numbers)
     assert reads == [50]
-    monkeypatch.setattr(_batches, "_READ_AHEAD_BYTES", 4 * 50 * 3 - 1)
+    monkeypatch.setattr(batches, "_READ_AHEAD_BYTES", 4 * 50 * 3 - 1)
     fetch = read_ahead(rows, read)
     assert reads == [50]
     assert torch.equal(fetch(numbers), ahead)

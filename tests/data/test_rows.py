@@ -10,7 +10,7 @@ import zarr
 from torch.utils.data import Dataset, TensorDataset
 
 from skgca import GCAEmbedder
-from skgca._inputs import Rows, check_rows, spaced
+from skgca._data import Rows, check_rows, spaced
 
 X = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
@@ -90,10 +90,10 @@ def test_a_fit_from_elsewhere_is_that_from_memory(tmp_path, name):
 
 
 def test_what_is_not_in_memory_is_fetched_batch_by_batch(monkeypatch):
-    from skgca._inputs import _batches, _rows
+    from skgca._data import batches, rows
 
-    monkeypatch.setattr(_batches, "_READ_AHEAD_BYTES", 0)
-    monkeypatch.setattr(_rows, "_CHUNK_BYTES", 10 * 3 * 8)
+    monkeypatch.setattr(batches, "_READ_AHEAD_BYTES", 0)
+    monkeypatch.setattr(rows, "_CHUNK_BYTES", 10 * 3 * 8)
     dataset = Numbered(X)
     largest = []
     fetch = Rows.take

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import torch
 
-from skgca._inputs import ImageReader, Rows, SeriesReader, make_reader
-from skgca._inputs import _rows as rows_module
+from skgca._data import ImageReader, Rows, SeriesReader, make_reader
+from skgca._data import rows as rows_module
 
 from ..numerics import DOUBLE, SINGLE, assert_close
 

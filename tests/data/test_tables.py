@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import RobustScaler
 
-from skgca._inputs import Rows, TableReader
-from skgca._inputs import _rows as rows_module
+from skgca._data import Rows, TableReader
+from skgca._data import rows as rows_module
 
 from ..numerics import SINGLE, assert_close, assert_within
 
@@ -146,11 +146,11 @@ def test_reading_is_the_same_chunk_by_chunk(monkeypatch):
 
 
 def test_scales_of_many_rows_are_those_of_a_sample(monkeypatch):
-    from skgca._inputs import _scaling
+    from skgca._data import scaling
 
     X = np.random.default_rng(0).normal(size=(5000, 2))
     everything = reader(X)
-    monkeypatch.setattr(_scaling, "_SAMPLE", 1000)
+    monkeypatch.setattr(scaling, "_SAMPLE", 1000)
     sampled = reader(X)
     assert not torch.equal(everything.read(X), sampled.read(X))
     assert_within(everything.read(X), sampled.read(X), 0.15)  # a quartile of 1000 rows has a deviation of 0.04

@@ -19,7 +19,7 @@ from sklearn.utils import estimator_html_repr
 from torch import nn
 
 from skgca import GCAEmbedder
-from skgca._description import description
+from skgca._estimator.description import description
 from skgca.losses import PRESETS, LearnableEpsilon
 
 X, Y = load_iris(return_X_y=True)

@@ -24,7 +24,7 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
-from skgca._compat import InvalidParameterError
+from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import SinkhornConvergenceWarning, TrainingDivergedError
 
 from .. import models

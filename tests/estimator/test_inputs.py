@@ -20,8 +20,8 @@ from sklearn.utils import get_tags
 from torch import nn
 
 from skgca import GCAEmbedder
-from skgca._augmentation import make_views
-from skgca._compat import InvalidParameterError
+from skgca._builders.views import make_views
+from skgca._utils.compat import InvalidParameterError
 from skgca.encoders import MLP, RotatedComponents, Standardization
 from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
 

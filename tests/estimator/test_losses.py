@@ -14,8 +14,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skgca import GCAEmbedder
-from skgca._compat import InvalidParameterError
-from skgca._momentum import MomentumSchedule, MomentumTarget
+from skgca._training.momentum import MomentumSchedule, MomentumTarget
+from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import CollapseWarning, SinkhornConvergenceWarning
 from skgca.losses import PRESETS, LearnableEpsilon, TransportCost
 from skgca.metrics import effective_rank

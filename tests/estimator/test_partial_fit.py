@@ -13,8 +13,8 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skgca import GCAEmbedder
-from skgca._compat import InvalidParameterError
-from skgca._fitting import Stream
+from skgca._estimator.fitting import Stream
+from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import TrainingDivergedError
 
 from .. import models

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import cosine_distances
 
 from skgca import GCAEmbedder
-from skgca._compat import InvalidParameterError
-from skgca._outliers import lost_mass
+from skgca._inference.outlier_score import lost_mass
+from skgca._utils.compat import InvalidParameterError
 
 from ..numerics import DOUBLE, SINGLE, assert_close, assert_within, size
 

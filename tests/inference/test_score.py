@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skgca import GCAEmbedder
-from skgca._inputs import check_rows
+from skgca._data import check_rows
 from skgca.metrics import view_information_score
 from skgca.views import ColumnCorruption
 

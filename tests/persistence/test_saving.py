@@ -31,10 +31,10 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skgca import SKOPS_TRUSTED, GCAEmbedder
-from skgca._coding import NotSaved, decode, encode
-from skgca._compat import InvalidParameterError
-from skgca._inputs import Rows, TableReader
-from skgca._state import decode_reader, encode_reader
+from skgca._data import Rows, TableReader
+from skgca._persistence.codec import NotSaved, decode, encode
+from skgca._persistence.state import decode_reader, encode_reader
+from skgca._utils.compat import InvalidParameterError
 from skgca.encoders import MLP
 from skgca.exceptions import SavedFileError
 from skgca.losses import LearnableEpsilon

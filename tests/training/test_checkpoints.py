@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import nn
 
-from skgca._checkpoints import Checkpoints, _plain
-from skgca._compat import InvalidParameterError
+from skgca._training.checkpoints import Checkpoints, _plain
+from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import CheckpointError, TrainingDivergedError
 from skgca.losses import LearnableEpsilon
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from skgca._gradient_cache import CachedForward
-from skgca._runtime import seeded_by, seeded_global_generator
+from skgca._training.gradient_cache import CachedForward
+from skgca._utils.runtime import seeded_by, seeded_global_generator
 from skgca.encoders import (
     MLP,
     Conv1dEncoder,

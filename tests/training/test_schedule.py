@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from skgca._callbacks import WarmupCosine
+from skgca._training.callbacks import WarmupCosine
 
 from ..numerics import DOUBLE, assert_close
 

@@ -23,7 +23,7 @@ from skorch.callbacks import (
     TensorBoard,
 )
 
-from skgca._compat import InvalidParameterError
+from skgca._utils.compat import InvalidParameterError
 
 from .. import models
 from ..numerics import DOUBLE, assert_close

@@ -17,8 +17,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skgca import GCAEmbedder
-from skgca._compat import InvalidParameterError
-from skgca._monitoring import COLUMNS, Measures, _duration
+from skgca._training.monitoring import COLUMNS, Measures, _duration
+from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import CollapseWarning, TrainingDivergedError
 from skgca.losses import LearnableEpsilon, make_loss
 from skgca.metrics import alignment_score, effective_rank, uniformity_score

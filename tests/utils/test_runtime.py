@@ -4,7 +4,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from skgca._runtime import fixed_threads, resolve_device, seeded_global_generator
+from skgca._utils.runtime import fixed_threads, resolve_device, seeded_global_generator
 
 
 def test_the_global_generator_is_put_back():

@@ -1,0 +1,1 @@
+"""GCAEmbedder: its parameters, fit, transform, cost and description."""

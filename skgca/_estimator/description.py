@@ -1,0 +1,174 @@
+"""What an embedder shows of itself beside its parameters: a line under its repr, and a table under its diagram."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+from torch import nn
+
+from .._builders.net import make_criterion
+from .._builders.network import _AUTO, ENCODERS
+from .._utils.compat import VisualBlock
+from ..losses import PRESETS, LearnableEpsilon
+from ..ot import Marginals
+
+__all__ = ["caption", "description", "html_table", "one_line", "visual_block"]
+
+_MOST_LAYERS = 6  # whose widths are told one by one
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_STYLE = (
+    # hidden until a style is loaded, as scikit-learn's diagram, so that an untrusted notebook shows the text only
+    ".skgca-description {display: block !important; font-family: monospace; font-size: 0.85em; margin: 0.5em 0}"
+    ".skgca-description th {text-align: left; font-weight: normal; opacity: 0.65; padding-right: 1em}"
+    ".skgca-description td {text-align: left}"
+)
+
+
+def description(estimator: Any) -> dict[str, str]:
+    """Return what an embedder is made of, and how far it is, in words.
+
+    Loss, epsilon and marginals are what the parameters say, which ``set_params`` may have changed since ``fit``.
+    Nothing here raises, whatever the parameters are, and for half an embedder neither.
+
+    Parameters
+    ----------
+    estimator : GCAEmbedder
+
+    Returns
+    -------
+    dict of str
+        "loss", "epsilon", "marginals", "encoder" and "state".
+    """
+    told = {"loss": _loss, "epsilon": _epsilon, "marginals": _marginals, "encoder": _encoder, "state": _state}
+    return {name: _told(tell, estimator) for name, tell in told.items()}
+
+
+def one_line(estimator: Any) -> str:
+    """Return the description in a line, which begins with "#", so that a repr with it under it can be evaluated."""
+    about = description(estimator)
+    state = about.pop("state")
+    return f"# {'; '.join([*(f'{name} {text}' for name, text in about.items()), state])}"
+
+
+def caption(estimator: Any) -> str:
+    """Return the few words that have room in a box of a diagram."""
+    about = description(estimator)
+    return f"{about['loss']}, epsilon {about['epsilon']}, marginals {about['marginals']}"
+
+
+def html_table(estimator: Any) -> str:
+    """Return the description as a table of HTML."""
+    rows = "".join(
+        f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in description(estimator).items()
+    )
+    return f'<style>{_STYLE}</style><div class="skgca-description" hidden><table>{rows}</table></div>'
+
+
+def visual_block(estimator: Any) -> Any:
+    """Return the box of a diagram by scikit-learn, with a caption."""
+    name = type(estimator).__name__
+    return VisualBlock("single", estimator, names=name, name_details=str(estimator), name_caption=caption(estimator))
+
+
+def _told(tell: Callable[[Any], str], estimator: Any) -> str:
+    try:
+        return tell(estimator)
+    except Exception:  # whatever the parameters are, a repr is not where to find out
+        return "unknown"
+
+
+def _loss(estimator: Any) -> str:
+    loss = estimator.loss
+    return loss if isinstance(loss, str) and loss in PRESETS else f"{loss!r}, which is not known"
+
+
+def _epsilon(estimator: Any) -> str:
+    epsilon, last = estimator.epsilon, getattr(estimator, "epsilon_", None)
+    if isinstance(epsilon, LearnableEpsilon):
+        return f"learned from {epsilon.start:g} {'on' if last is None else f'to {last:.3g}'}"
+    text = f"{epsilon:g}" if isinstance(epsilon, Real) else repr(epsilon)
+    return text if last is None or last == epsilon else f"{text} ({last:.3g} when fitted)"
+
+
+def _marginals(estimator: Any) -> str:
+    try:
+        criterion = make_criterion(estimator)
+    except Exception:  # of any parameter of the loss
+        return f"{estimator.marginals!r}, which with these parameters makes no loss"
+    if not criterion.repels:
+        return "none"  # a loss that compares no rows has no plan to hold to any
+    return _strengths(criterion.marginals)
+
+
+def _strengths(marginals: Marginals) -> str:
+    rho_row, rho_col = marginals.rho_row, marginals.rho_col
+    if math.isinf(rho_row) and rho_col in (0.0, math.inf):
+        return "balanced" if rho_col else "row"
+    if rho_row == rho_col:
+        return f"relaxed ({rho_row:g})"
+    return f"row {_strength(rho_row)}, column {_strength(rho_col)}"
+
+
+def _strength(rho: float) -> str:
+    return "hard" if math.isinf(rho) else f"{rho:g}" if rho else "free"
+
+
+def _encoder(estimator: Any) -> str:
+    net = getattr(estimator, "net_", None)
+    if net is not None:
+        encoder = net.module_.encoder
+        return f"{_architecture(encoder.body)}, {_n_weights(encoder)}"
+    given, widths = estimator.encoder, estimator.hidden_layer_sizes
+    if isinstance(given, nn.Module):
+        return f"{_architecture(given)}, {_n_weights(given)}"
+    if inspect.isclass(given) or not isinstance(given, str):
+        return getattr(given, "__name__", type(given).__name__)
+    if given != "auto" and given not in ENCODERS:
+        return f"{given!r}, which is not known"
+    name = f"auto ({', '.join(_AUTO.values())})" if given == "auto" else given
+    if widths is None and given != "auto":
+        widths = ENCODERS[given].widths
+    return name if widths is None else f"{name} {'-'.join(str(width) for width in widths)}"
+
+
+def _architecture(module: nn.Module) -> str:
+    """Return the class of a network, and the width of its input and of each layer."""
+    if type(module) is nn.Sequential and len(module) == 2 and isinstance(module[0], nn.Flatten):
+        module = module[1]
+    layers = [layer for layer in module.modules() if isinstance(layer, _LAYERS)]
+    name = type(module).__name__
+    if not layers:
+        return name
+    if len(layers) > _MOST_LAYERS:
+        return f"{name} of {len(layers)} layers"
+    widths = [_widths(layer) for layer in layers]
+    return f"{name} {'-'.join(str(width) for width in (widths[0][0], *(out for _, out in widths)))}"
+
+
+def _widths(layer: Any) -> tuple[int, int]:
+    linear = isinstance(layer, nn.Linear)
+    return (layer.in_features, layer.out_features) if linear else (layer.in_channels, layer.out_channels)
+
+
+def _n_weights(module: nn.Module) -> str:
+    return f"{sum(weight.numel() for weight in module.parameters()):,} weights"
+
+
+def _state(estimator: Any) -> str:
+    net = getattr(estimator, "net_", None)
+    if net is None:
+        return "not fitted"
+    n_epochs, best = estimator.n_epochs_, estimator.best_epoch_
+    epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}" + ("" if best == n_epochs else f", best {best}")
+    n_features = getattr(estimator, "n_features_in_", None)
+    columns = (
+        f"{estimator._n_features_out} columns"
+        if n_features is None
+        else f"{n_features} -> {estimator._n_features_out} columns"
+    )
+    return f"fitted ({epochs}, {estimator.stop_reason_}), {columns}, on {net.device}"

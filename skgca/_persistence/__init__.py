@@ -1,0 +1,1 @@
+"""How a fitted embedder becomes plain values, for files, pickles and ONNX, and back."""

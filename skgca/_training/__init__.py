@@ -1,0 +1,1 @@
+"""How a network is trained: the nets of skorch, parts of batches, roll-back, callbacks, checkpoints."""

@@ -1,0 +1,96 @@
+"""What training does besides stepping."""
+
+import copy
+import math
+import warnings
+from typing import Any
+
+import torch
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+
+from ..exceptions import SinkhornConvergenceWarning
+
+__all__ = ["StopWithoutProgress", "WarmupCosine", "WarnUnconverged", "copied_callback", "warmup_cosine"]
+
+
+def copied_callback(callback: Any) -> Any:
+    """Copy a callback; one that holds what cannot be copied, such as TensorBoard's writer, shares that."""
+    try:
+        return copy.deepcopy(callback)
+    except TypeError:
+        return copy.copy(callback)
+
+
+class WarmupCosine:
+    """Factor of the learning rate at a step: linear warm-up, then half a cosine down to zero.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of the whole training.
+    n_warmup : int
+        Steps until the full rate.
+    """
+
+    def __init__(self, n_steps: int, n_warmup: int) -> None:
+        self.n_steps = n_steps
+        self.n_warmup = n_warmup
+
+    def __call__(self, step: int) -> float:
+        """Return the factor at a step that counts from 0; it is above 0 at every step taken."""
+        if step < self.n_warmup:
+            return (step + 1) / (self.n_warmup + 1)
+        progress = (step - self.n_warmup) / max(1, self.n_steps - self.n_warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def warmup_cosine(n_steps: int, warmup_fraction: float) -> LRScheduler:
+    """Return the skorch callback of :class:`WarmupCosine`, stepped after every batch."""
+    factor = WarmupCosine(n_steps, round(warmup_fraction * n_steps))
+    return LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
+
+
+class WarnUnconverged(Callback):
+    """Warn once, after training, if some plans missed the tolerance of the loss."""
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Read what the loss counted."""
+        loss = net.criterion_
+        if loss.n_missed:
+            warnings.warn(
+                f"{loss.n_missed} of {loss.n_solved} transport plans missed sinkhorn_tol={loss.tol} within "
+                f"n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
+                "Raise n_iter, sinkhorn_tol or epsilon.",
+                SinkhornConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+class StopWithoutProgress(EarlyStopping):
+    """End training once the loss of held-out rows has not fallen for some epochs, and bring back the best weights.
+
+    skorch's callback, whose state can be saved.
+
+    Attributes
+    ----------
+    best_epoch_ : int
+        Epoch of the lowest loss.
+    """
+
+    _STATE = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Compare, and end training if it was in vain too often."""
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            net.stop("no_change")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training goes on from."""
+        return {name: getattr(self, name) for name in self._STATE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        for name in self._STATE:
+            setattr(self, name, state[name])

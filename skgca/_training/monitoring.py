@@ -1,0 +1,240 @@
+"""What a training shows of itself: measures of its embedding, a line or a bar, and warnings."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..exceptions import CollapseWarning
+from ..metrics import alignment_score, effective_rank, uniformity_score
+from ..metrics._checks import directions
+
+__all__ = ["COLUMNS", "Measures", "Progress", "epoch_records"]
+
+_MEASURED_EVERY = 100  # steps at least, which keeps measuring at a hundredth of the time or two
+_COLLAPSED_RANK = 1.5  # effective rank below which all rows are one, as far as anyone can use them
+_COLLAPSED_SPREAD = 0.02  # the same of the mean squared distance of two directions, which is 2 where they are unrelated
+_JUDGED_AFTER = 100  # steps, before which neither is a verdict
+_STUCK = 0.98  # distance of the views of a row, over that of any two rows, above which they are strangers
+_MEASURES = ("alignment", "uniformity", "effective_rank", "marginal_error")
+_logger = logging.getLogger("skgca")
+_logger.addHandler(logging.NullHandler())  # or the warnings of a service without handlers would go to its stderr
+
+COLUMNS = (
+    "epoch",
+    "loss",
+    "valid_loss",
+    "alignment",
+    "uniformity",
+    "effective_rank",
+    "lr",
+    "gradient_norm",
+    "marginal_error",
+    "seconds",
+)
+
+
+def epoch_records(history: Any) -> list[dict[str, Any]]:
+    """Return skorch's history as one flat record an epoch; one that was interrupted does not count.
+
+    What was not measured in an epoch is NaN.
+    """
+    return [_epoch_record(record) for record in history if "train_loss" in record]
+
+
+def _steps(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the batches of an epoch that were trained on."""
+    return [batch for batch in record["batches"] if "grad_norm" in batch]
+
+
+def _epoch_record(record: dict[str, Any]) -> dict[str, Any]:
+    steps = _steps(record)
+    return {
+        "epoch": record["epoch"],
+        "loss": float(record["train_loss"]),
+        "valid_loss": float(record.get("valid_loss", math.nan)),
+        **{name: record.get(name, math.nan) for name in _MEASURES[:3]},
+        "lr": steps[-1]["lr"],
+        "gradient_norm": float(np.mean([batch["grad_norm"] for batch in steps])),
+        "marginal_error": record.get("marginal_error", math.nan),
+        "seconds": record.get("seconds", math.nan),
+    }
+
+
+class Measures(Callback):
+    """Measure the projections of the same views of the same rows, every so many steps.
+
+    Parameters
+    ----------
+    inputs : tuple of Tensor of shape (m, ...)
+        Rows to measure by, once or once for each measured view.
+    always : bool
+        Whether to measure in every epoch.
+    """
+
+    def __init__(self, inputs: tuple[Tensor, ...], *, always: bool) -> None:
+        self.inputs = inputs
+        self.always = always
+
+    def initialize(self) -> Measures:
+        """Forget what was measured."""
+        self.last_: dict[str, float] = {}
+        self.measured_at_ = 0
+        self.steps_ = 0
+        return self
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Measure, if enough steps were taken, or this is the last epoch."""
+        self.steps_ += len(_steps(net.history[-1]))
+        due = self.steps_ - self.measured_at_ >= _MEASURED_EVERY or len(net.history) >= net.max_epochs
+        if not (self.always or due):
+            return
+        self.measured_at_ = self.steps_
+        self.last_ = self._measure(net)
+        for name in _MEASURES:
+            net.history.record(name, self.last_[name])
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Warn if the projections tell nothing, and let go of the rows."""
+        self.inputs = ()
+        if self.measured_at_ >= _JUDGED_AFTER:
+            self._warn(net)
+
+    def _measure(self, net: Any) -> dict[str, float]:
+        with net.fixed_views():
+            projections = net.embed_views(self.inputs)
+        z_a, z_b = projections[:2]
+        criterion = copy.copy(net.criterion_)  # which counts the plans of training
+        with torch.no_grad():
+            marginal_error = criterion.plan(z_a, z_b).marginal_error
+        first, second = (z.double().cpu().numpy() for z in (z_a, z_b))
+        measured = {"width": z_a.shape[1], "marginal_error": marginal_error, "effective_rank": effective_rank(first)}
+        try:
+            measured["alignment"] = alignment_score(first, second)
+            measured["uniformity"] = uniformity_score(first)
+            measured["spread"] = _mean_squared_distance(first, second)
+        except ValueError:  # a projection is zero, and so has no direction
+            measured.update(dict.fromkeys(("alignment", "uniformity", "spread"), math.nan))
+        return measured
+
+    def _warn(self, net: Any) -> None:
+        width, rank, spread = (self.last_[name] for name in ("width", "effective_rank", "spread"))
+        if width > 1 and (rank < _COLLAPSED_RANK or spread < _COLLAPSED_SPREAD):
+            warnings.warn(
+                f"The embedding collapsed: its projections have an effective rank of {rank:.2f} of {width}, and a mean "
+                f"squared distance of {spread:.2g}, where unrelated directions have 2, so all rows look alike to the "
+                f"loss. Lower lr (now {net.lr:g}), use a loss that keeps rows apart, such as 'gca_ince', raise "
+                "ema_decay where there is one, and check that the rows of X differ.",
+                CollapseWarning,
+                stacklevel=2,
+            )
+        elif -self.last_["alignment"] > _STUCK * spread:
+            warnings.warn(
+                f"The loss is stuck, at {net.history[-1].get('train_loss', math.nan):.3g}, where embeddings that tell "
+                "nothing are (log(N) for InfoNCE): the views of a row are as far apart as any two rows. Make the views "
+                f"weaker (corruption_rate, views=), train longer or at a higher lr (now {net.lr:g}), or lower epsilon.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed training goes on from."""
+        return {"last": self.last_, "measured_at": self.measured_at_, "steps": self.steps_}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        self.last_, self.measured_at_, self.steps_ = state["last"], state["measured_at"], state["steps"]
+
+
+def _mean_squared_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """Mean squared distance of the directions of any row of one and any row of the other."""
+    return 2 - 2 * float(directions(first).mean(axis=0) @ directions(second).mean(axis=0))
+
+
+class Progress(Callback):
+    """Show where a training is: in the log, and on the screen by a line an epoch, or a bar.
+
+    Parameters
+    ----------
+    verbose : int
+        0 shows nothing on the screen, 1 a line an epoch, 2 a bar, in a notebook as a widget.
+    n_steps : int
+        Steps of the whole training.
+    """
+
+    def __init__(self, verbose: int, n_steps: int) -> None:
+        self.verbose = verbose
+        self.n_steps = n_steps
+
+    def initialize(self) -> Progress:
+        """Start without a bar."""
+        self.bar_ = None
+        self.alignment_ = math.nan
+        return self
+
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.epochs_before_ = len(net.history)
+        self.began_ = time.perf_counter()
+        if self.verbose >= 2:
+            self.bar_ = tqdm(total=self.n_steps, unit="step")
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Start the clock of the epoch."""
+        self.epoch_began_ = time.perf_counter()
+
+    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+        """Move the bar."""
+        if training and self.bar_ is not None:
+            self.bar_.update()
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Show the epoch."""
+        now = time.perf_counter()
+        net.history.record("seconds", now - self.epoch_began_)
+        if not (self.verbose or _logger.isEnabledFor(logging.INFO)):
+            return
+        line = self._line(net, (now - self.began_) / (len(net.history) - self.epochs_before_))
+        _logger.info(line)
+        if self.bar_ is not None:
+            self.bar_.set_description_str(line)
+        elif self.verbose:
+            tqdm.write(line)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        if self.bar_ is not None:
+            self.bar_.close()
+            self.bar_ = None
+
+    def _line(self, net: Any, mean_seconds: float) -> str:
+        record = _epoch_record(net.history[-1])
+        if not math.isnan(record["alignment"]):
+            self.alignment_ = record["alignment"]
+        held_out = "" if math.isnan(record["valid_loss"]) else f", held out {record['valid_loss']:.4f}"
+        alignment = "" if math.isnan(self.alignment_) else f", alignment {self.alignment_:.3f}"
+        left = "" if self.bar_ is not None else f", {_duration(mean_seconds * (net.max_epochs - record['epoch']))} left"
+        return (
+            f"epoch {record['epoch']}/{net.max_epochs}: loss {record['loss']:.4f}{held_out}{alignment}, "
+            f"lr {record['lr']:.2g}, {record['seconds']:.2f} s{left}"
+        )
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, seconds = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

@@ -1,0 +1,1 @@
+"""What all rooms use: private names of scikit-learn, devices, random numbers, threads, files."""

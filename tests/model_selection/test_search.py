@@ -397,12 +397,12 @@ def test_it_can_be_scored_in_folds_of_its_own():
 def test_groups_and_weights_reach_what_reads_them():
     groups = np.arange(len(X)) % 4
     weight = np.where(Y == 2, 0.0, 1.0)
-    search = GCASearchCV(quick(), {"epsilon": [0.2, 1.0]}, cv=GroupKFold(2), scoring=RETRIEVAL)
+    search = GCASearchCV(quick(), {"epsilon": [0.2, 1.0]}, cv=GroupKFold(2))
     search.fit(X, groups=groups, sample_weight=weight)
     assert search.n_splits_ == 2
     alone = quick(**search.best_params_).fit(X, sample_weight=weight)
     np.testing.assert_array_equal(search.transform(X), alone.transform(X))
-    without = GCASearchCV(quick(), {"epsilon": [0.2, 1.0]}, cv=GroupKFold(2), scoring=RETRIEVAL, refit=False)
+    without = GCASearchCV(quick(), {"epsilon": [0.2, 1.0]}, cv=GroupKFold(2), refit=False)
     assert (scores(search) != scores(without.fit(X, groups=groups))).any()
 
 

@@ -1,4 +1,4 @@
-"""What an embedder shows of itself beside its parameters: a line under its repr, and a table under its diagram."""
+"""What the HTML of an embedder shows beside its parameters: a caption in its diagram, and a table under it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
 from ..ot import Marginals
 
-__all__ = ["caption", "description", "html_table", "one_line", "visual_block"]
+__all__ = ["caption", "description", "html_table", "visual_block"]
 
 _MOST_LAYERS = 6  # whose widths are told one by one
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -48,13 +48,6 @@ def description(estimator: Any) -> dict[str, str]:
     return {name: _told(tell, estimator) for name, tell in told.items()}
 
 
-def one_line(estimator: Any) -> str:
-    """Return the description in a line, which begins with "#", so that a repr with it under it can be evaluated."""
-    about = description(estimator)
-    state = about.pop("state")
-    return f"# {'; '.join([*(f'{name} {text}' for name, text in about.items()), state])}"
-
-
 def caption(estimator: Any) -> str:
     """Return the few words that have room in a box of a diagram."""
     about = description(estimator)
@@ -78,7 +71,7 @@ def visual_block(estimator: Any) -> Any:
 def _told(tell: Callable[[Any], str], estimator: Any) -> str:
     try:
         return tell(estimator)
-    except Exception:  # whatever the parameters are, a repr is not where to find out
+    except Exception:  # showing an estimator must not raise; fit reports what is wrong
         return "unknown"
 
 

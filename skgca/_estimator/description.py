@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from .._builders.net import make_criterion
+from .._builders.loss import LossOptions, make_criterion
 from .._builders.network import _AUTO, ENCODERS
 from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
@@ -90,7 +90,7 @@ def _epsilon(estimator: Any) -> str:
 
 def _marginals(estimator: Any) -> str:
     try:
-        criterion = make_criterion(estimator)
+        criterion = make_criterion(LossOptions.of(estimator.get_params(deep=False)))
     except Exception:  # of any parameter of the loss
         return f"{estimator.marginals!r}, which with these parameters makes no loss"
     if not criterion.repels:

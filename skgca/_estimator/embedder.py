@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .._builders.net import effective_target
+from .._builders.loss import effective_target
 from .._data import check_rows
 from .._data.metadata import reads_y
 from .._inference.embedding import embed, plain_names

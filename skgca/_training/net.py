@@ -336,8 +336,8 @@ class MomentumNet(ContrastiveNet):
     ----------
     ema_decay : float
         Decay of the average in the first step. From there it rises by half a cosine to 1.
-    n_steps : int
-        Steps of the whole training.
+    n_steps : float
+        Steps of the whole training; inf if it is not known.
     **kwargs
         As in :class:`ContrastiveNet`.
 
@@ -346,7 +346,7 @@ class MomentumNet(ContrastiveNet):
     .. [1] J.-B. Grill et al., "Bootstrap your own latent", NeurIPS 2020.
     """
 
-    def __init__(self, module: Any, criterion: Any, *, ema_decay: float, n_steps: int, **kwargs: Any) -> None:
+    def __init__(self, module: Any, criterion: Any, *, ema_decay: float, n_steps: float, **kwargs: Any) -> None:
         self.ema_decay = ema_decay
         self.n_steps = n_steps
         super().__init__(module, criterion, **kwargs)

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, column_or_1d
 from torch import Tensor
 
-from .._builders.net import effective_target
+from .._builders.loss import effective_target
 from .._builders.views import make_views
 from .._data import Rows, check_rows
 from .._data.metadata import annotations

@@ -90,10 +90,7 @@ def _own_callbacks(callbacks: Sequence[object] | None) -> list[Entry]:
     own: list[Entry] = []
     for entry in callbacks or []:
         name, callback = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry)
-        if callable(callback) and not isinstance(callback, Callback):
-            made = callback()
-        else:
-            made = copied_callback(callback)
+        made = callback() if callable(callback) and not isinstance(callback, Callback) else copied_callback(callback)
         if not isinstance(made, Callback):
             raise InvalidParameterError(
                 f"callbacks holds {entry!r}, which is no callback; it must hold skorch callbacks, such as "

@@ -20,8 +20,8 @@ from torch import Tensor
 from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
 from .._builders.loss import LossOptions, effective_target, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
-from .._builders.network import check_encoder, last_module, make_module, series_wanted
-from .._builders.views import make_views
+from .._builders.network import NetworkOptions, check_encoder, last_module, make_module, series_wanted
+from .._builders.views import ViewOptions, make_views
 from .._data import (
     Reader,
     RowDataset,
@@ -322,7 +322,8 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
         image_shape=estimator.image_shape,
         series=series_wanted(estimator.encoder),
     )
-    check_encoder(estimator, reader.kind)
+    network = NetworkOptions.of(estimator.get_params(deep=False))
+    check_encoder(network, reader.kind, changed=_changed(estimator))
     return reader.fit(rows)
 
 
@@ -373,17 +374,22 @@ def _net(
 ) -> ContrastiveNet:
     """Make the net, of a new module or that of the last fit."""
     params = estimator.get_params(deep=False)
+    network = NetworkOptions.of(params)
     with_predictor = not criterion.repels
     if continues:
-        module = last_module(estimator, reader, sample, len(given), with_predictor=with_predictor)
+        last = estimator.net_.module_
+        module = last_module(last, network, reader, sample, len(given), with_predictor=with_predictor)
     else:
-        module = make_module(estimator, reader, sample, len(given), with_predictor=with_predictor, seed=weights_seed)
+        module = make_module(network, reader, sample, len(given), with_predictor=with_predictor, seed=weights_seed)
+    views = make_views(
+        ViewOptions.of(params), reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device)
+    )
     return make_net(
         NetOptions.of(params),
         module=module,
         criterion=criterion,
         yardstick=make_yardstick(LossOptions.of(params)),
-        views=make_views(estimator, reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device)),
+        views=views,
         draws=not isinstance(estimator.encoder, str),  # a module of the user's own may hold torch's dropout
         max_epochs=max_epochs,
         n_batches=n_batches,

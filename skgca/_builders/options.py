@@ -20,6 +20,9 @@ class Options:
     """
 
     @classmethod
-    def of(cls, params: Mapping[str, Any]) -> Self:
-        """Take the fields out of all parameters, as ``get_params(deep=False)`` returns them."""
-        return cls(**{field.name: params[field.name] for field in fields(cls)})
+    def of(cls, attributes: Mapping[str, Any]) -> Self:
+        """Take the fields out of the attributes of an estimator, ``vars(estimator)``.
+
+        ``get_params`` would not do: a subclass may have fewer parameters, and sets the others in ``__init__``.
+        """
+        return cls(**{field.name: attributes[field.name] for field in fields(cls)})

@@ -90,7 +90,7 @@ def _epsilon(estimator: Any) -> str:
 
 def _marginals(estimator: Any) -> str:
     try:
-        criterion = make_criterion(LossOptions.of(estimator.get_params(deep=False)))
+        criterion = make_criterion(LossOptions.of(vars(estimator)))
     except Exception:  # of any parameter of the loss
         return f"{estimator.marginals!r}, which with these parameters makes no loss"
     if not criterion.repels:

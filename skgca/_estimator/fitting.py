@@ -322,7 +322,7 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
         image_shape=estimator.image_shape,
         series=series_wanted(estimator.encoder),
     )
-    network = NetworkOptions.of(estimator.get_params(deep=False))
+    network = NetworkOptions.of(vars(estimator))
     check_encoder(network, reader.kind, changed=_changed(estimator))
     return reader.fit(rows)
 
@@ -334,14 +334,14 @@ def _read(given: Given, reader: Reader) -> tuple[RowDataset, Tensor]:
 
 
 def _criterion(estimator: GCAEmbedder, *, continues: bool) -> AlignmentLoss:
-    options = LossOptions.of(estimator.get_params(deep=False))
+    options = LossOptions.of(vars(estimator))
     return make_criterion(options, last_epsilon=estimator.epsilon_ if continues else None)
 
 
 def _callbacks(
     estimator: GCAEmbedder, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False
 ) -> list[Entry]:
-    options = CallbackOptions.of(estimator.get_params(deep=False))
+    options = CallbackOptions.of(vars(estimator))
     return make_callbacks(options, changed=_changed(estimator), n_steps=n_steps, measured=measured, steady=steady)
 
 
@@ -373,7 +373,7 @@ def _net(
     held_out: RowDataset | None,
 ) -> ContrastiveNet:
     """Make the net, of a new module or that of the last fit."""
-    params = estimator.get_params(deep=False)
+    params = vars(estimator)
     network = NetworkOptions.of(params)
     with_predictor = not criterion.repels
     if continues:

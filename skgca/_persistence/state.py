@@ -158,7 +158,7 @@ def restored_net(
     Parameters
     ----------
     params : mapping
-        Parameters of the estimator.
+        Attributes of the estimator, its parameters among them.
     module : EncoderWithHead
     epsilon : float
         Epsilon of the loss.
@@ -255,7 +255,7 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     if body is not None:
         module.encoder.body = body
     known = type(estimator)._get_param_names()
-    params = type(estimator)(**{name: state[name] for name in known if name in state}).get_params(deep=False)
+    params = vars(type(estimator)(**{name: state[name] for name in known if name in state}))
     state["reader_"] = reader
     state["net_"] = restored_net(params, module, epsilon=state["epsilon_"], device=usable_device(params["device"]))
     return state

@@ -274,7 +274,7 @@ def _views(embedder: Any, inputs: list[Tensor]) -> MultiView:
         raise ValueError(f"The plan of rows needs views, and views={not_saved[0]!r}.")
     by_itself = isinstance(embedder.views, str) and embedder.views == "auto"
     if views is None or (by_itself and paired):
-        options = ViewOptions.of(embedder.get_params(deep=False))
+        options = ViewOptions.of(vars(embedder))
         views = make_views(options, embedder.reader_, paired=paired, reference=lambda: inputs[0])
     elif by_itself and all(isinstance(view, Identity) for view in views.views):
         raise ValueError("The embedder was fitted with X_pair, and so knows no views of X alone; pass X_pair as well.")

@@ -244,7 +244,7 @@ class _Walker:
         following = copy.copy(self.embedder)
         following.set_params(**clone(own, safe=False), warm_start=True, max_epochs=min(n_epochs, self.n_full))
         try:
-            criterion = make_criterion(LossOptions.of(following.get_params(deep=False)))
+            criterion = make_criterion(LossOptions.of(vars(following)))
         except (TypeError, ValueError):  # which its fit will tell of
             return following
         has_predictor = following.net_.module_.predictor is not None

@@ -202,7 +202,7 @@ class SaveCheckpoints(Callback):
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Write amid an epoch, if it is time and the state was kept, so that a retry goes back to the same one."""
-        if training and net.guard.kept_just_now and self._minutes_are_over():
+        if training and net.keeps_state_after_batch() and self._minutes_are_over():
             self._write(net)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:

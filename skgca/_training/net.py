@@ -124,8 +124,12 @@ class ContrastiveNet(NeuralNet):
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Keep the state amid a long epoch."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
-        if training and len(self.history[-1]["batches"]) % _KEPT_EVERY == 0:
+        if training and self.keeps_state_after_batch():
             self.guard.keep(self)
+
+    def keeps_state_after_batch(self) -> bool:
+        """Whether the last batch of the epoch is one after which the state is kept."""
+        return len(self.history[-1]["batches"]) % _KEPT_EVERY == 0
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train until there are ``max_epochs`` in all, and note why it ended."""
@@ -196,7 +200,6 @@ class ContrastiveNet(NeuralNet):
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Step. Where the loss or its gradient is not finite, go back to the last good weights and try again."""
-        self.guard.kept_just_now = False
         while True:
             try:
                 with self.guard.slowed(self.optimizer_):

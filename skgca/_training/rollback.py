@@ -44,14 +44,11 @@ class Guard:
         Factor of the learning rate, 1 at first.
     n_retries : int
         How often training went back.
-    kept_just_now : bool
-        Whether the state was kept after the last step.
     """
 
     def __init__(self) -> None:
         self.rate = 1.0
         self.n_retries = 0
-        self.kept_just_now = False
         self._good: dict[str, Any] = {}
         self._has_learned = False
 
@@ -59,7 +56,6 @@ class Guard:
         """Remember the state of a net; ``learned`` tells whether training brought it there."""
         self._good = copied(net.training_state())
         self._has_learned |= learned
-        self.kept_just_now = True
 
     def forget(self) -> None:
         """Let go of the state; how often training went back stays known."""

@@ -13,10 +13,12 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .._data import fixed_batches, shuffled_batches
+from .._data import RowDataset, fixed_batches, shuffled_batches
+from .._data.batches import EvenBatches
 from .._utils.runtime import seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
+from ..views import MultiView
 from .gradient_cache import CachedForward
 from .momentum import MomentumSchedule, MomentumTarget
 from .rollback import Guard, NotFiniteError, check_finite, copied
@@ -39,7 +41,7 @@ class _Run:
     view_generator: torch.Generator
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
-    batches: Any = None
+    batches: EvenBatches | None = None
 
 
 class ContrastiveNet(NeuralNet):
@@ -86,13 +88,13 @@ class ContrastiveNet(NeuralNet):
 
     def __init__(
         self,
-        module: Any,
-        criterion: Any,
+        module: nn.Module,
+        criterion: nn.Module,
         *,
-        views: Any,
+        views: MultiView | None,
         view_pairs: str,
         seed: int,
-        yardstick: Any,
+        yardstick: nn.Module,
         draws: bool = False,
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
@@ -113,7 +115,7 @@ class ContrastiveNet(NeuralNet):
 
     # The course of a training
 
-    def get_iterator(self, dataset: Any, training: bool = False) -> DataLoader:
+    def get_iterator(self, dataset: RowDataset, training: bool = False) -> DataLoader:
         """Return batches of near-equal size: in random order, or always the same ones where nothing is trained."""
         if not training:
             return fixed_batches(dataset, batch_size=self.batch_size)
@@ -121,7 +123,7 @@ class ContrastiveNet(NeuralNet):
         self._run.batches = loader.sampler
         return loader
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the random numbers of the views, on the device that makes them, and the guard of the weights."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stop_reason: str | None = None
@@ -135,12 +137,12 @@ class ContrastiveNet(NeuralNet):
             learnable=[parameter for _, parameter in self.get_all_learnable_params()],
         )
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Keep the state that the epoch led to."""
         super().on_epoch_end(net, **kwargs)
         self.guard.keep(self)
 
-    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+    def on_batch_end(self, net: ContrastiveNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Keep the state amid a long epoch."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
         if training and self.keeps_state_after_batch():
@@ -244,7 +246,7 @@ class ContrastiveNet(NeuralNet):
             cached.backward(projections.grad.to(cached.outputs.dtype))
         return {"loss": loss, "y_pred": projections}
 
-    def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
+    def on_grad_computed(self, net: ContrastiveNet, named_parameters: Any, **kwargs: Any) -> None:
         """Look at the length of the gradient, and scale it down if it is too long."""
         super().on_grad_computed(net, named_parameters, **kwargs)
         if math.isinf(self.max_grad_norm):
@@ -325,7 +327,7 @@ class ContrastiveNet(NeuralNet):
 
     # Small parts of the above
 
-    def _in_parts(self, function: Any, module: nn.Module, views: Tensor) -> CachedForward:
+    def _in_parts(self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor) -> CachedForward:
         return CachedForward(
             function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.view_generator
         )
@@ -369,12 +371,14 @@ class MomentumNet(ContrastiveNet):
 
     _target: Any = None  # a MomentumTarget while the net trains
 
-    def __init__(self, module: Any, criterion: Any, *, ema_decay: float, n_steps: float, **kwargs: Any) -> None:
+    def __init__(
+        self, module: nn.Module, criterion: nn.Module, *, ema_decay: float, n_steps: float, **kwargs: Any
+    ) -> None:
         self.ema_decay = ema_decay
         self.n_steps = n_steps
         super().__init__(module, criterion, **kwargs)
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the target network as a copy of the encoder and head."""
         if self._target is None:  # a stream keeps it from call to call
             self._target = MomentumTarget(self._followed(), MomentumSchedule(self.ema_decay, self.n_steps))

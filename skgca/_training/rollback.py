@@ -6,11 +6,14 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..exceptions import TrainingDivergedError
+
+if TYPE_CHECKING:
+    from .net import ContrastiveNet
 
 __all__ = ["Guard", "NotFiniteError", "check_finite", "copied"]
 
@@ -52,7 +55,7 @@ class Guard:
         self._good: dict[str, Any] = {}
         self._has_learned = False
 
-    def keep(self, net: Any, *, learned: bool = True) -> None:
+    def keep(self, net: ContrastiveNet, *, learned: bool = True) -> None:
         """Remember the state of a net; ``learned`` tells whether training brought it there."""
         self._good = copied(net.training_state())
         self._has_learned |= learned
@@ -61,7 +64,7 @@ class Guard:
         """Let go of the state; how often training went back stays known."""
         self._good = {}
 
-    def roll_back(self, net: Any, error: NotFiniteError) -> None:
+    def roll_back(self, net: ContrastiveNet, error: NotFiniteError) -> None:
         """Bring back the last good state, at half the rate.
 
         Raises

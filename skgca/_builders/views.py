@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Generator, Tensor
@@ -26,11 +26,23 @@ from ..views import (
     TimeJitter,
     as_view,
 )
+from ..views._multi import View
+from .options import Options
 
-__all__ = ["VIEWS", "make_views", "standard_view"]
+__all__ = ["VIEWS", "ViewOptions", "make_views", "standard_view"]
 
 _ALL = ("table", "images", "series")
-_CORRUPTION_RATE = 0.2  # the default of the estimator
+_Make: TypeAlias = "Callable[[Reader, dict[str, float]], View]"
+
+
+@dataclass(frozen=True)
+class ViewOptions(Options):
+    """Parameters of the estimator that make its views."""
+
+    views: str | Callable[..., Tensor] | Sequence[str | Callable[..., Tensor]]
+    n_views: int | None
+    corruption_rate: float
+    standardize: bool
 
 
 def _numeric(reader: Reader) -> list[bool] | None:
@@ -38,29 +50,28 @@ def _numeric(reader: Reader) -> list[bool] | None:
     return (reader.n_categories == 0).tolist() if reader.kind == "table" and reader.n_categories.any() else None
 
 
-def _image_preset(name: str) -> tuple[tuple[str, ...], Callable[[Any, Reader], Any]]:
-    return ("images",), lambda params, reader: ImageAugmentation(name)
+def _image_preset(name: str) -> tuple[tuple[str, ...], _Make]:
+    return ("images",), lambda reader, corruption: ImageAugmentation(name)
 
 
-# What each name is for, and what makes it.
-VIEWS: dict[str, tuple[tuple[str, ...], Callable[[Any, Reader], Any]]] = {
-    "clean": (_ALL, lambda params, reader: Identity()),
-    "corruption": (("table",), lambda params, reader: ColumnCorruption(params.corruption_rate)),
-    "dropout": (("table", "series"), lambda params, reader: FeatureDropout()),
-    "mixup": (("table", "series"), lambda params, reader: NeighborMixup(numeric=_numeric(reader))),
-    "noise": (("table", "series"), lambda params, reader: GaussianNoise(numeric=_numeric(reader))),
-    "time": (("series",), lambda params, reader: Compose(TimeCrop(), TimeJitter(), GaussianNoise())),
+# The kinds of data that each name is for, and what makes its view: of the reader, and of options of ColumnCorruption.
+VIEWS: dict[str, tuple[tuple[str, ...], _Make]] = {
+    "clean": (_ALL, lambda reader, corruption: Identity()),
+    "corruption": (("table",), lambda reader, corruption: ColumnCorruption(**corruption)),
+    "dropout": (("table", "series"), lambda reader, corruption: FeatureDropout()),
+    "mixup": (("table", "series"), lambda reader, corruption: NeighborMixup(numeric=_numeric(reader))),
+    "noise": (("table", "series"), lambda reader, corruption: GaussianNoise(numeric=_numeric(reader))),
+    "time": (("series",), lambda reader, corruption: Compose(TimeCrop(), TimeJitter(), GaussianNoise())),
     **{name: _image_preset(name) for name in IMAGE_PRESETS},
 }
 
 
-def make_views(params: Any, reader: Reader, *, paired: bool, reference: Callable[[], Tensor]) -> MultiView:
+def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference: Callable[[], Tensor]) -> MultiView:
     """Return what makes the views of a batch.
 
     Parameters
     ----------
-    params : GCAEmbedder
-        Holds the parameters as attributes.
+    options : ViewOptions
     reader : Reader
         Fitted.
     paired : bool
@@ -73,7 +84,7 @@ def make_views(params: Any, reader: Reader, *, paired: bool, reference: Callable
     InvalidParameterError
         If a view is for other data, or their number is not what was asked for.
     """
-    views, n_views = params.views, params.n_views
+    views, n_views = options.views, options.n_views
     if isinstance(views, list | tuple):
         if len(views) < 2 or not all(isinstance(view, str) or callable(view) for view in views):
             raise InvalidParameterError(
@@ -85,20 +96,23 @@ def make_views(params: Any, reader: Reader, *, paired: bool, reference: Callable
         views = [views] * (2 if n_views is None else n_views)
     if paired and len(views) != 2:
         raise InvalidParameterError(f"X_pair measures a second view, but there are to be {len(views)} views; use two.")
-    made: dict[int, Any] = {}
+    corruption = {"rate": options.corruption_rate}
+    made: dict[int, View] = {}
     for view in views:  # one given twice is fitted once
         if id(view) not in made:
-            made[id(view)] = _fitted(_make_view(params, reader, view, paired=paired), reference)
+            new = _make_view(view, reader, paired=paired, standardize=options.standardize, corruption=corruption)
+            made[id(view)] = _fitted(new, reference)
     return MultiView(*(made[id(view)] for view in views))
 
 
-def standard_view(reader: Reader) -> Any:
-    """Return what makes a view where nothing is set, so that embedders are seen through the same."""
-    usual = SimpleNamespace(corruption_rate=_CORRUPTION_RATE, standardize=True)
-    return _make_view(usual, reader, "auto", paired=False)
+def standard_view(reader: Reader) -> View:
+    """Return the view "auto" as its class makes it by default, so that all embedders are compared by the same."""
+    return _make_view("auto", reader, paired=False, standardize=True, corruption={})
 
 
-def _make_view(params: Any, reader: Reader, view: Any, *, paired: bool) -> Any:
+def _make_view(
+    view: str | Callable[..., Tensor], reader: Reader, *, paired: bool, standardize: bool, corruption: dict[str, float]
+) -> View:
     if not isinstance(view, str):
         return as_view(view)
     if view == "auto":
@@ -112,8 +126,8 @@ def _make_view(params: Any, reader: Reader, view: Any, *, paired: bool) -> Any:
         raise InvalidParameterError(
             f"views={view!r} is for {' or '.join(kinds)}, but X holds {what}; use one of {valid}."
         )
-    made = make(params, reader)
-    return _InDeviations(made, reader) if reader.kind == "series" and params.standardize else made
+    made = make(reader, corruption)
+    return _InDeviations(made, reader) if reader.kind == "series" and standardize else made
 
 
 class _InDeviations:
@@ -123,7 +137,7 @@ class _InDeviations:
     or distances have a scale, would depend on units otherwise.
     """
 
-    def __init__(self, view: Any, reader: Reader) -> None:
+    def __init__(self, view: View, reader: Reader) -> None:
         self.view = view
         self.mean, self.std = (torch.as_tensor(of, dtype=torch.float32)[:, None] for of in (reader.mean, reader.std))
 
@@ -147,6 +161,6 @@ def _auto(reader: Reader) -> str:
     return {"table": "corruption", "series": "time"}[reader.kind]
 
 
-def _fitted(view: Any, reference: Callable[[], Tensor]) -> Any:
+def _fitted(view: View, reference: Callable[[], Tensor]) -> View:
     """Let a view that learns from data see the training rows; the user's own object stays as it is."""
     return copy.deepcopy(view).fit(reference()) if hasattr(view, "fit") else view

@@ -7,7 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from .._data import bytes_ahead
 from .fitting import Given, Prepared, prepare, read_out
+
+if TYPE_CHECKING:
+    from .embedder import GCAEmbedder
 
 __all__ = ["CostEstimate", "estimate_cost"]
 
@@ -49,7 +52,7 @@ class CostEstimate:
         return f"{self.n_steps:,} steps in about {self.seconds:,.0f} s, with about {self.bytes / 2**20:,.0f} MiB"
 
 
-def estimate_cost(estimator: Any, given: Given, *, continues: bool) -> CostEstimate:
+def estimate_cost(estimator: GCAEmbedder, given: Given, *, continues: bool) -> CostEstimate:
     """Read the rows, try some steps on a copy, and reckon from them; see ``GCAEmbedder.estimate_cost``."""
     tried = copy.copy(estimator)
     tried.set_params(callbacks=None, checkpoint_dir=None, resume=False, verbose=0)

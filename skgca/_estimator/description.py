@@ -1,4 +1,4 @@
-"""What an embedder shows of itself beside its parameters: a line under its repr, and a table under its diagram."""
+"""What the HTML of an embedder shows beside its parameters: a caption in its diagram, and a table under it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ import inspect
 import math
 from collections.abc import Callable
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from .._builders.net import make_criterion
+from .._builders.loss import LossOptions, make_criterion
 from .._builders.network import _AUTO, ENCODERS
 from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
 from ..ot import Marginals
 
-__all__ = ["caption", "description", "html_table", "one_line", "visual_block"]
+if TYPE_CHECKING:
+    from .embedder import GCAEmbedder
+
+__all__ = ["caption", "description", "html_table", "visual_block"]
 
 _MOST_LAYERS = 6  # whose widths are told one by one
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -29,7 +32,7 @@ _STYLE = (
 )
 
 
-def description(estimator: Any) -> dict[str, str]:
+def description(estimator: GCAEmbedder) -> dict[str, str]:
     """Return what an embedder is made of, and how far it is, in words.
 
     Loss, epsilon and marginals are what the parameters say, which ``set_params`` may have changed since ``fit``.
@@ -48,20 +51,13 @@ def description(estimator: Any) -> dict[str, str]:
     return {name: _told(tell, estimator) for name, tell in told.items()}
 
 
-def one_line(estimator: Any) -> str:
-    """Return the description in a line, which begins with "#", so that a repr with it under it can be evaluated."""
-    about = description(estimator)
-    state = about.pop("state")
-    return f"# {'; '.join([*(f'{name} {text}' for name, text in about.items()), state])}"
-
-
-def caption(estimator: Any) -> str:
+def caption(estimator: GCAEmbedder) -> str:
     """Return the few words that have room in a box of a diagram."""
     about = description(estimator)
     return f"{about['loss']}, epsilon {about['epsilon']}, marginals {about['marginals']}"
 
 
-def html_table(estimator: Any) -> str:
+def html_table(estimator: GCAEmbedder) -> str:
     """Return the description as a table of HTML."""
     rows = "".join(
         f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in description(estimator).items()
@@ -69,25 +65,25 @@ def html_table(estimator: Any) -> str:
     return f'<style>{_STYLE}</style><div class="skgca-description" hidden><table>{rows}</table></div>'
 
 
-def visual_block(estimator: Any) -> Any:
+def visual_block(estimator: GCAEmbedder) -> Any:
     """Return the box of a diagram by scikit-learn, with a caption."""
     name = type(estimator).__name__
     return VisualBlock("single", estimator, names=name, name_details=str(estimator), name_caption=caption(estimator))
 
 
-def _told(tell: Callable[[Any], str], estimator: Any) -> str:
+def _told(tell: Callable[[GCAEmbedder], str], estimator: GCAEmbedder) -> str:
     try:
         return tell(estimator)
-    except Exception:  # whatever the parameters are, a repr is not where to find out
+    except Exception:  # showing an estimator must not raise; fit reports what is wrong
         return "unknown"
 
 
-def _loss(estimator: Any) -> str:
+def _loss(estimator: GCAEmbedder) -> str:
     loss = estimator.loss
     return loss if isinstance(loss, str) and loss in PRESETS else f"{loss!r}, which is not known"
 
 
-def _epsilon(estimator: Any) -> str:
+def _epsilon(estimator: GCAEmbedder) -> str:
     epsilon, last = estimator.epsilon, getattr(estimator, "epsilon_", None)
     if isinstance(epsilon, LearnableEpsilon):
         return f"learned from {epsilon.start:g} {'on' if last is None else f'to {last:.3g}'}"
@@ -95,9 +91,9 @@ def _epsilon(estimator: Any) -> str:
     return text if last is None or last == epsilon else f"{text} ({last:.3g} when fitted)"
 
 
-def _marginals(estimator: Any) -> str:
+def _marginals(estimator: GCAEmbedder) -> str:
     try:
-        criterion = make_criterion(estimator)
+        criterion = make_criterion(LossOptions.of(vars(estimator)))
     except Exception:  # of any parameter of the loss
         return f"{estimator.marginals!r}, which with these parameters makes no loss"
     if not criterion.repels:
@@ -118,7 +114,7 @@ def _strength(rho: float) -> str:
     return "hard" if math.isinf(rho) else f"{rho:g}" if rho else "free"
 
 
-def _encoder(estimator: Any) -> str:
+def _encoder(estimator: GCAEmbedder) -> str:
     net = getattr(estimator, "net_", None)
     if net is not None:
         encoder = net.module_.encoder
@@ -150,7 +146,7 @@ def _architecture(module: nn.Module) -> str:
     return f"{name} {'-'.join(str(width) for width in (widths[0][0], *(out for _, out in widths)))}"
 
 
-def _widths(layer: Any) -> tuple[int, int]:
+def _widths(layer: nn.Module) -> tuple[int, int]:
     linear = isinstance(layer, nn.Linear)
     return (layer.in_features, layer.out_features) if linear else (layer.in_channels, layer.out_channels)
 
@@ -159,7 +155,7 @@ def _n_weights(module: nn.Module) -> str:
     return f"{sum(weight.numel() for weight in module.parameters()):,} weights"
 
 
-def _state(estimator: Any) -> str:
+def _state(estimator: GCAEmbedder) -> str:
     net = getattr(estimator, "net_", None)
     if net is None:
         return "not fitted"

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from .._builders.net import effective_target
+from .._builders.loss import effective_target
 from .._data import check_rows
 from .._data.metadata import reads_y
 from .._inference.embedding import embed, plain_names
@@ -31,14 +31,13 @@ from .._utils.compat import (
     check_feature_names_in,
     clone_parametrized,
     fit_context,
-    printed_as_estimator,
     validate_params,
 )
 from .._utils.runtime import fixed_threads
 from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost
-from .description import html_table, one_line, visual_block
+from .description import html_table, visual_block
 from .fitting import Trained, check_given, train, train_on_part, unchanged_on_failure
 
 __all__ = ["GCAEmbedder"]
@@ -46,7 +45,6 @@ __all__ = ["GCAEmbedder"]
 _STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 
 
-@printed_as_estimator
 class GCAEmbedder(TransformerMixin, BaseEstimator):
     """Embedding of tables, images and series learned from unlabelled rows by generalized contrastive alignment.
 
@@ -849,10 +847,6 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         other = type(self).__new__(type(self))
         vars(other).update(vars(self))
         return other
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Return the parameters as scikit-learn does, and a line on what they amount to, which Python takes as none."""
-        return f"{super().__repr__(N_CHAR_MAX)}\n{one_line(self)}"
 
     def _sk_visual_block_(self) -> Any:
         return visual_block(self)

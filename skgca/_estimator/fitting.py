@@ -7,7 +7,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from inspect import signature
+from numbers import Real
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,9 +17,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from .._builders.net import effective_target, make_callbacks, make_criterion, make_net, resolve_max_epochs
-from .._builders.network import check_encoder, last_module, make_module, series_wanted
-from .._builders.views import make_views
+from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
+from .._builders.loss import LossOptions, effective_target, make_criterion, make_yardstick
+from .._builders.net import NetOptions, make_net, resolve_max_epochs
+from .._builders.network import NetworkOptions, check_encoder, last_module, make_module, series_wanted
+from .._builders.views import ViewOptions, make_views
 from .._data import (
     Reader,
     RowDataset,
@@ -36,6 +40,9 @@ from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError, check_sample_weight
 from .._utils.runtime import resolve_device
 from ..losses import AlignmentLoss
+
+if TYPE_CHECKING:
+    from .embedder import GCAEmbedder
 
 __all__ = [
     "Given",
@@ -93,7 +100,7 @@ class Trained:
 
 
 def check_given(
-    estimator: Any,
+    estimator: GCAEmbedder,
     X: Any,
     y: Any,
     *,
@@ -118,8 +125,15 @@ def check_given(
     if kept.sum() < 2:
         raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
     target = effective_target(estimator.loss, estimator.target)
-    beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
-    extras = annotations(length, kept, target=target, related=estimator.related, **beside)
+    extras = annotations(
+        length,
+        kept,
+        target=target,
+        related=estimator.related,
+        y=y,
+        sample_domain=sample_domain,
+        sample_group=sample_group,
+    )
     measured = [rows] if pair is None else [rows, pair]
     if not kept.all():
         measured, weight = [source.only(np.flatnonzero(kept)) for source in measured], weight[kept]
@@ -128,16 +142,15 @@ def check_given(
     return Given(measured, weight, extras)
 
 
-def prepare(params: Any, given: Given, *, continues: bool) -> Prepared:
+def prepare(estimator: GCAEmbedder, given: Given, *, continues: bool) -> Prepared:
     """Read the rows, and make the net that ``fit`` trains on them.
 
     Parameters
     ----------
-    params : GCAEmbedder
-        Holds the parameters as attributes, and what the last fit left.
+    estimator : GCAEmbedder
     given : Given
     continues : bool
-        Whether to go on from the last fit.
+        Whether to continue from the last fit.
 
     Raises
     ------
@@ -146,76 +159,96 @@ def prepare(params: Any, given: Given, *, continues: bool) -> Prepared:
     CheckpointError
         If there is a checkpoint that cannot be gone on from.
     """
-    device = resolve_device(params.device)
-    checkpoints = _checkpoints(params)
-    criterion = make_criterion(params, params.epsilon_ if continues else None)
-    rng = check_random_state(params.random_state)
-    reader = params.reader_ if continues else _fitted_reader(params, given.measured[0])
+    device = resolve_device(estimator.device)
+    checkpoints = _checkpoints(estimator)
+    criterion = _criterion(estimator, continues=continues)  # before X is read, as it may raise
+    rng = check_random_state(estimator.random_state)
+    reader = estimator.reader_ if continues else _fitted_reader(estimator, given.measured[0])
     dataset, sample = _read(given, reader)
     seeds = [None if continues else rng.randint(_SEED_END), rng.randint(_SEED_END)]
     header, begins_from = {}, None
     if checkpoints is not None:
-        wanted = identity(params.get_params(deep=False), dataset, device)
-        begins_from = checkpoints.matching(wanted) if params.resume else None
+        wanted = identity(estimator.get_params(deep=False), dataset, device)
+        begins_from = checkpoints.matching(wanted) if estimator.resume else None
         seeds = seeds if begins_from is None else begins_from["seeds"]
         header = {"identity": wanted, "seeds": seeds}
-    training, held_out = _split(params, dataset, seed=seeds[1])
-    n_batches = n_even_batches(len(training), params.batch_size)
-    max_epochs = resolve_max_epochs(params, reader.kind, n_batches)
+    training, held_out = _split(estimator, dataset, seed=seeds[1])
+    n_batches = n_even_batches(len(training), estimator.batch_size)
+    max_epochs = resolve_max_epochs(estimator.max_epochs, kind=reader.kind, n_batches=n_batches)
     measured = _some_inputs(training if held_out is None else held_out)
-    callbacks = make_callbacks(params, n_steps=max_epochs * n_batches, measured=measured)
+    callbacks = _callbacks(estimator, n_steps=max_epochs * n_batches, measured=measured)
     if checkpoints is not None:
-        every = {"every_epochs": params.checkpoint_epochs, "every_minutes": params.checkpoint_minutes}
-        callbacks.append(("checkpoints", SaveCheckpoints(checkpoints, begins_from, header, **every)))
-    course = {"max_epochs": max_epochs, "n_batches": n_batches, "callbacks": callbacks, "dataset_valid": held_out}
-    net = _net(params, given, reader, sample, criterion, seeds, continues=continues, device=device, **course)
+        saving = SaveCheckpoints(
+            checkpoints,
+            begins_from,
+            header,
+            every_epochs=estimator.checkpoint_epochs,
+            every_minutes=estimator.checkpoint_minutes,
+        )
+        callbacks.append(("checkpoints", saving))
+    net = _net(
+        estimator,
+        given,
+        reader,
+        sample,
+        criterion,
+        continues=continues,
+        weights_seed=seeds[0],
+        seed=seeds[1],
+        device=device,
+        max_epochs=max_epochs,
+        n_batches=n_batches,
+        callbacks=callbacks,
+        held_out=held_out,
+    )
     return Prepared(reader, training, sample, net, n_batches)
 
 
-def train(params: Any, given: Given, *, continues: bool) -> Trained:
+def train(estimator: GCAEmbedder, given: Given, *, continues: bool) -> Trained:
     """Train as ``fit`` does; see :func:`prepare`."""
-    prepared = prepare(params, given, continues=continues)
+    prepared = prepare(estimator, given, continues=continues)
     net = prepared.net
     net.fit(prepared.dataset, y=None)
     _warn_of_the_end(net)
-    return _trained(params, prepared.reader, net, prepared.sample, given)
+    return _trained(estimator, prepared.reader, net, prepared.sample, given)
 
 
-def train_on_part(params: Any, given: Given, stream: Stream | None) -> tuple[Trained, Stream]:
+def train_on_part(estimator: GCAEmbedder, given: Given, stream: Stream | None) -> tuple[Trained, Stream]:
     """Train as ``partial_fit`` does: one pass over the rows, at a steady rate.
 
     Parameters
     ----------
-    params : GCAEmbedder
-        Holds the parameters as attributes, and what the last fit left.
+    estimator : GCAEmbedder
     given : Given
     stream : Stream or None
         What the last call left; None begins anew, from the last fit if there was one.
     """
-    if params.early_stopping or params.checkpoint_dir is not None:
-        name = "early_stopping" if params.early_stopping else "checkpoint_dir"
+    if estimator.early_stopping or estimator.checkpoint_dir is not None:
+        name = "early_stopping" if estimator.early_stopping else "checkpoint_dir"
         raise InvalidParameterError(
-            f"{name}={getattr(params, name)!r} has no effect in partial_fit, which makes one pass and keeps no file; "
-            "leave it out, or use fit."
+            f"{name}={getattr(estimator, name)!r} has no effect in partial_fit, which makes one pass and keeps no "
+            "file; leave it out, or use fit."
         )
-    fitted = hasattr(params, "net_")
-    reader = params.reader_ if fitted else _fitted_reader(params, given.measured[0])
+    fitted = hasattr(estimator, "net_")
+    reader = estimator.reader_ if fitted else _fitted_reader(estimator, given.measured[0])
     dataset, sample = _read(given, reader)
-    n_batches = n_even_batches(len(dataset), params.batch_size)
-    callbacks = make_callbacks(params, n_steps=n_batches, measured=_some_inputs(dataset), steady=True)
+    n_batches = n_even_batches(len(dataset), estimator.batch_size)
+    callbacks = _callbacks(estimator, n_steps=n_batches, measured=_some_inputs(dataset), steady=True)
     if stream is None:
-        stream = _begin_stream(params, given, reader, sample, fitted=fitted)
+        stream = _begin_stream(estimator, given, reader, sample, fitted=fitted)
     net = stream.net
     net.callbacks = callbacks
     net.initialize_callbacks()
-    net.set_params(batch_size=params.batch_size, lr=params.lr, max_epochs=len(net.history) + 1, seed=stream.next_seed())
+    net.set_params(
+        batch_size=estimator.batch_size, lr=estimator.lr, max_epochs=len(net.history) + 1, seed=stream.next_seed()
+    )
     try:
         net.partial_fit(dataset, y=None)
     except BaseException:
         net.release()
         raise
     _warn_of_the_end(net)
-    return _trained(params, reader, net, stream.remember(sample), given), stream
+    return _trained(estimator, reader, net, stream.remember(sample), given), stream
 
 
 class Stream:
@@ -248,7 +281,7 @@ class Stream:
 
 
 @contextmanager
-def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+def unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
     """Let an estimator be as it was before the block, if that raises anything."""
     before = vars(estimator).copy()
     try:
@@ -259,7 +292,7 @@ def unchanged_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
-def check_pair(estimator: Any, X_pair: Any, rows: Rows) -> Rows:
+def check_pair(estimator: GCAEmbedder, X_pair: Any, rows: Rows) -> Rows:
     """Check the second measurement of each row."""
     pair = check_rows(estimator, X_pair, reset=False)
     if pair.shape != rows.shape:
@@ -270,26 +303,27 @@ def check_pair(estimator: Any, X_pair: Any, rows: Rows) -> Rows:
     return pair
 
 
-def _checkpoints(params: Any) -> Checkpoints | None:
-    if params.checkpoint_dir is not None:
-        return Checkpoints(params.checkpoint_dir)
-    if params.resume:
+def _checkpoints(estimator: GCAEmbedder) -> Checkpoints | None:
+    if estimator.checkpoint_dir is not None:
+        return Checkpoints(estimator.checkpoint_dir)
+    if estimator.resume:
         raise InvalidParameterError(
             "resume=True has nothing to go on from without a checkpoint_dir; name the folder that training wrote to."
         )
     return None
 
 
-def _fitted_reader(params: Any, rows: Rows) -> Reader:
+def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
     """Learn to read the training rows, and refuse an encoder that is for other data."""
     reader = make_reader(
         rows,
-        categorical_features=params.categorical_features,
-        standardize=params.standardize,
-        image_shape=params.image_shape,
-        series=series_wanted(params.encoder),
+        categorical_features=estimator.categorical_features,
+        standardize=estimator.standardize,
+        image_shape=estimator.image_shape,
+        series=series_wanted(estimator.encoder),
     )
-    check_encoder(params, reader.kind)
+    network = NetworkOptions.of(vars(estimator))
+    check_encoder(network, reader.kind, changed=_changed(estimator))
     return reader.fit(rows)
 
 
@@ -299,43 +333,88 @@ def _read(given: Given, reader: Reader) -> tuple[RowDataset, Tensor]:
     return RowDataset(len(given), *inputs, **given.extras), inputs[0](evenly_spaced(given.measured[0]))
 
 
+def _criterion(estimator: GCAEmbedder, *, continues: bool) -> AlignmentLoss:
+    options = LossOptions.of(vars(estimator))
+    return make_criterion(options, last_epsilon=estimator.epsilon_ if continues else None)
+
+
+def _callbacks(
+    estimator: GCAEmbedder, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False
+) -> list[Entry]:
+    options = CallbackOptions.of(vars(estimator))
+    return make_callbacks(options, changed=_changed(estimator), n_steps=n_steps, measured=measured, steady=steady)
+
+
+def _changed(estimator: GCAEmbedder) -> dict[str, Any]:
+    """Return the parameters that are not the defaults of the signature."""
+    defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
+
+    def is_default(name: str, value: Any) -> bool:
+        # arrays cannot be compared by ==, and no default is one
+        return value is defaults[name] or (isinstance(value, str | Real) and value == defaults[name])
+
+    return {name: value for name, value in estimator.get_params(deep=False).items() if not is_default(name, value)}
+
+
 def _net(
-    params: Any,
+    estimator: GCAEmbedder,
     given: Given,
     reader: Reader,
     sample: Tensor,
     criterion: AlignmentLoss,
-    seeds: list[int | None],
     *,
     continues: bool,
+    weights_seed: int | None,
+    seed: int,
     device: torch.device,
-    **course: Any,
+    max_epochs: int,
+    n_batches: float,
+    callbacks: list[Entry],
+    held_out: RowDataset | None,
 ) -> ContrastiveNet:
-    """Make the net, of a new module or that of the last fit; ``seeds`` are of the weights, and of all else."""
-    of_module = {"with_predictor": not criterion.repels}
+    """Make the net, of a new module or that of the last fit."""
+    params = vars(estimator)
+    network = NetworkOptions.of(params)
+    with_predictor = not criterion.repels
     if continues:
-        module = last_module(params, reader, sample, len(given), **of_module)
+        last = estimator.net_.module_
+        module = last_module(last, network, reader, sample, len(given), with_predictor=with_predictor)
     else:
-        module = make_module(params, reader, sample, len(given), **of_module, seed=seeds[0])
-    views = make_views(params, reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device))
-    return make_net(params, module, criterion, views, seed=seeds[1], device=device, **course)
+        module = make_module(network, reader, sample, len(given), with_predictor=with_predictor, seed=weights_seed)
+    views = make_views(
+        ViewOptions.of(params), reader, paired=len(given.measured) == 2, reference=lambda: sample.to(device)
+    )
+    return make_net(
+        NetOptions.of(params),
+        module=module,
+        criterion=criterion,
+        yardstick=make_yardstick(LossOptions.of(params)),
+        views=views,
+        draws=not isinstance(estimator.encoder, str),  # a module of the user's own may hold torch's dropout
+        max_epochs=max_epochs,
+        n_batches=n_batches,
+        callbacks=callbacks,
+        dataset_valid=held_out,
+        seed=seed,
+        device=device,
+    )
 
 
-def _split(params: Any, dataset: RowDataset, *, seed: int) -> tuple[RowDataset, RowDataset | None]:
+def _split(estimator: GCAEmbedder, dataset: RowDataset, *, seed: int) -> tuple[RowDataset, RowDataset | None]:
     """Return the rows to train on, and those to hold out, if some are to be."""
-    if not params.early_stopping:
+    if not estimator.early_stopping:
         return dataset, None
     n_rows = len(dataset)
     groups = dataset.extras.get("related")
     if isinstance(groups, Tensor) and groups.ndim == 1:
-        held_out = _rows_of_some_groups(groups, params.validation_fraction, seed=seed)
+        held_out = _rows_of_some_groups(groups, estimator.validation_fraction, seed=seed)
     else:
-        n_held_out = max(2, round(params.validation_fraction * n_rows))
+        n_held_out = max(2, round(estimator.validation_fraction * n_rows))
         held_out = torch.randperm(n_rows, generator=torch.Generator().manual_seed(seed + 3))[:n_held_out]
     if not 2 <= len(held_out) <= n_rows - 2:
         raise ValueError(
-            f"early_stopping=True with validation_fraction={params.validation_fraction} holds out {len(held_out)} of "
-            f"{n_rows} rows, but 2 at least are needed on either side; give more rows, or another fraction."
+            f"early_stopping=True with validation_fraction={estimator.validation_fraction} holds out {len(held_out)} "
+            f"of {n_rows} rows, but 2 at least are needed on either side; give more rows, or another fraction."
         )
     is_held_out = torch.zeros(n_rows, dtype=torch.bool)
     is_held_out[held_out] = True
@@ -357,15 +436,26 @@ def _some_inputs(dataset: RowDataset) -> tuple[Tensor, ...]:
     return inputs
 
 
-def _begin_stream(params: Any, given: Given, reader: Reader, sample: Tensor, *, fitted: bool) -> Stream:
-    rng = check_random_state(params.random_state)
-    seeds = [rng.randint(_SEED_END), rng.randint(_SEED_END)]
-    criterion = make_criterion(params, params.epsilon_ if fitted else None)
-    course = {"max_epochs": 1, "n_batches": math.inf, "callbacks": []}  # how many come is not known
-    device = resolve_device(params.device)
-    net = _net(params, given, reader, sample, criterion, seeds, continues=fitted, device=device, **course)
+def _begin_stream(estimator: GCAEmbedder, given: Given, reader: Reader, sample: Tensor, *, fitted: bool) -> Stream:
+    rng = check_random_state(estimator.random_state)
+    weights_seed, seed = rng.randint(_SEED_END), rng.randint(_SEED_END)
+    net = _net(
+        estimator,
+        given,
+        reader,
+        sample,
+        _criterion(estimator, continues=fitted),
+        continues=fitted,
+        weights_seed=weights_seed,
+        seed=seed,
+        device=resolve_device(estimator.device),
+        max_epochs=1,
+        n_batches=math.inf,  # nobody knows how many will come
+        callbacks=[],
+        held_out=None,
+    )
     net.streams = True
-    return Stream(net.initialize(), seeds[1])
+    return Stream(net.initialize(), seed)
 
 
 def _warn_of_the_end(net: ContrastiveNet) -> None:
@@ -394,11 +484,11 @@ def _warn_of_the_end(net: ContrastiveNet) -> None:
         )
 
 
-def _trained(params: Any, reader: Reader, net: ContrastiveNet, sample: Tensor, given: Given) -> Trained:
+def _trained(estimator: GCAEmbedder, reader: Reader, net: ContrastiveNet, sample: Tensor, given: Given) -> Trained:
     """Fit what reads the embedding out of a trained net, and embed a part of the rows that this is fitted on."""
     read_out(net, sample, given)
-    rows = sample[torch.from_numpy(spaced(len(sample), max(1, params.n_reference_rows)))]  # one shows the width
-    return Trained(reader, net, embed_inputs(net.module_.encoder, rows, net.device)[: params.n_reference_rows])
+    rows = sample[torch.from_numpy(spaced(len(sample), max(1, estimator.n_reference_rows)))]  # one shows the width
+    return Trained(reader, net, embed_inputs(net.module_.encoder, rows, net.device)[: estimator.n_reference_rows])
 
 
 def read_out(net: ContrastiveNet, sample: Tensor, given: Given) -> None:

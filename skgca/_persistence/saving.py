@@ -84,7 +84,7 @@ def load(cls: type, path: str | os.PathLike, *, custom: dict[str, Any] | None = 
     if device is not None:
         estimator.set_params(device=device)
     place = usable_device(estimator.device)
-    estimator.net_ = restored_net(estimator, module, epsilon=estimator.epsilon_, device=place)
+    estimator.net_ = restored_net(vars(estimator), module, epsilon=estimator.epsilon_, device=place)
     return estimator
 
 

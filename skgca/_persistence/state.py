@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import copyreg
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from .._builders.net import make_criterion
+from .._builders.loss import LossOptions, make_criterion
 from .._data import ImageReader, Reader, SeriesReader, TableReader
 from .._data.scaling import Scaler
 from .._data.tables import ordinal_encoder
@@ -149,24 +150,34 @@ def usable_device(device: Any) -> torch.device:
         return torch.device("cpu")
 
 
-def restored_net(params: Any, module: EncoderWithHead, *, epsilon: float, device: torch.device) -> ContrastiveNet:
+def restored_net(
+    params: Mapping[str, Any], module: EncoderWithHead, *, epsilon: float, device: torch.device
+) -> ContrastiveNet:
     """Return the net of a trained module, on a device, without what only training needs: views, callbacks, optimizer.
 
     Parameters
     ----------
-    params : GCAEmbedder
-        Holds the parameters as attributes.
+    params : mapping
+        Attributes of the estimator, its parameters among them.
     module : EncoderWithHead
     epsilon : float
-        Where the loss is.
+        Epsilon of the loss.
     device : torch.device
     """
     try:
-        criterion = make_criterion(params, epsilon)
+        criterion = make_criterion(LossOptions.of(params), last_epsilon=epsilon)
     except InvalidParameterError:  # parameters that were set after fit
         criterion = make_loss("ince", epsilon=epsilon)
-    settings = {"views": None, "view_pairs": params.view_pairs, "seed": 0, "callbacks": "disable", "train_split": None}
-    settings |= {"device": device, "verbose": 0, "yardstick": criterion}
+    settings = {
+        "views": None,
+        "view_pairs": params["view_pairs"],
+        "seed": 0,
+        "callbacks": "disable",
+        "train_split": None,
+        "yardstick": criterion,
+        "verbose": 0,
+        "device": device,
+    }
     if module.predictor is None:
         net = ContrastiveNet(module, criterion, **settings)
     else:
@@ -244,9 +255,9 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     if body is not None:
         module.encoder.body = body
     known = type(estimator)._get_param_names()
-    params = type(estimator)(**{name: state[name] for name in known if name in state})
+    params = vars(type(estimator)(**{name: state[name] for name in known if name in state}))
     state["reader_"] = reader
-    state["net_"] = restored_net(params, module, epsilon=state["epsilon_"], device=usable_device(params.device))
+    state["net_"] = restored_net(params, module, epsilon=state["epsilon_"], device=usable_device(params["device"]))
     return state
 
 

@@ -1,14 +1,19 @@
 """What training does besides stepping."""
 
+from __future__ import annotations
+
 import copy
 import math
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 
 from ..exceptions import SinkhornConvergenceWarning
+
+if TYPE_CHECKING:
+    from .net import ContrastiveNet
 
 __all__ = ["StopWithoutProgress", "WarmupCosine", "WarnUnconverged", "copied_callback", "warmup_cosine"]
 
@@ -53,7 +58,7 @@ def warmup_cosine(n_steps: int, warmup_fraction: float) -> LRScheduler:
 class WarnUnconverged(Callback):
     """Warn once, after training, if some plans missed the tolerance of the loss."""
 
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_end(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Read what the loss counted."""
         loss = net.criterion_
         if loss.n_missed:
@@ -79,7 +84,7 @@ class StopWithoutProgress(EarlyStopping):
 
     _STATE = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Compare, and end training if it was in vain too often."""
         try:
             super().on_epoch_end(net, **kwargs)

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from .._data import RowDataset
 from .._utils.files import PARTIAL, replace_file
 from .._version import __version__
 from ..exceptions import CheckpointError
+
+if TYPE_CHECKING:
+    from .net import ContrastiveNet
 
 __all__ = ["Checkpoints", "SaveCheckpoints", "identity"]
 
@@ -183,7 +186,7 @@ class SaveCheckpoints(Callback):
         self.every_epochs = every_epochs
         self.every_minutes = every_minutes
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Bring the net to where the checkpoint was written."""
         self.written_at_ = time.monotonic()
         if self.begins_from is not None:
@@ -191,7 +194,7 @@ class SaveCheckpoints(Callback):
         self.epoch_ = len(net.history)
         self.order_ = net.order_state()
 
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Note the order that the epoch's batches are drawn from; go on amid an epoch that was broken off."""
         self.order_ = net.order_state()
         broken_off = (self.begins_from or {}).get("epoch_under_way")
@@ -200,18 +203,18 @@ class SaveCheckpoints(Callback):
             net.history[-1].update(broken_off)
             net.skip_batches(len(broken_off["batches"]))
 
-    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+    def on_batch_end(self, net: ContrastiveNet, training: bool = False, **kwargs: Any) -> None:
         """Write amid an epoch, if it is time and the state was kept, so that a retry goes back to the same one."""
-        if training and net.guard.kept_just_now and self._minutes_are_over():
+        if training and net.keeps_state_after_batch() and self._minutes_are_over():
             self._write(net)
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Write if it is time."""
         if len(net.history) - self.epoch_ >= self.every_epochs or self._minutes_are_over():
             self.order_ = net.order_state()
             self._write(net, ended=True)
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Write that training ended; one that was interrupted goes on from the checkpoint before."""
         if net.stop_reason not in (None, "interrupted"):
             self._write(net, ended=True)
@@ -220,7 +223,7 @@ class SaveCheckpoints(Callback):
     def _minutes_are_over(self) -> bool:
         return time.monotonic() - self.written_at_ >= 60 * self.every_minutes
 
-    def _write(self, net: Any, *, ended: bool = False) -> None:
+    def _write(self, net: ContrastiveNet, *, ended: bool = False) -> None:
         history = list(net.history) if ended else list(net.history)[:-1]
         self.checkpoints.write(
             {
@@ -238,7 +241,7 @@ class SaveCheckpoints(Callback):
         self.written_at_, self.epoch_ = time.monotonic(), len(net.history)
 
 
-def _restore(net: Any, state: dict[str, Any]) -> None:
+def _restore(net: ContrastiveNet, state: dict[str, Any]) -> None:
     net.history = History(state["history"])
     net.load_training_state(state["net"])
     net.guard.load_state_dict(state["guard"])
@@ -250,7 +253,7 @@ def _restore(net: Any, state: dict[str, Any]) -> None:
             load(state["callbacks"][name])
 
 
-def _stateful(net: Any) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
+def _stateful(net: ContrastiveNet) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
     """Return how the state of each callback that has one is saved and loaded, by the callback's name."""
     found = {}
     for name, callback in net.callbacks_:

@@ -17,11 +17,11 @@ class MomentumSchedule:
     ----------
     start : float
         Decay at step 0.
-    n_steps : int
-        Step at which it reaches 1.
+    n_steps : float
+        Step at which it reaches 1; inf is never.
     """
 
-    def __init__(self, start: float, n_steps: int) -> None:
+    def __init__(self, start: float, n_steps: float) -> None:
         self.start = start
         self.n_steps = n_steps
 

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from tqdm.auto import tqdm
 from ..exceptions import CollapseWarning
 from ..metrics import alignment_score, effective_rank, uniformity_score
 from ..metrics._checks import directions
+
+if TYPE_CHECKING:
+    from .net import ContrastiveNet
 
 __all__ = ["COLUMNS", "Measures", "Progress", "epoch_records"]
 
@@ -94,7 +97,7 @@ class Measures(Callback):
         self.steps_ = 0
         return self
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Measure, if enough steps were taken, or this is the last epoch."""
         self.steps_ += len(_steps(net.history[-1]))
         due = self.steps_ - self.measured_at_ >= _MEASURED_EVERY or len(net.history) >= net.max_epochs
@@ -105,13 +108,13 @@ class Measures(Callback):
         for name in _MEASURES:
             net.history.record(name, self.last_[name])
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Warn if the projections tell nothing, and let go of the rows."""
         self.inputs = ()
         if self.measured_at_ >= _JUDGED_AFTER:
             self._warn(net)
 
-    def _measure(self, net: Any) -> dict[str, float]:
+    def _measure(self, net: ContrastiveNet) -> dict[str, float]:
         with net.fixed_views():
             projections = net.embed_views(self.inputs)
         z_a, z_b = projections[:2]
@@ -128,7 +131,7 @@ class Measures(Callback):
             measured.update(dict.fromkeys(("alignment", "uniformity", "spread"), math.nan))
         return measured
 
-    def _warn(self, net: Any) -> None:
+    def _warn(self, net: ContrastiveNet) -> None:
         width, rank, spread = (self.last_[name] for name in ("width", "effective_rank", "spread"))
         if width > 1 and (rank < _COLLAPSED_RANK or spread < _COLLAPSED_SPREAD):
             warnings.warn(
@@ -183,23 +186,23 @@ class Progress(Callback):
         self.alignment_ = math.nan
         return self
 
-    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Open the bar."""
         self.epochs_before_ = len(net.history)
         self.began_ = time.perf_counter()
         if self.verbose >= 2:
             self.bar_ = tqdm(total=self.n_steps, unit="step")
 
-    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Start the clock of the epoch."""
         self.epoch_began_ = time.perf_counter()
 
-    def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
+    def on_batch_end(self, net: ContrastiveNet, training: bool = False, **kwargs: Any) -> None:
         """Move the bar."""
         if training and self.bar_ is not None:
             self.bar_.update()
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Show the epoch."""
         now = time.perf_counter()
         net.history.record("seconds", now - self.epoch_began_)
@@ -212,13 +215,13 @@ class Progress(Callback):
         elif self.verbose:
             tqdm.write(line)
 
-    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+    def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Close the bar."""
         if self.bar_ is not None:
             self.bar_.close()
             self.bar_ = None
 
-    def _line(self, net: Any, mean_seconds: float) -> str:
+    def _line(self, net: ContrastiveNet, mean_seconds: float) -> str:
         record = _epoch_record(net.history[-1])
         if not math.isnan(record["alignment"]):
             self.alignment_ = record["alignment"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +13,12 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .._data import fixed_batches, shuffled_batches
+from .._data import RowDataset, fixed_batches, shuffled_batches
+from .._data.batches import EvenBatches
 from .._utils.runtime import seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
+from ..views import MultiView
 from .gradient_cache import CachedForward
 from .momentum import MomentumSchedule, MomentumTarget
 from .rollback import Guard, NotFiniteError, check_finite, copied
@@ -24,6 +27,21 @@ __all__ = ["ContrastiveNet", "MomentumNet"]
 
 _KEPT_EVERY = 100  # batches of an epoch, after which the state is kept to go back to
 _HELD_OUT = 2  # added to the seed for the views of rows that are not trained on
+
+
+@dataclass
+class _Run:
+    """What a net needs while it trains, and no longer.
+
+    order, view_generator : generators of the order of batches and of the views; forward : the module, compiled if that
+    was asked for; learnable : what the optimizer moves; batches : the sampler of the epoch.
+    """
+
+    order: torch.Generator
+    view_generator: torch.Generator
+    forward: Callable[[Tensor], Tensor]
+    learnable: list[nn.Parameter]
+    batches: EvenBatches | None = None
 
 
 class ContrastiveNet(NeuralNet):
@@ -66,16 +84,17 @@ class ContrastiveNet(NeuralNet):
     """
 
     streams = False
+    _run: Any = None  # a _Run while the net trains
 
     def __init__(
         self,
-        module: Any,
-        criterion: Any,
+        module: nn.Module,
+        criterion: nn.Module,
         *,
-        views: Any,
+        views: MultiView | None,
         view_pairs: str,
         seed: int,
-        yardstick: Any,
+        yardstick: nn.Module,
         draws: bool = False,
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
@@ -96,36 +115,42 @@ class ContrastiveNet(NeuralNet):
 
     # The course of a training
 
-    def get_iterator(self, dataset: Any, training: bool = False) -> DataLoader:
+    def get_iterator(self, dataset: RowDataset, training: bool = False) -> DataLoader:
         """Return batches of near-equal size: in random order, or always the same ones where nothing is trained."""
         if not training:
             return fixed_batches(dataset, batch_size=self.batch_size)
-        loader = shuffled_batches(dataset, batch_size=self.batch_size, generator=self._order)
-        self._batches = loader.sampler
+        loader = shuffled_batches(dataset, batch_size=self.batch_size, generator=self._run.order)
+        self._run.batches = loader.sampler
         return loader
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the random numbers of the views, on the device that makes them, and the guard of the weights."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stop_reason: str | None = None
-        self._order = torch.Generator().manual_seed(self.seed)
-        self._view_generator = torch.Generator(self.device).manual_seed(self.seed + 1)
         self.guard = Guard()
         self.guard.keep(self, learned=False)
-        run = self.module_.__call__  # not the module, which skorch would take for one of its own
-        self._run = torch.compile(run) if self.compiled else run
-        self._learnable = [parameter for _, parameter in self.get_all_learnable_params()]
+        forward = self.module_.__call__
+        self._run = _Run(
+            order=torch.Generator().manual_seed(self.seed),
+            view_generator=torch.Generator(self.device).manual_seed(self.seed + 1),
+            forward=torch.compile(forward) if self.compiled else forward,
+            learnable=[parameter for _, parameter in self.get_all_learnable_params()],
+        )
 
-    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+    def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Keep the state that the epoch led to."""
         super().on_epoch_end(net, **kwargs)
         self.guard.keep(self)
 
-    def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
+    def on_batch_end(self, net: ContrastiveNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         """Keep the state amid a long epoch."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
-        if training and len(self.history[-1]["batches"]) % _KEPT_EVERY == 0:
+        if training and self.keeps_state_after_batch():
             self.guard.keep(self)
+
+    def keeps_state_after_batch(self) -> bool:
+        """Whether the last batch of the epoch is one after which the state is kept."""
+        return len(self.history[-1]["batches"]) % _KEPT_EVERY == 0
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train until there are ``max_epochs`` in all, and note why it ended."""
@@ -150,8 +175,7 @@ class ContrastiveNet(NeuralNet):
 
     def release(self) -> None:
         """Let go of what belongs to the run, not to the fitted net."""
-        for name in ("_order", "_view_generator", "_run", "_learnable", "_batches"):
-            self.__dict__.pop(name, None)
+        self._run = None
         self.module_.eval()
         self.train_split = None  # it holds the rows that were held out
         self.guard.forget()
@@ -177,26 +201,25 @@ class ContrastiveNet(NeuralNet):
 
     def order_state(self) -> Tensor:
         """Return the state of what draws the order of batches; at the start of an epoch, that of its batches."""
-        return self._order.get_state()
+        return self._run.order.get_state()
 
     def views_state(self) -> Tensor:
         """Return the state of what draws the views."""
-        return self._view_generator.get_state()
+        return self._run.view_generator.get_state()
 
     def begin_from(self, order: Tensor, views: Tensor) -> None:
         """Go on drawing from states that :meth:`order_state` and :meth:`views_state` gave."""
-        self._order.set_state(order)
-        self._view_generator.set_state(views)
+        self._run.order.set_state(order)
+        self._run.view_generator.set_state(views)
 
     def skip_batches(self, n_batches: int) -> None:
         """Leave out the first batches of the epoch that begins."""
-        self._batches.skip = n_batches
+        self._run.batches.skip = n_batches
 
     # A step
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Step. Where the loss or its gradient is not finite, go back to the last good weights and try again."""
-        self.guard.kept_just_now = False
         while True:
             try:
                 with self.guard.slowed(self.optimizer_):
@@ -223,21 +246,21 @@ class ContrastiveNet(NeuralNet):
             cached.backward(projections.grad.to(cached.outputs.dtype))
         return {"loss": loss, "y_pred": projections}
 
-    def on_grad_computed(self, net: Any, named_parameters: Any, **kwargs: Any) -> None:
+    def on_grad_computed(self, net: ContrastiveNet, named_parameters: Any, **kwargs: Any) -> None:
         """Look at the length of the gradient, and scale it down if it is too long."""
         super().on_grad_computed(net, named_parameters, **kwargs)
         if math.isinf(self.max_grad_norm):
-            lengths = [torch.linalg.vector_norm(p.grad) for p in self._learnable if p.grad is not None]
+            lengths = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
             norm = torch.linalg.vector_norm(torch.stack(lengths))
         else:
-            norm = torch.nn.utils.clip_grad_norm_(self._learnable, self.max_grad_norm)
+            norm = torch.nn.utils.clip_grad_norm_(self._run.learnable, self.max_grad_norm)
         self.history.record_batch("grad_norm", check_finite("gradient", norm))
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
 
     def make_views(self, x: tuple[Tensor, ...]) -> list[Tensor]:
         """Return the views of a batch, which is (n, ...) once, or once for each measured view."""
         measured = [part.to(self.device) for part in x]
-        return self.views(measured[0] if len(measured) == 1 else measured, self._view_generator)
+        return self.views(measured[0] if len(measured) == 1 else measured, self._run.view_generator)
 
     def infer(self, x: tuple[Tensor, ...], **fit_params: Any) -> Tensor:
         """Project the views of a batch: -> (v, n, d)."""
@@ -249,7 +272,7 @@ class ContrastiveNet(NeuralNet):
 
     def online(self, views: Tensor) -> Tensor:
         """Project views by what is trained, (v n, ...) -> (v n, d)."""
-        return self._run(views)
+        return self._run.forward(views)
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
         """Join projections (v n, d) with whatever else of the views the loss compares: -> (..., v n, d)."""
@@ -295,18 +318,18 @@ class ContrastiveNet(NeuralNet):
     @contextmanager
     def fixed_views(self) -> Iterator[None]:
         """Draw the views of the block from random numbers that are the same each time, and no others."""
-        ours = self._view_generator
-        self._view_generator = torch.Generator(self.device).manual_seed(self.seed + _HELD_OUT)
+        ours = self._run.view_generator
+        self._run.view_generator = torch.Generator(self.device).manual_seed(self.seed + _HELD_OUT)
         try:
             yield
         finally:
-            self._view_generator = ours
+            self._run.view_generator = ours
 
     # Small parts of the above
 
-    def _in_parts(self, function: Any, module: nn.Module, views: Tensor) -> CachedForward:
+    def _in_parts(self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor) -> CachedForward:
         return CachedForward(
-            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._view_generator
+            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.view_generator
         )
 
     def _autocast(self) -> AbstractContextManager:
@@ -315,7 +338,7 @@ class ContrastiveNet(NeuralNet):
         return torch.autocast(torch.device(self.device).type, dtype=self.precision)
 
     def _lent_generator(self) -> AbstractContextManager:
-        return seeded_by(self._view_generator) if self.draws else nullcontext()
+        return seeded_by(self._run.view_generator) if self.draws else nullcontext()
 
     def _on_device(self, beside: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(self.device) for name, value in beside.items()}
@@ -336,8 +359,8 @@ class MomentumNet(ContrastiveNet):
     ----------
     ema_decay : float
         Decay of the average in the first step. From there it rises by half a cosine to 1.
-    n_steps : int
-        Steps of the whole training.
+    n_steps : float
+        Steps of the whole training; inf if it is not known.
     **kwargs
         As in :class:`ContrastiveNet`.
 
@@ -346,14 +369,18 @@ class MomentumNet(ContrastiveNet):
     .. [1] J.-B. Grill et al., "Bootstrap your own latent", NeurIPS 2020.
     """
 
-    def __init__(self, module: Any, criterion: Any, *, ema_decay: float, n_steps: int, **kwargs: Any) -> None:
+    _target: Any = None  # a MomentumTarget while the net trains
+
+    def __init__(
+        self, module: nn.Module, criterion: nn.Module, *, ema_decay: float, n_steps: float, **kwargs: Any
+    ) -> None:
         self.ema_decay = ema_decay
         self.n_steps = n_steps
         super().__init__(module, criterion, **kwargs)
 
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+    def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the target network as a copy of the encoder and head."""
-        if not hasattr(self, "_target"):
+        if self._target is None:  # a stream keeps it from call to call
             self._target = MomentumTarget(self._followed(), MomentumSchedule(self.ema_decay, self.n_steps))
         super().on_train_begin(net, X=X, y=y, **kwargs)
 
@@ -361,7 +388,7 @@ class MomentumNet(ContrastiveNet):
         """Let go of the target network too, unless more rows are to come: the encoder is what is kept."""
         super().release()
         if not self.streams:
-            self.__dict__.pop("_target", None)
+            self._target = None
 
     def training_state(self) -> dict[str, Any]:
         """Return all that steps change, the target network with it."""
@@ -380,7 +407,7 @@ class MomentumNet(ContrastiveNet):
 
     def online(self, views: Tensor) -> Tensor:
         """Predictions of views, (v n, ...) -> (v n, d)."""
-        return self.module_.predictor(self._run(views))
+        return self.module_.predictor(self._run.forward(views))
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
         """Stack predictions of views with their targets: -> (2, v n, d)."""

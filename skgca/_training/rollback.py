@@ -6,11 +6,14 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..exceptions import TrainingDivergedError
+
+if TYPE_CHECKING:
+    from .net import ContrastiveNet
 
 __all__ = ["Guard", "NotFiniteError", "check_finite", "copied"]
 
@@ -44,28 +47,24 @@ class Guard:
         Factor of the learning rate, 1 at first.
     n_retries : int
         How often training went back.
-    kept_just_now : bool
-        Whether the state was kept after the last step.
     """
 
     def __init__(self) -> None:
         self.rate = 1.0
         self.n_retries = 0
-        self.kept_just_now = False
         self._good: dict[str, Any] = {}
         self._has_learned = False
 
-    def keep(self, net: Any, *, learned: bool = True) -> None:
+    def keep(self, net: ContrastiveNet, *, learned: bool = True) -> None:
         """Remember the state of a net; ``learned`` tells whether training brought it there."""
         self._good = copied(net.training_state())
         self._has_learned |= learned
-        self.kept_just_now = True
 
     def forget(self) -> None:
         """Let go of the state; how often training went back stays known."""
         self._good = {}
 
-    def roll_back(self, net: Any, error: NotFiniteError) -> None:
+    def roll_back(self, net: ContrastiveNet, error: NotFiniteError) -> None:
         """Bring back the last good state, at half the rate.
 
         Raises

@@ -8,7 +8,6 @@ import inspect
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 from sklearn.base import _clone_parametrized as clone_parametrized
 from sklearn.base import _fit_context as fit_context
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
@@ -17,7 +16,6 @@ from sklearn.model_selection._validation import _warn_or_raise_about_fit_failure
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
-from sklearn.utils._pprint import _EstimatorPrettyPrinter
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
@@ -40,7 +38,6 @@ __all__ = [
     "fit_context",
     "insert_error_scores",
     "is_pandas_na",
-    "printed_as_estimator",
     "report_failures",
     "safe_indexing",
     "validate_params",
@@ -56,10 +53,3 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.nd
     if not weight.any():  # versions before 1.9 let this pass
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
-
-
-def printed_as_estimator(cls: type) -> type:
-    """Let scikit-learn break the lines of an estimator with a ``__repr__`` of its own as it does for its own ones."""
-    printers = _EstimatorPrettyPrinter._dispatch
-    printers[cls.__repr__] = printers[BaseEstimator.__repr__]
-    return cls

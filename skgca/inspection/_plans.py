@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, column_or_1d
 from torch import Tensor
 
-from .._builders.net import effective_target
-from .._builders.views import make_views
+from .._builders.loss import effective_target
+from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
 from .._data.metadata import annotations
 from .._estimator.fitting import check_pair
@@ -274,7 +274,8 @@ def _views(embedder: Any, inputs: list[Tensor]) -> MultiView:
         raise ValueError(f"The plan of rows needs views, and views={not_saved[0]!r}.")
     by_itself = isinstance(embedder.views, str) and embedder.views == "auto"
     if views is None or (by_itself and paired):
-        views = make_views(embedder, embedder.reader_, paired=paired, reference=lambda: inputs[0])
+        options = ViewOptions.of(vars(embedder))
+        views = make_views(options, embedder.reader_, paired=paired, reference=lambda: inputs[0])
     elif by_itself and all(isinstance(view, Identity) for view in views.views):
         raise ValueError("The embedder was fitted with X_pair, and so knows no views of X alone; pass X_pair as well.")
     return MultiView(*views.views[:2])

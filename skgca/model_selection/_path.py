@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from .._builders.net import LOSS_OPTIONS, make_criterion
+from .._builders.loss import LOSS_OPTIONS, LossOptions, make_criterion
 from .._estimator.embedder import GCAEmbedder
 from .._utils.compat import fit_and_score
 from ..losses import LearnableEpsilon
@@ -244,7 +244,7 @@ class _Walker:
         following = copy.copy(self.embedder)
         following.set_params(**clone(own, safe=False), warm_start=True, max_epochs=min(n_epochs, self.n_full))
         try:
-            criterion = make_criterion(following)
+            criterion = make_criterion(LossOptions.of(vars(following)))
         except (TypeError, ValueError):  # which its fit will tell of
             return following
         has_predictor = following.net_.module_.predictor is not None

@@ -467,6 +467,21 @@ def test_the_public_class_has_scikit_learns_bases_only():
     assert issubclass(GCAEmbedder, BaseEstimator)
 
 
+class Narrow(GCAEmbedder):
+    """Has one parameter, and sets the others itself."""
+
+    def __init__(self, epsilon=0.5):
+        super().__init__(8, epsilon=epsilon, max_epochs=2, warmup_fraction=0.2, random_state=0)
+
+
+def test_a_subclass_may_have_fewer_parameters(iris):
+    X = iris[0]
+    expected = GCAEmbedder(8, epsilon=0.2, max_epochs=2, warmup_fraction=0.2, random_state=0).fit_transform(X)
+    model = clone(Narrow(0.2)).fit(X)
+    assert np.array_equal(model.transform(X), expected)
+    assert np.array_equal(pickle.loads(pickle.dumps(model)).transform(X), expected)
+
+
 def test_html_and_text_repr(iris):
     model = quick(epsilon=0.35)
     assert "epsilon=0.35" in repr(model)

@@ -20,7 +20,7 @@ from sklearn.utils import get_tags
 from torch import nn
 
 from skgca import GCAEmbedder
-from skgca._builders.views import make_views
+from skgca._builders.views import ViewOptions, make_views
 from skgca._utils.compat import InvalidParameterError
 from skgca.encoders import MLP, RotatedComponents, Standardization
 from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
@@ -256,7 +256,8 @@ def test_what_views_do_to_series_does_not_depend_on_units(views):
     for X in (series, series * scale + shift):
         fitted = quick(views=views, max_epochs=1).fit(X)
         inputs = fitted.reader_.read(X)
-        made = make_views(fitted, fitted.reader_, paired=False, reference=lambda inputs=inputs: inputs)
+        options = ViewOptions.of(fitted.get_params())
+        made = make_views(options, fitted.reader_, paired=False, reference=lambda inputs=inputs: inputs)
         seen.append([view.numpy() for view in made(inputs, torch.Generator().manual_seed(0))])
     for plain, scaled in zip(*seen, strict=True):
         assert error(plain, series) > 0.1
@@ -268,7 +269,7 @@ def test_views_of_series_have_their_units_where_nothing_is_standardised():
     X = 1e-3 * RNG.normal(size=(40, 2, 24))
     fitted = quick(views="noise", standardize=False, max_epochs=1).fit(X)
     inputs = fitted.reader_.read(X)
-    made = make_views(fitted, fitted.reader_, paired=False, reference=lambda: inputs)
+    made = make_views(ViewOptions.of(fitted.get_params()), fitted.reader_, paired=False, reference=lambda: inputs)
     noise = made(inputs, torch.Generator().manual_seed(0))[0] - inputs
     assert_within(noise.std(), 0.1, 0.01)  # of 1,920 draws
 

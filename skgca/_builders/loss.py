@@ -1,0 +1,124 @@
+"""The loss, from the parameters of the estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from .._utils.compat import InvalidParameterError
+from ..losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, make_loss
+from ..ot import Marginals
+from .options import Options
+
+__all__ = ["LOSS_OPTIONS", "LossOptions", "effective_target", "make_criterion", "make_yardstick"]
+
+
+@dataclass(frozen=True)
+class _PresetOptions(Options):
+    """Parameters that a loss may or may not have; None takes the default of the loss."""
+
+    marginals: str | float | tuple[float, float] | None
+    n_iter: int | None
+    q: float | None
+    lam: float | None
+    kl: str | None
+    kl_weight: float | None
+    rince_weight: float | None
+    marginal_weight: float | None
+    entropy_weight: float | None
+    uniformity_weight: float | None
+    sigma: float | None
+    alpha: float | None
+    beta: float | None
+
+
+LOSS_OPTIONS = tuple(field.name for field in fields(_PresetOptions))
+
+
+@dataclass(frozen=True)
+class LossOptions(_PresetOptions):
+    """Parameters of the estimator that make its loss."""
+
+    loss: str
+    epsilon: float | LearnableEpsilon
+    cost: str
+    layout: str
+    target: object  # a name, a callable, a matrix or None
+    sinkhorn_tol: float | None
+    sinkhorn_gradient: str
+    memory_limit: float | None
+    ema_decay: float | None  # the loss only says whether there is something to average
+
+
+def effective_target(loss: str, target: Any) -> Any:
+    """Return the target plan of an estimator, where None is what the loss says."""
+    known = isinstance(loss, str) and loss in PRESETS  # fit refuses an unknown one
+    return default_options(loss)["target"] if target is None and known else target
+
+
+def make_criterion(options: LossOptions, *, last_epsilon: float | None = None) -> AlignmentLoss:
+    """Make the loss.
+
+    Parameters
+    ----------
+    options : LossOptions
+    last_epsilon : float, default=None
+        Epsilon of the last fit, from which a learnable epsilon continues.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the parameters do not go together, for example an option that the loss does not use.
+    """
+    epsilon = options.epsilon
+    if isinstance(epsilon, LearnableEpsilon) and last_epsilon is not None:
+        epsilon = replace(epsilon, start=min(max(last_epsilon, epsilon.low), epsilon.high))
+    target = options.target
+    if target is not None and not isinstance(target, str):
+        target = "affinity"  # the rows bring its values
+    try:
+        criterion = make_loss(
+            options.loss,
+            epsilon=epsilon,
+            target=target,
+            cost=options.cost,
+            layout=options.layout,
+            tol=options.sinkhorn_tol,
+            gradient=options.sinkhorn_gradient,
+            memory_limit=options.memory_limit,
+            **{name: getattr(options, name) for name in LOSS_OPTIONS},
+        )
+    except ValueError as error:
+        raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {error}") from error
+    _check_effect(options, criterion)
+    return criterion
+
+
+def _check_effect(options: LossOptions, criterion: AlignmentLoss) -> None:
+    """Raise InvalidParameterError if a parameter has no effect; make_loss checks the options of its own."""
+    own_marginals = Marginals.parse(default_options(options.loss).get("marginals", criterion.marginals))
+    if options.n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
+        raise InvalidParameterError(
+            f"n_iter={options.n_iter!r} has no effect: loss={options.loss!r} leaves a marginal free, which half a step "
+            "solves exactly. Leave n_iter out."
+        )
+    if options.ema_decay is not None and criterion.repels:
+        raise InvalidParameterError(
+            f"ema_decay={options.ema_decay!r} has no effect: loss={options.loss!r} trains without a target network, "
+            "which 'byol' has. Leave it out."
+        )
+
+
+def make_yardstick(options: LossOptions) -> AlignmentLoss:
+    """Make the loss of held-out rows, whose values are comparable between epochs.
+
+    It is the loss itself with the initial epsilon. A loss that does not repel would be least where all embeddings are
+    equal; InfoNCE with that epsilon takes its place.
+    """
+    epsilon = options.epsilon.start if isinstance(options.epsilon, LearnableEpsilon) else options.epsilon
+    criterion = make_criterion(replace(options, epsilon=epsilon))
+    if criterion.repels:
+        return criterion
+    return make_loss(
+        "ince", epsilon=epsilon, cost=options.cost, layout=options.layout, memory_limit=options.memory_limit
+    )

@@ -16,7 +16,7 @@ from .._training.callbacks import StopWithoutProgress, WarnUnconverged, copied_c
 from .._training.monitoring import Measures, Progress
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
-from .._utils.runtime import resolve_precision
+from .._utils.device import resolve_precision
 from ..encoders import EncoderWithHead
 from ..losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, make_loss
 from ..ot import Marginals

@@ -34,7 +34,7 @@ from .._utils.compat import (
     printed_as_estimator,
     validate_params,
 )
-from .._utils.runtime import fixed_threads
+from .._utils.threads import fixed_threads
 from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost

@@ -20,7 +20,7 @@ from .._data.columns import is_missing
 from .._data.scaling import _FAR, _SQUASH
 from .._inference.embedding import embed
 from .._utils.files import replace_file
-from .._utils.runtime import fixed_threads
+from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..exceptions import SavedFileError
 from .sample_rows import example_rows

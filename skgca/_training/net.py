@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from .._data import fixed_batches, shuffled_batches
-from .._utils.runtime import seeded_by
+from .._utils.random import seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
 from .gradient_cache import CachedForward

@@ -19,7 +19,7 @@ from .._data import Rows, check_rows
 from .._data.metadata import annotations
 from .._estimator.fitting import check_pair
 from .._persistence.codec import NotSaved
-from .._utils.runtime import fixed_threads
+from .._utils.threads import fixed_threads
 from ..losses import AlignmentLoss
 from ..losses._targets import make_target
 from ..ot import Marginals

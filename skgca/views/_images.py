@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from .._utils.runtime import seeded_by
+from .._utils.random import seeded_by
 
 __all__ = ["IMAGE_PRESETS", "ImageAugmentation"]
 

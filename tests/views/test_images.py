@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from skgca._utils.runtime import seeded_by
+from skgca._utils.random import seeded_by
 from skgca.views import IMAGE_PRESETS, ImageAugmentation
 from skgca.views._images import _other_stroke
 

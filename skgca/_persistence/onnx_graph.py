@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from .._data import ImageReader, Reader, Rows, SeriesReader, TableReader
-from .._data.columns import is_missing
 from .._data.scaling import _FAR, _SQUASH
 from .._inference.embedding import embed
 from .._utils.files import replace_file
+from .._utils.missing import is_missing
 from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..exceptions import SavedFileError

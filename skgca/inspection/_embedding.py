@@ -12,8 +12,9 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from .._utils.classes import sorted_classes
 from ._drawing import COLORS, MARKERS, axes_for
-from ._groups import classes_of, unknown
+from ._groups import unknown
 
 __all__ = ["EmbeddingDisplay"]
 
@@ -138,7 +139,7 @@ class EmbeddingDisplay:
         values = None if self.y is None else column_or_1d(self.y)
         known = np.ones(len(self.points), dtype=bool) if values is None else ~unknown(values)
         numeric = values is not None and known.any() and type_of_target(values[known]).startswith("continuous")
-        classes = [] if values is None or numeric else classes_of(values[known])
+        classes = [] if values is None or numeric else sorted_classes(values[known].tolist())
         if len(classes) > _MOST_CLASSES:
             raise ValueError(
                 f"y has {len(classes)} classes, and {_MOST_CLASSES} can be told apart; leave it out, or give floats to "

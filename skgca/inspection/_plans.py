@@ -21,6 +21,7 @@ from .._estimator.fitting import check_pair
 from .._persistence.codec import NotSaved
 from .._utils.threads import fixed_threads
 from ..losses import AlignmentLoss
+from ..losses._alignment import related_rows
 from ..losses._targets import make_target
 from ..ot import Marginals
 from ..views import Identity, MultiView
@@ -197,6 +198,7 @@ def plan_of_rows(
     names = {"y": _named("y", y, n_rows, rows), "domain": _named("sample_domain", sample_domain, n_rows, rows)}
     beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
     extras, criterion, target_name = _compared(embedder, n_rows, rows, beside)
+    related = extras.get("related")
     with fixed_threads(embedder.n_threads), torch.no_grad():
         z_a, z_b = _projections(embedder, [source.only(rows) for source in measured], rng.randint(_SEED_END))
         plan, goal = criterion.plans(z_a, z_b, **extras)
@@ -210,7 +212,7 @@ def plan_of_rows(
         rows=rows,
         labels=_labels(X, rows),
         **names,
-        related=_related(extras.get("related")),
+        related=None if related is None else related_rows(related, len(rows)).numpy(),
         loss=embedder.loss,
         layout=criterion.layout,
         target_name=target_name,
@@ -285,14 +287,6 @@ def _folded(plan: Tensor, n_rows: int) -> np.ndarray:
     n_views = len(plan) // n_rows
     by_row = plan.reshape(n_views, n_rows, n_views, n_rows).sum((0, 2))
     return by_row.numpy() * n_rows
-
-
-def _related(relation: Tensor | None) -> np.ndarray | None:
-    if relation is None:
-        return None
-    if relation.ndim == 1:
-        relation = (relation[:, None] == relation) & (relation != -1)
-    return relation.numpy() & ~np.eye(len(relation), dtype=bool)
 
 
 def _labels(X: Any, rows: np.ndarray) -> np.ndarray:

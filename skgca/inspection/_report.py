@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.classes import same_class
 from ._groups import Groups, groups_of
 from ._plans import RowPlan, plan_of_rows
 
@@ -286,7 +287,7 @@ def _summary(plan: RowPlan, groups: Groups | None) -> dict[str, float]:
     pairs = known[:, None] & known & ~np.eye(len(plan), dtype=bool)
     if plan.related is not None:
         pairs &= ~plan.related
-    same = pairs & (groups.codes[:, None] == groups.codes)
+    same = pairs & same_class(groups.codes)
     between = plan.plan[pairs].sum()
     if pairs.any() and between > 0:
         found["same_class"] = float(plan.plan[same].sum() / between)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .._data import ImageReader, Reader, Rows, SeriesReader, TableReader
-from .._data.scaling import _FAR, _SQUASH
+from .._data.scaling import squash
 from .._inference.embedding import embed
 from .._utils.files import replace_file
 from .._utils.missing import is_missing
@@ -106,9 +106,7 @@ class _Table(nn.Module):
         if self.scales:
             # NaN is put aside, since runtimes differ in what clipping makes of it
             scaled = (numbers.double().masked_fill(missing, 0.0) - self.robust_mean) / self.robust_scale
-            scaled = scaled.clamp(-_FAR, _FAR).float()
-            squashed = scaled / ((scaled * (1 / _SQUASH)).square() + 1).sqrt()
-            numbers = ((squashed - self.final_mean) / self.final_scale).masked_fill(missing, torch.nan)
+            numbers = ((squash(scaled, torch) - self.final_mean) / self.final_scale).masked_fill(missing, torch.nan)
         if len(self.categories) == 0:
             return numbers
         return torch.cat([numbers, *(category(X) for category in self.categories)], dim=1)[:, self.order]

@@ -144,7 +144,7 @@ def test_a_missing_package_is_named(missing, tmp_path, monkeypatch):
 
 def test_a_graph_that_embeds_otherwise_is_not_written(tmp_path, monkeypatch):
     fitted = quick(max_epochs=0).fit(TABLE)
-    monkeypatch.setattr("skgca._persistence.onnx_graph._SQUASH", 3.01)
+    monkeypatch.setattr("skgca._persistence.onnx_graph.squash", lambda scaled, _: 1.003 * scaled.float())
     with pytest.raises(SavedFileError, match="embeds 4 rows otherwise than transform"):
         fitted.export_onnx(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ from .._data.scaling import squash
 from .._inference.embedding import embed
 from .._utils.files import replace_file
 from .._utils.missing import is_missing
+from .._utils.optional import import_optional
 from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..exceptions import SavedFileError
@@ -164,10 +165,7 @@ _PREPROCESSING = {"table": _Table, "images": _Stack, "series": _Stack}
 
 def _need_packages() -> None:
     for name in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(name)
-        except ImportError as error:
-            raise ImportError(f'export_onnx needs {name}; install it by: pip install "skgca[onnx]"') from error
+        import_optional(name, needed_for="export_onnx", extra="onnx")
 
 
 def _plain_copy(encoder: nn.Module) -> nn.Module:

@@ -6,6 +6,8 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._utils.optional import import_optional
+
 __all__ = ["COLORS", "MARKERS", "axes_for", "embedder_in", "embedder_of", "plt"]
 
 # Okabe and Ito, "Color universal design", 2008: eight colours told apart with any colour vision, black last
@@ -21,11 +23,7 @@ def plt() -> Any:
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot
-    except ImportError as error:
-        raise ImportError('Displays are drawn by matplotlib; pip install "skgca[plot]".') from error
-    return matplotlib.pyplot
+    return import_optional("matplotlib.pyplot", needed_for="A display", extra="plot")
 
 
 def axes_for(ax: Any, n_panels: int, *, width: float, height: float) -> list[Any]:

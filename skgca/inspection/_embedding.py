@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state, column_or
 from sklearn.utils.multiclass import type_of_target
 
 from .._utils.classes import sorted_classes
+from .._utils.optional import import_optional
 from ._drawing import COLORS, MARKERS, axes_for
 from ._groups import unknown
 
@@ -22,11 +23,8 @@ _MOST_CLASSES = len(COLORS) * len(MARKERS)
 
 
 def _umap(random_state: Any) -> Any:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ImportError("method='umap' needs umap-learn: pip install umap-learn, or use 'pca' or 'tsne'.") from error
-    return UMAP(n_components=2, random_state=random_state)
+    umap = import_optional("umap", needed_for="method='umap'", package="umap-learn", instead="use 'pca' or 'tsne'.")
+    return umap.UMAP(n_components=2, random_state=random_state)
 
 
 _METHODS = {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._utils.classes import same_class
+from .._utils.optional import import_optional
 from ._groups import Groups, groups_of
 from ._plans import RowPlan, plan_of_rows
 
@@ -182,13 +183,7 @@ def plan_report(
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "plan_report makes pandas data frames; pip install pandas, or use plan_of_rows, which gives arrays."
-        ) from error
-    return pandas
+    return import_optional("pandas", needed_for="plan_report", instead="use plan_of_rows, which gives arrays.")
 
 
 def _matches(plan: RowPlan, n_matches: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
+from .._utils.optional import import_optional
 from ..metrics import consistency_score, effective_rank
 from ._agreement import neighbor_overlap, place_agreement, votes
 from ._drawing import embedder_in
@@ -91,7 +92,7 @@ class StabilityReport:
         self.n_neighbors = n_neighbors
         measured = {name: pairs[name] if name == "consistency" else rows.get(name) for name in _SHOWN}
         self.summary = (
-            _pandas()
+            import_optional("pandas", needed_for="stability_report")
             .DataFrame(
                 {
                     name: {"mean": values.mean(), "std": values.std(ddof=0), "lowest": values.quantile(0.05)}
@@ -228,7 +229,7 @@ def stability_report(
     >>> bool(report.rows["neighbor_overlap"].mean() > 0.5)
     True
     """
-    pd = _pandas()
+    pd = import_optional("pandas", needed_for="stability_report")
     _check_estimator(estimator)
     X = np.asarray(X) if isinstance(X, list) else X
     n = _n_rows(X)
@@ -390,11 +391,3 @@ def _voted(
         "label_confidence": np.take_along_axis(mean, winner[:, None], axis=1)[:, 0],
         "label_agreement": ahead.mean(axis=0),
     }
-
-
-def _pandas() -> Any:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("A stability report is made of data frames; pip install pandas.") from error
-    return pd

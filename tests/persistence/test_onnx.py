@@ -1,8 +1,8 @@
 """The ONNX graph embeds as ``transform`` does, for every kind of data and every encoder."""
 
-import builtins
 import json
 import random
+import sys
 
 import numpy as np
 import pandas as pd
@@ -129,15 +129,8 @@ def test_an_export_leaves_the_surroundings_and_the_estimator_as_they_are(tmp_pat
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])
 def test_a_missing_package_is_named(missing, tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.partition(".")[0] == missing:
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
     fitted = quick(max_epochs=0).fit(TABLE)
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ImportError, match=rf'needs {missing}; install it by: pip install "skgca\[onnx\]"'):
         fitted.export_onnx(tmp_path / "model.onnx")
 

@@ -18,6 +18,7 @@ from .._builders.views import make_views
 from .._data import Rows, check_rows
 from .._data.metadata import annotations
 from .._estimator.fitting import check_pair
+from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
 from .._utils.threads import fixed_threads
 from ..losses import AlignmentLoss
@@ -166,7 +167,8 @@ def plan_of_rows(
     TypeError
         If the estimator is no embedder, nor a pipeline with one.
     ValueError
-        If the rows cannot be read, something that the target plan reads is missing, or the views cannot be made.
+        If the rows cannot be read, something that the target plan reads is missing, the views cannot be made, or a
+        pipeline has several embedders.
 
     Notes
     -----
@@ -188,10 +190,10 @@ def plan_of_rows(
     """
     if max_rows < 2:
         raise ValueError(f"max_rows={max_rows!r} must be 2 or more, such as 200.")
-    embedder = embedder_of(estimator)
-    measured = [check_rows(embedder, _before(estimator, embedder, X), reset=False, min_rows=2)]
+    steps, embedder = embedder_of(estimator)
+    measured = [check_rows(embedder, rows_at(estimator, steps, X), reset=False, min_rows=2)]
     if X_pair is not None:
-        measured.append(check_pair(embedder, _before(estimator, embedder, X_pair), measured[0]))
+        measured.append(check_pair(embedder, rows_at(estimator, steps, X_pair), measured[0]))
     n_rows = len(measured[0])
     rng = check_random_state(random_state)
     rows = np.arange(n_rows) if n_rows <= max_rows else np.sort(rng.choice(n_rows, max_rows, replace=False))
@@ -220,13 +222,6 @@ def plan_of_rows(
         marginals=criterion.marginals,
         marginal_error=float(plan.marginal_error),
     )
-
-
-def _before(estimator: Any, embedder: Any, X: Any) -> Any:
-    """Return X as the embedder gets it, behind the steps of a pipeline before it."""
-    steps = [step for _, step in getattr(estimator, "steps", [])]
-    place = next((k for k, step in enumerate(steps) if step is embedder), 0)
-    return estimator[:place].transform(X) if place else X
 
 
 def _compared(

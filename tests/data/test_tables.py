@@ -76,6 +76,16 @@ def test_nullable_and_narrow_types_of_pandas(dtype):
         assert code.isnan() if dtype in ("Int64", "Float64") else code == gaps.n_categories[0]
 
 
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")], ids=repr)
+@pytest.mark.parametrize(("values", "held"), [([1.0, 3.0], "number"), (["a", "b"], "text")])
+def test_whatever_is_missing_is_a_gap_in_a_column_of_objects(values, held, nothing):
+    X = np.array([[values[0]], [nothing], [values[1]]], dtype=object)
+    fitted = reader(X, standardize=False)
+    assert fitted.held == [held]
+    expected = {"number": [1.0, np.nan, 3.0], "text": [1.0, 3.0, 2.0]}[held]
+    np.testing.assert_array_equal(fitted.read(X)[:, 0], expected)
+
+
 def test_categories_that_were_not_seen_are_zero_and_so_are_gaps_where_there_were_none():
     train = pd.DataFrame({"c": ["a", "b", "a"], "x": [0.0, 1.0, 2.0]})
     fitted = reader(train)

@@ -12,7 +12,7 @@ from skorch.helper import predefined_split
 from .._data import RowDataset
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
-from .._utils.runtime import resolve_precision
+from .._utils.device import resolve_precision
 from ..encoders import EncoderWithHead
 from ..losses import AlignmentLoss
 from ..views import MultiView

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .._data import Reader
 from .._utils.compat import InvalidParameterError
-from .._utils.runtime import seeded_global_generator
+from .._utils.random import seeded_global_generator
 from ..encoders import (
     MLP,
     ChannelStem,

@@ -1,7 +1,6 @@
 """The columns of a table: what they hold, and their values as numbers or categories.
 
-A column holds "number", "truth" (booleans) or "text"; "missing" if nothing is there to tell. Missing are None, NaN,
-pandas' NA, numpy's NaT, and polars' null.
+A column holds "number", "truth" (booleans) or "text", or "missing" if all its values are missing.
 """
 
 from __future__ import annotations
@@ -11,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.compat import is_pandas_na
+from .._utils.missing import is_missing
 from .rows import is_frame
 
-__all__ = ["as_categories", "as_numbers", "column_names", "columns", "content", "is_missing", "parse_categorical"]
+__all__ = ["as_categories", "as_numbers", "column_names", "columns", "content", "parse_categorical"]
 
 _FROM_DTYPE = "from_dtype"
 
@@ -95,13 +94,6 @@ def _content_of_type(kind: type) -> str:
     if issubclass(kind, bool | np.bool_):
         return "truth"
     return "number" if issubclass(kind, Number) and not issubclass(kind, complex) else "other"
-
-
-def is_missing(value: Any) -> bool:
-    """Whether a value stands for nothing."""
-    if isinstance(value, str):  # most are, and the rest takes five times as long
-        return False
-    return value is None or is_pandas_na(value) or (isinstance(value, Number | np.generic) and value != value)
 
 
 def as_numbers(values: np.ndarray) -> np.ndarray:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 import torch
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from torch import Tensor
 
-from .._utils.compat import is_pandas_na
+from .._utils.classes import class_codes, fractions_in
+from .._utils.missing import is_unlabelled
 
 __all__ = ["Pairwise", "annotations", "reads_y"]
 
@@ -111,23 +111,18 @@ def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
     """
     values = column_or_1d(values)
     check_consistent_length(X, values)
-    missing = np.array([_is_missing(value) for value in values.tolist()], dtype=bool)
-    known = values[~missing]
-    if len(known) == 0:
+    codes, classes = class_codes(values)
+    if not classes:
         raise ValueError(f"{name} tells nothing: all of its {len(values)} entries are -1, None or NaN.")
-    if "-1" in known.tolist():
+    if "-1" in classes:
         raise ValueError(f"{name} holds the text '-1'. Mark rows of no class by None, or name the class otherwise.")
-    if known.dtype == object and not isinstance(known[0], str):
-        known = np.array(known.tolist())  # numbers that stood beside None
-    fractions = known[known != np.floor(known)] if known.dtype.kind == "f" else []
-    if len(fractions):
+    fractions = fractions_in(values)
+    if fractions:
         remedy = {"y": "use target='continuous' for them", "sample_group": "give related= to say which are close"}
         raise ValueError(
             f"{name} holds fractions, such as {fractions[0]}, where classes are read; "
             f"{remedy.get(name, 'cut them into classes')}."
         )
-    codes = np.full(len(values), -1)
-    codes[~missing] = LabelEncoder().fit_transform(known)
     return torch.from_numpy(codes)
 
 
@@ -135,12 +130,8 @@ def _is(target: Any, name: str) -> bool:
     return isinstance(target, str) and target == name
 
 
-def _is_missing(value: Any) -> bool:
-    return value is None or is_pandas_na(value) or value != value or (not isinstance(value, str) and value == -1)
-
-
 def _first_known(values: Any) -> Any:
-    return next(value for value in column_or_1d(values).tolist() if not _is_missing(value))
+    return next(value for value in column_or_1d(values).tolist() if not is_unlabelled(value))
 
 
 def _target_of_y(target: Any, y: Any, X: np.ndarray, kept: np.ndarray) -> Tensor | Pairwise:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .rows import Rows, spaced
 
-__all__ = ["Scaler", "to_float32"]
+__all__ = ["Scaler", "squash", "to_float32"]
 
 _NORMAL_IQR = 1.3489795  # interquartile range of the standard normal distribution
 _SQUASH = 3.0  # largest size of a scaled value, in robust deviations
@@ -43,13 +43,31 @@ def to_float32(X: np.ndarray, names: list[Any]) -> Tensor:
     return torch.from_numpy(X32)
 
 
+def squash(scaled: Any, xp: Any) -> Any:
+    """Return x / sqrt(1 + (x / 3)^2) of values in double precision, computed and returned in single precision.
+
+    The reader calls it with numpy, and the ONNX graph with torch.
+
+    Parameters
+    ----------
+    scaled : ndarray or Tensor
+        Values in robust deviations; NaN stays.
+    xp : module
+        numpy or torch, as the values are.
+    """
+    near = xp.asarray(xp.clip(scaled, -_FAR, _FAR), dtype=xp.float32)
+    root = near * (1 / _SQUASH)
+    root *= root  # in place, to spare the time of temporary arrays
+    root += 1
+    return near / xp.sqrt(root)
+
+
 class Scaler:
     """Brings columns of numbers to mean 0 and deviation 1, robustly: outliers neither set the scale nor stay far away.
 
     Median and interquartile range go to 0 and that of a normal distribution; mean and standard deviation instead where
-    the quartiles are one value. Then x becomes x / sqrt(1 + (x / 3)^2), which hardly moves what lies within one unit
-    and keeps all within 3, and what comes out is standardised. All is learned from evenly spaced rows where there are
-    many.
+    the quartiles are one value. Then :func:`squash` hardly moves what lies within one unit and keeps all within 3, and
+    what comes out is standardised. All is learned from evenly spaced rows where there are many.
 
     Parameters
     ----------
@@ -138,13 +156,7 @@ class Scaler:
         for start in range(0, len(numbers), step):
             block = numbers[start : start + step] - self.robust.mean_
             block /= self.robust.scale_
-            scaled = np.clip(block, -_FAR, _FAR, out=block).astype(np.float32)
-            root = squashed[start : start + step]
-            np.multiply(scaled, np.float32(1 / _SQUASH), out=root)
-            np.square(root, out=root)
-            root += 1
-            np.sqrt(root, out=root)
-            np.divide(scaled, root, out=root)
+            squashed[start : start + step] = squash(block, np)
         return squashed
 
     def _check_finite(self, numbers: np.ndarray) -> None:

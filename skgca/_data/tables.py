@@ -13,7 +13,8 @@ import torch
 from sklearn.preprocessing import OrdinalEncoder
 from torch import Tensor
 
-from .columns import as_categories, as_numbers, column_names, columns, content, is_missing, parse_categorical
+from .._utils.missing import is_missing
+from .columns import as_categories, as_numbers, column_names, columns, content, parse_categorical
 from .rows import Rows, is_frame
 from .scaling import Scaler
 

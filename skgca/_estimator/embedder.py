@@ -33,7 +33,8 @@ from .._utils.compat import (
     fit_context,
     validate_params,
 )
-from .._utils.runtime import fixed_threads
+from .._utils.optional import import_optional
+from .._utils.threads import fixed_threads
 from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost
@@ -714,12 +715,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If pandas is not installed.
         """
         check_is_fitted(self)
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise ImportError(
-                "history_frame makes a pandas data frame; pip install pandas, or use history_."
-            ) from error
+        pd = import_optional("pandas", needed_for="history_frame", instead="use history_.")
         return pd.DataFrame(self.history_, columns=list(COLUMNS))
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> np.ndarray:

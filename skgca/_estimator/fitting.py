@@ -38,7 +38,7 @@ from .._inference.embedding import embed_inputs, fit_readout
 from .._training.checkpoints import Checkpoints, SaveCheckpoints, identity
 from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError, check_sample_weight
-from .._utils.runtime import resolve_device
+from .._utils.device import resolve_device
 from ..losses import AlignmentLoss
 
 if TYPE_CHECKING:

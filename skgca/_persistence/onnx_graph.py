@@ -16,11 +16,12 @@ import torch
 from torch import Tensor, nn
 
 from .._data import ImageReader, Reader, Rows, SeriesReader, TableReader
-from .._data.columns import is_missing
-from .._data.scaling import _FAR, _SQUASH
+from .._data.scaling import squash
 from .._inference.embedding import embed
 from .._utils.files import replace_file
-from .._utils.runtime import fixed_threads
+from .._utils.missing import is_missing
+from .._utils.optional import import_optional
+from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..exceptions import SavedFileError
 from .sample_rows import example_rows
@@ -106,9 +107,7 @@ class _Table(nn.Module):
         if self.scales:
             # NaN is put aside, since runtimes differ in what clipping makes of it
             scaled = (numbers.double().masked_fill(missing, 0.0) - self.robust_mean) / self.robust_scale
-            scaled = scaled.clamp(-_FAR, _FAR).float()
-            squashed = scaled / ((scaled * (1 / _SQUASH)).square() + 1).sqrt()
-            numbers = ((squashed - self.final_mean) / self.final_scale).masked_fill(missing, torch.nan)
+            numbers = ((squash(scaled, torch) - self.final_mean) / self.final_scale).masked_fill(missing, torch.nan)
         if len(self.categories) == 0:
             return numbers
         return torch.cat([numbers, *(category(X) for category in self.categories)], dim=1)[:, self.order]
@@ -166,10 +165,7 @@ _PREPROCESSING = {"table": _Table, "images": _Stack, "series": _Stack}
 
 def _need_packages() -> None:
     for name in ("onnx", "onnxscript", "onnxruntime"):
-        try:
-            __import__(name)
-        except ImportError as error:
-            raise ImportError(f'export_onnx needs {name}; install it by: pip install "skgca[onnx]"') from error
+        import_optional(name, needed_for="export_onnx", extra="onnx")
 
 
 def _plain_copy(encoder: nn.Module) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._data import ImageReader, Reader, SeriesReader, TableReader
-from .._data.columns import is_missing
+from .._utils.missing import is_missing
 
 __all__ = ["example_rows"]
 

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from .._data import Reader, Rows
 from .._inference.embedding import embed
+from .._utils.device import resolve_device
 from .._utils.files import replace_file
-from .._utils.runtime import fixed_threads, resolve_device
+from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..encoders import Encoder
 from ..exceptions import SavedFileError

@@ -19,7 +19,7 @@ from .._data.scaling import Scaler
 from .._data.tables import ordinal_encoder
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
-from .._utils.runtime import resolve_device
+from .._utils.device import resolve_device
 from ..encoders import EncoderWithHead
 from ..exceptions import SavedFileError
 from ..losses import make_loss

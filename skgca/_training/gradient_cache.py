@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .._utils.runtime import seeded_global_generator
+from .._utils.random import seeded_global_generator
 from ..encoders._mlp import SeededDropout
 
 __all__ = ["CachedForward"]

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from .._data import RowDataset, fixed_batches, shuffled_batches
 from .._data.batches import EvenBatches
-from .._utils.runtime import seeded_by
+from .._utils.random import seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
 from ..views import MultiView

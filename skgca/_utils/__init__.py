@@ -1,1 +1,1 @@
-"""What all rooms use: private names of scikit-learn, devices, random numbers, threads, files."""
+"""What all wings use: private names of scikit-learn, devices, random numbers, threads, files, classes, missing."""

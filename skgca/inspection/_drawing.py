@@ -6,7 +6,10 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["COLORS", "MARKERS", "axes_for", "embedder_in", "embedder_of", "plt"]
+from .._estimator.pipelines import Located, only_embedder
+from .._utils.optional import import_optional
+
+__all__ = ["COLORS", "MARKERS", "axes_for", "embedder_of", "plt"]
 
 # Okabe and Ito, "Color universal design", 2008: eight colours told apart with any colour vision, black last
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
@@ -21,11 +24,7 @@ def plt() -> Any:
     ImportError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib.pyplot
-    except ImportError as error:
-        raise ImportError('Displays are drawn by matplotlib; pip install "skgca[plot]".') from error
-    return matplotlib.pyplot
+    return import_optional("matplotlib.pyplot", needed_for="A display", extra="plot")
 
 
 def axes_for(ax: Any, n_panels: int, *, width: float, height: float) -> list[Any]:
@@ -52,24 +51,20 @@ def axes_for(ax: Any, n_panels: int, *, width: float, height: float) -> list[Any
     return [outer.figure.add_subplot(grid[k]) for k in range(n_panels)]
 
 
-def embedder_of(estimator: Any) -> Any:
-    """Return a fitted GCAEmbedder: the estimator itself, or the one in a pipeline.
+def embedder_of(estimator: Any) -> Located:
+    """Return a fitted GCAEmbedder, the estimator itself or the one in a pipeline, and the names of steps to it.
 
     Raises
     ------
     TypeError
         If there is none.
+    ValueError
+        If there are several.
     NotFittedError
         If it is not fitted.
     """
-    found = embedder_in(estimator)
-    if found is None:
-        raise TypeError(f"{type(estimator).__name__} is no GCAEmbedder, nor a pipeline with one.")
-    check_is_fitted(found)
+    found = only_embedder(
+        estimator, remedy="Pass one that is fitted, such as the step of a pipeline, and rows as they reach that step."
+    )
+    check_is_fitted(found.embedder)
     return found
-
-
-def embedder_in(estimator: Any) -> Any:
-    """Return the GCAEmbedder that an estimator is, or the first in a pipeline, or None."""
-    steps = [step for _, step in getattr(estimator, "steps", [])] or [estimator]
-    return next((step for step in steps if hasattr(step, "history_frame")), None)

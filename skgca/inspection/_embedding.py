@@ -12,8 +12,10 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from .._utils.classes import sorted_classes
+from .._utils.optional import import_optional
 from ._drawing import COLORS, MARKERS, axes_for
-from ._groups import classes_of, unknown
+from ._groups import unknown
 
 __all__ = ["EmbeddingDisplay"]
 
@@ -21,11 +23,8 @@ _MOST_CLASSES = len(COLORS) * len(MARKERS)
 
 
 def _umap(random_state: Any) -> Any:
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise ImportError("method='umap' needs umap-learn: pip install umap-learn, or use 'pca' or 'tsne'.") from error
-    return UMAP(n_components=2, random_state=random_state)
+    umap = import_optional("umap", needed_for="method='umap'", package="umap-learn", instead="use 'pca' or 'tsne'.")
+    return umap.UMAP(n_components=2, random_state=random_state)
 
 
 _METHODS = {
@@ -138,7 +137,7 @@ class EmbeddingDisplay:
         values = None if self.y is None else column_or_1d(self.y)
         known = np.ones(len(self.points), dtype=bool) if values is None else ~unknown(values)
         numeric = values is not None and known.any() and type_of_target(values[known]).startswith("continuous")
-        classes = [] if values is None or numeric else classes_of(values[known])
+        classes = [] if values is None or numeric else sorted_classes(values[known].tolist())
         if len(classes) > _MOST_CLASSES:
             raise ValueError(
                 f"y has {len(classes)} classes, and {_MOST_CLASSES} can be told apart; leave it out, or give floats to "

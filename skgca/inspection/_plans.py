@@ -18,9 +18,11 @@ from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
 from .._data.metadata import annotations
 from .._estimator.fitting import check_pair
+from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
-from .._utils.runtime import fixed_threads
+from .._utils.threads import fixed_threads
 from ..losses import AlignmentLoss
+from ..losses._alignment import related_rows
 from ..losses._targets import make_target
 from ..ot import Marginals
 from ..views import Identity, MultiView
@@ -165,7 +167,8 @@ def plan_of_rows(
     TypeError
         If the estimator is no embedder, nor a pipeline with one.
     ValueError
-        If the rows cannot be read, something that the target plan reads is missing, or the views cannot be made.
+        If the rows cannot be read, something that the target plan reads is missing, the views cannot be made, or a
+        pipeline has several embedders.
 
     Notes
     -----
@@ -187,16 +190,17 @@ def plan_of_rows(
     """
     if max_rows < 2:
         raise ValueError(f"max_rows={max_rows!r} must be 2 or more, such as 200.")
-    embedder = embedder_of(estimator)
-    measured = [check_rows(embedder, _before(estimator, embedder, X), reset=False, min_rows=2)]
+    steps, embedder = embedder_of(estimator)
+    measured = [check_rows(embedder, rows_at(estimator, steps, X), reset=False, min_rows=2)]
     if X_pair is not None:
-        measured.append(check_pair(embedder, _before(estimator, embedder, X_pair), measured[0]))
+        measured.append(check_pair(embedder, rows_at(estimator, steps, X_pair), measured[0]))
     n_rows = len(measured[0])
     rng = check_random_state(random_state)
     rows = np.arange(n_rows) if n_rows <= max_rows else np.sort(rng.choice(n_rows, max_rows, replace=False))
     names = {"y": _named("y", y, n_rows, rows), "domain": _named("sample_domain", sample_domain, n_rows, rows)}
     beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
     extras, criterion, target_name = _compared(embedder, n_rows, rows, beside)
+    related = extras.get("related")
     with fixed_threads(embedder.n_threads), torch.no_grad():
         z_a, z_b = _projections(embedder, [source.only(rows) for source in measured], rng.randint(_SEED_END))
         plan, goal = criterion.plans(z_a, z_b, **extras)
@@ -210,7 +214,7 @@ def plan_of_rows(
         rows=rows,
         labels=_labels(X, rows),
         **names,
-        related=_related(extras.get("related")),
+        related=None if related is None else related_rows(related, len(rows)).numpy(),
         loss=embedder.loss,
         layout=criterion.layout,
         target_name=target_name,
@@ -218,13 +222,6 @@ def plan_of_rows(
         marginals=criterion.marginals,
         marginal_error=float(plan.marginal_error),
     )
-
-
-def _before(estimator: Any, embedder: Any, X: Any) -> Any:
-    """Return X as the embedder gets it, behind the steps of a pipeline before it."""
-    steps = [step for _, step in getattr(estimator, "steps", [])]
-    place = next((k for k, step in enumerate(steps) if step is embedder), 0)
-    return estimator[:place].transform(X) if place else X
 
 
 def _compared(
@@ -286,14 +283,6 @@ def _folded(plan: Tensor, n_rows: int) -> np.ndarray:
     n_views = len(plan) // n_rows
     by_row = plan.reshape(n_views, n_rows, n_views, n_rows).sum((0, 2))
     return by_row.numpy() * n_rows
-
-
-def _related(relation: Tensor | None) -> np.ndarray | None:
-    if relation is None:
-        return None
-    if relation.ndim == 1:
-        relation = (relation[:, None] == relation) & (relation != -1)
-    return relation.numpy() & ~np.eye(len(relation), dtype=bool)
 
 
 def _labels(X: Any, rows: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.classes import same_class
+from .._utils.optional import import_optional
 from ._groups import Groups, groups_of
 from ._plans import RowPlan, plan_of_rows
 
@@ -181,13 +183,7 @@ def plan_report(
 
 
 def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "plan_report makes pandas data frames; pip install pandas, or use plan_of_rows, which gives arrays."
-        ) from error
-    return pandas
+    return import_optional("pandas", needed_for="plan_report", instead="use plan_of_rows, which gives arrays.")
 
 
 def _matches(plan: RowPlan, n_matches: int) -> dict[str, Any]:
@@ -286,7 +282,7 @@ def _summary(plan: RowPlan, groups: Groups | None) -> dict[str, float]:
     pairs = known[:, None] & known & ~np.eye(len(plan), dtype=bool)
     if plan.related is not None:
         pairs &= ~plan.related
-    same = pairs & (groups.codes[:, None] == groups.codes)
+    same = pairs & same_class(groups.codes)
     between = plan.plan[pairs].sum()
     if pairs.any() and between > 0:
         found["same_class"] = float(plan.plan[same].sum() / between)

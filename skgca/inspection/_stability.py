@@ -14,10 +14,11 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._estimator.pipelines import all_embedders
 from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
+from .._utils.optional import import_optional
 from ..metrics import consistency_score, effective_rank
 from ._agreement import neighbor_overlap, place_agreement, votes
-from ._drawing import embedder_in
 from ._groups import groups_of, unknown
 
 __all__ = ["StabilityReport", "stability_report"]
@@ -58,8 +59,8 @@ class StabilityReport:
           average.
     fits : pandas.DataFrame
         A row for each fit: "seed", "fold" (NA without ``cv``), "n_rows" that it saw, "n_columns" of the embedding and
-        its "effective_rank"; of a :class:`skgca.GCAEmbedder` also "n_epochs", "stop_reason", and the last "loss",
-        "alignment" and "uniformity" of its history.
+        its "effective_rank"; of a :class:`skgca.GCAEmbedder`, or a pipeline with exactly one, also "n_epochs",
+        "stop_reason", and the last "loss", "alignment" and "uniformity" of its history.
     pairs : pandas.DataFrame
         A row for each two fits, "fit_1" and "fit_2": their "consistency"
         (:func:`skgca.metrics.consistency_score`), and mean "neighbor_overlap".
@@ -91,7 +92,7 @@ class StabilityReport:
         self.n_neighbors = n_neighbors
         measured = {name: pairs[name] if name == "consistency" else rows.get(name) for name in _SHOWN}
         self.summary = (
-            _pandas()
+            import_optional("pandas", needed_for="stability_report")
             .DataFrame(
                 {
                     name: {"mean": values.mean(), "std": values.std(ddof=0), "lowest": values.quantile(0.05)}
@@ -228,7 +229,7 @@ def stability_report(
     >>> bool(report.rows["neighbor_overlap"].mean() > 0.5)
     True
     """
-    pd = _pandas()
+    pd = import_optional("pandas", needed_for="stability_report")
     _check_estimator(estimator)
     X = np.asarray(X) if isinstance(X, list) else X
     n = _n_rows(X)
@@ -305,8 +306,9 @@ def _embedded(
         "n_columns": embedding.shape[1],
         "effective_rank": effective_rank(embedding),
     }
-    embedder = embedder_in(model)
-    if embedder is not None:
+    embedders = all_embedders(model)
+    if len(embedders) == 1:
+        embedder = embedders[0].embedder
         last = embedder.history_[-1] if embedder.history_ else {}
         about |= {"n_epochs": embedder.n_epochs_, "stop_reason": embedder.stop_reason_}
         about |= {name: last.get(name, np.nan) for name in ("loss", "alignment", "uniformity")}
@@ -390,11 +392,3 @@ def _voted(
         "label_confidence": np.take_along_axis(mean, winner[:, None], axis=1)[:, 0],
         "label_agreement": ahead.mean(axis=0),
     }
-
-
-def _pandas() -> Any:
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError("A stability report is made of data frames; pip install pandas.") from error
-    return pd

@@ -71,9 +71,9 @@ class TrainingDisplay:
         TypeError
             If the estimator is no embedder, nor a pipeline with one.
         ValueError
-            If it was trained for no epoch, or ``ax`` is of another number.
+            If it was trained for no epoch, ``ax`` is of another number, or a pipeline has several embedders.
         """
-        embedder = embedder_of(estimator)
+        embedder = embedder_of(estimator).embedder
         best = embedder.best_epoch_ if embedder.early_stopping else None
         return cls(embedder.history_, best_epoch=best).plot(ax=ax)
 

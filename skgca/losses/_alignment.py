@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .._utils.classes import same_class
 from ..ot import Marginals, TransportPlan
 from ..ot._marginals import MarginalsLike
 from ..ot._scores import SOURCES, DenseScores
@@ -15,7 +16,7 @@ from ._divergences import Divergence
 from ._epsilon import LearnableEpsilon
 from ._targets import AffinityTarget, TargetLike, TargetPlan, make_target, target_plan
 
-__all__ = ["LAYOUTS", "AlignmentLoss"]
+__all__ = ["LAYOUTS", "AlignmentLoss", "related_rows"]
 
 LAYOUTS = ("joint", "cross")
 
@@ -252,7 +253,7 @@ class AlignmentLoss(nn.Module):
         n, device = len(z_a), z_a.device
         _check_views(z_a, z_b, weight)
         if related is not None:
-            related = _relation(related.to(device), n)
+            related = related_rows(related.to(device), n)
         if target is not None:
             if isinstance(self.target, AffinityTarget) and target.shape != (n, n):
                 raise ValueError(f"target has shape {tuple(target.shape)}; {n} rows need an affinity ({n}, {n}).")
@@ -321,10 +322,10 @@ class AlignmentLoss(nn.Module):
         )
 
 
-def _relation(related: Tensor, n: int) -> Tensor:
+def related_rows(related: Tensor, n: int) -> Tensor:
     """Related rows as a boolean matrix (n, n), a row not counting as related to itself."""
     if related.shape == (n,):
-        related = (related[:, None] == related) & (related != -1)
+        related = same_class(related)
     if related.shape != (n, n) or related.dtype != torch.bool:
         raise ValueError(
             f"related has shape {tuple(related.shape)} of {related.dtype}; {n} rows need groups ({n},) or a boolean "

@@ -10,6 +10,7 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
+from .._utils.classes import same_class
 from ..ot import TransportPlan, sinkhorn
 
 __all__ = ["TARGETS", "Affinity", "TargetLike", "TargetPlan", "make_target", "target_options", "target_plan"]
@@ -101,7 +102,7 @@ class LabelsTarget:
     def __call__(self, labels: Tensor) -> Tensor:
         """Affinity (n, n) of labels (n,)."""
         _check_vector("labels", labels)
-        return _own_pairs((labels[:, None] == labels) & (labels != -1))
+        return _own_pairs(same_class(labels))
 
 
 @dataclass(frozen=True)

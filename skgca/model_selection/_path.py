@@ -10,10 +10,10 @@ from typing import Any
 
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
 from .._builders.loss import LOSS_OPTIONS, LossOptions, make_criterion
 from .._estimator.embedder import GCAEmbedder
+from .._estimator.pipelines import only_embedder, spelled
 from .._utils.compat import fit_and_score
 from ..losses import LearnableEpsilon
 from ..ot import Marginals
@@ -23,6 +23,11 @@ __all__ = ["WARM", "Place", "Stage", "make_paths", "walk"]
 # What may change along a path: what is learned, but not how long or how fast, nor by which network. The path goes once
 # through the values of the first, and back and forth through those of each other one, within those before it.
 WARM = ("loss", "epsilon", *LOSS_OPTIONS, "layout", "corruption_rate")
+
+_REMEDY = (
+    "GCASearchCV takes a GCAEmbedder, or a Pipeline with one among its steps; others must be fitted, each in a "
+    "FrozenEstimator. GridSearchCV takes anything."
+)
 
 
 @dataclass(frozen=True)
@@ -55,24 +60,25 @@ class Place:
 
     @classmethod
     def of(cls, estimator: Any) -> Place:
-        """Find the embedder, the last one of a pipeline.
+        """Find the embedder; those that are frozen do not count.
 
         Raises
         ------
         TypeError
-            If there is none.
+            If there is none, or it is in a pipeline within a pipeline.
+        ValueError
+            If there are several.
         """
-        if isinstance(estimator, GCAEmbedder):
-            return cls(None, (), "")
-        steps = estimator.steps if isinstance(estimator, Pipeline) else []
-        found = [k for k, (_, step) in enumerate(steps) if isinstance(step, GCAEmbedder)]
+        found = only_embedder(estimator, remedy=_REMEDY, frozen=False).steps
         if not found:
+            return cls(None, (), "")
+        if len(found) > 1:
             raise TypeError(
-                f"estimator={estimator!r} holds no embedder to go on from; GCASearchCV takes a GCAEmbedder, or a "
-                "Pipeline with one among its steps. GridSearchCV takes anything."
+                f"The embedder is {spelled(found)}, in a pipeline within a pipeline, where GCASearchCV cannot train it "
+                "on. Put all steps into one pipeline, or use GridSearchCV."
             )
-        names = tuple(name for name, _ in steps)
-        return cls(found[-1], names, f"{names[found[-1]]}__")
+        names = tuple(name for name, _ in estimator.steps)
+        return cls(names.index(found[0]), names, f"{found[0]}__")
 
     def is_later(self, name: str) -> bool:
         """Whether a parameter is one of a step behind the embedder, or that step itself."""
@@ -125,7 +131,7 @@ def make_paths(estimator: Any, candidates: list[dict[str, Any]]) -> list[list[St
     Raises
     ------
     TypeError, ValueError
-        If there is no embedder, or a setting replaces it, or has a parameter that does not exist.
+        If there is no embedder or several, or a setting replaces it, or has a parameter that does not exist.
     """
     place = Place.of(estimator)
     for setting in candidates:

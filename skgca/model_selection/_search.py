@@ -35,7 +35,8 @@ class GCASearchCV(GridSearchCV):
     Parameters
     ----------
     estimator : GCAEmbedder or Pipeline
-        A pipeline has an embedder as one of its steps. Steps before it are fitted once a fold and path.
+        A pipeline has one embedder among its steps; others must be frozen, by
+        :class:`sklearn.frozen.FrozenEstimator`. Steps before it are fitted once a fold and path.
     param_grid : dict or list of dict
         Names of parameters, and the values to try, as for GridSearchCV. The path leads along ``epsilon``,
         ``marginals``, ``loss`` and the options of losses, ``layout`` and ``corruption_rate`` of the embedder.
@@ -161,10 +162,10 @@ class GCASearchCV(GridSearchCV):
         Raises
         ------
         TypeError
-            If the estimator has no embedder.
+            If the estimator has no embedder, or one in a pipeline within a pipeline.
         ValueError
-            If the grid has no settings, a parameter that does not exist, or one that replaces the embedder; or if each
-            fit fails.
+            If the estimator has several embedders; if the grid has no settings, a parameter that does not exist, or one
+            that replaces the embedder; or if each fit fails.
         """
         candidates = list(ParameterGrid(self.param_grid))
         paths = make_paths(self.estimator, candidates)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from .._utils.runtime import seeded_by
+from .._utils.random import seeded_by
 from ._multi import View
 
 __all__ = ["CallableView", "as_view"]

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import max_pool2d
 
-from .._utils.runtime import seeded_by
+from .._utils.optional import import_optional
+from .._utils.random import seeded_by
 
 __all__ = ["IMAGE_PRESETS", "ImageAugmentation"]
 
@@ -140,10 +140,5 @@ class ImageAugmentation:
         return f"ImageAugmentation({self.preset!r})"
 
 
-def _kornia() -> Any:
-    """Import kornia.augmentation."""
-    try:
-        import kornia.augmentation
-    except ImportError as error:
-        raise ImportError('ImageAugmentation needs kornia; install it by: pip install "skgca[image]"') from error
-    return kornia.augmentation
+def _kornia() -> ModuleType:
+    return import_optional("kornia.augmentation", needed_for="ImageAugmentation", extra="image")

@@ -15,6 +15,7 @@ from sklearn.preprocessing import RobustScaler
 
 from skgca._data import Rows, TableReader
 from skgca._data import rows as rows_module
+from skgca._data.scaling import squash
 
 from ..numerics import SINGLE, assert_close, assert_within
 
@@ -75,6 +76,16 @@ def test_nullable_and_narrow_types_of_pandas(dtype):
         assert code.isnan() if dtype in ("Int64", "Float64") else code == gaps.n_categories[0]
 
 
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")], ids=repr)
+@pytest.mark.parametrize(("values", "held"), [([1.0, 3.0], "number"), (["a", "b"], "text")])
+def test_whatever_is_missing_is_a_gap_in_a_column_of_objects(values, held, nothing):
+    X = np.array([[values[0]], [nothing], [values[1]]], dtype=object)
+    fitted = reader(X, standardize=False)
+    assert fitted.held == [held]
+    expected = {"number": [1.0, np.nan, 3.0], "text": [1.0, 3.0, 2.0]}[held]
+    np.testing.assert_array_equal(fitted.read(X)[:, 0], expected)
+
+
 def test_categories_that_were_not_seen_are_zero_and_so_are_gaps_where_there_were_none():
     train = pd.DataFrame({"c": ["a", "b", "a"], "x": [0.0, 1.0, 2.0]})
     fitted = reader(train)
@@ -115,6 +126,19 @@ def test_numbers_are_scaled_by_median_and_quartiles_squashed_and_standardised():
     expected = scaled / np.sqrt(1 + (scaled / 3) ** 2)
     expected = (expected - expected.mean(0)) / expected.std(0)
     assert_close(reader(X).read(X), expected, SINGLE)
+
+
+def test_the_reader_and_the_graph_squash_alike():
+    scaled = np.array([0.0, 1e-3, -0.5, 1.0, 3.0, -40.0, 1e14, 1e300, -1e300, np.nan])
+    by_numpy, by_torch = squash(scaled, np), squash(torch.from_numpy(scaled), torch)
+    assert by_numpy.dtype == np.float32
+    assert by_torch.dtype == torch.float32
+    near = scaled[:-3]
+    assert_close(by_numpy[:-3], near / np.sqrt(1 + (near / 3) ** 2), SINGLE)
+    assert_close(by_torch[:-1], by_numpy[:-1], SINGLE)
+    assert_close(by_numpy[-3:-1], [3.0, -3.0], SINGLE)
+    assert np.isnan(by_numpy[-1])
+    assert by_torch[-1].isnan()
 
 
 def test_an_outlier_neither_sets_the_scale_nor_stays_far():

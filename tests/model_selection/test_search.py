@@ -439,7 +439,7 @@ def test_labels_may_be_learned_from():
 
 
 def test_what_cannot_be_searched():
-    with pytest.raises(TypeError, match="holds no embedder to go on from"):
+    with pytest.raises(TypeError, match="LogisticRegression is no GCAEmbedder, nor a pipeline with one"):
         GCASearchCV(LogisticRegression(), {"C": [1.0]}).fit(X, Y)
     with pytest.raises(ValueError, match=r"'gcaembedder', which puts something else .* such as 'gcaembedder__epsilon'"):
         GCASearchCV(piped(), {"gcaembedder": [quick(), "passthrough"]}).fit(X, Y)

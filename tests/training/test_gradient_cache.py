@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from skgca._training.gradient_cache import CachedForward
-from skgca._utils.runtime import seeded_by, seeded_global_generator
+from skgca._utils.random import seeded_by, seeded_global_generator
 from skgca.encoders import (
     MLP,
     Conv1dEncoder,

@@ -1,14 +1,14 @@
-import builtins
 import copy
 import pickle
 import random
+import sys
 
 import kornia.augmentation as K
 import numpy as np
 import pytest
 import torch
 
-from skgca._utils.runtime import seeded_by
+from skgca._utils.random import seeded_by
 from skgca.views import IMAGE_PRESETS, ImageAugmentation
 from skgca.views._images import _other_stroke
 
@@ -133,14 +133,7 @@ def test_an_unknown_preset_lists_those_that_are_known():
 
 
 def test_without_kornia_the_error_says_what_to_install(monkeypatch):
-    real_import = builtins.__import__
-
-    def without_kornia(name, *args, **kwargs):
-        if name.startswith("kornia"):
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_kornia)
+    monkeypatch.setitem(sys.modules, "kornia.augmentation", None)
     with pytest.raises(ImportError, match=r'pip install "skgca\[image\]"'):
         ImageAugmentation()
 

@@ -1,27 +1,9 @@
 import threading
 
-import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from skgca._utils.runtime import fixed_threads, resolve_device, seeded_global_generator
-
-
-def test_the_global_generator_is_put_back():
-    before = torch.get_rng_state()
-    with seeded_global_generator(3):
-        first = torch.rand(4)
-    with seeded_global_generator(3):
-        second = torch.rand(4)
-    assert torch.equal(first, second)
-    assert torch.equal(before, torch.get_rng_state())
-
-
-def test_the_global_generator_is_put_back_after_an_error():
-    before = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="inside"), seeded_global_generator(3):
-        raise RuntimeError("inside")
-    assert torch.equal(before, torch.get_rng_state())
+from skgca._utils.threads import fixed_threads
 
 
 def test_threads_are_fixed_and_put_back():
@@ -68,15 +50,3 @@ def test_threads_are_put_back_by_the_last_of_several_fits():
         assert seen == [before + 2]  # the first to leave did not take the setting away from the other
     finally:
         torch.set_num_threads(before)
-
-
-def test_auto_takes_the_best_device_there_is():
-    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    assert resolve_device("auto").type == expected
-    assert resolve_device(torch.device("cpu")) == torch.device("cpu")
-
-
-@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:1", ""])
-def test_a_device_that_is_not_here_is_refused_with_those_that_are(device):
-    with pytest.raises(ValueError, match=r"device=.*use 'auto' or one of \[.*'cpu'\]"):
-        resolve_device(device)

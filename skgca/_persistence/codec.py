@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import encoders, views
 from .._utils.config import make_configured
@@ -32,6 +32,7 @@ __all__ = [
     "decode",
     "encode",
     "encode_parameter",
+    "made_of",
     "qualified_name",
 ]
 
@@ -94,6 +95,21 @@ def add_class(kind: type, own: dict[str, type] | None) -> str:
     return name
 
 
+def made_of(kind: type, config: dict[str, Any]) -> Any:
+    """Return an object of a class with a configuration; where it draws weights, the same ones each time.
+
+    Raises
+    ------
+    SavedFileError
+        If it cannot be made.
+    """
+    try:
+        with seeded_global_generator(0):
+            return make_configured(kind, config)
+    except Exception as error:
+        raise SavedFileError(f"no {kind.__name__} can be made of the configuration {config}: {error}") from error
+
+
 def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None = None) -> Any:
     """Return a value as JSON; arrays of numbers go to ``tensors``.
 
@@ -147,14 +163,20 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
     raise UnknownClassError(qualified_name(value))
 
 
-def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Return a parameter as JSON: as :class:`NotSaved` where something in it is of a class that is not known."""
-    own: dict[str, Tensor] = {}
+def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dict[str, type] | None = None) -> Any:
+    """Return a parameter as JSON: as :class:`NotSaved` where something in it is of a class that is not known.
+
+    The parameters are those of :func:`encode`; of what is not saved, neither tensors nor classes are added.
+    """
+    its_tensors: dict[str, Tensor] = {}
+    its_own = None if own is None else dict(own)
     try:
-        encoded = encode(value, own, f"parameters.{name}")
+        encoded = encode(value, its_tensors, f"parameters.{name}", its_own)
     except UnknownClassError as error:
         return {"not_saved": [name, str(error)]}
-    tensors.update(own)
+    tensors.update(its_tensors)
+    if own is not None:
+        own.update(its_own)
     return encoded
 
 
@@ -229,10 +251,11 @@ def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: 
         add_class(kind, own)
     try:
         config = dict(value.get_config())
-        if not is_view:  # ours do
-            make_configured(kind, config)
+        made = value if is_view else made_of(kind, config)
     except Exception as error:
         raise UnknownClassError(f"{qualified_name(kind)}, of which get_config makes no other,") from error
+    if isinstance(value, nn.Module) and repr(made) != repr(value):
+        raise UnknownClassError(f"{qualified_name(kind)}, of which get_config makes another,")
     encoded = {key: encode(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
     return {"view" if is_view else "custom": [kind.__name__, encoded]}
 
@@ -242,14 +265,13 @@ def _decode_view(content: Any, tensors: dict[str, Tensor], classes: dict[str, ty
     known = classes_of(views)
     if name not in known:
         raise SavedFileError(f"the view {name!r} is not known; this version knows {sorted(known)}.")
-    return make_configured(known[name], {key: decode(value, tensors, classes) for key, value in encoded.items()})
+    return made_of(known[name], {key: decode(value, tensors, classes) for key, value in encoded.items()})
 
 
 def _decode_custom(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
     name, encoded = content
     config = {key: decode(value, tensors, classes) for key, value in encoded.items()}
-    with seeded_global_generator(0):  # constructors of modules draw weights
-        return make_configured(_decode_class(name, tensors, classes), config)
+    return made_of(_decode_class(name, tensors, classes), config)
 
 
 def _decode_class(name: str, tensors: dict[str, Tensor], classes: dict[str, type]) -> type:

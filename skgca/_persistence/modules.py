@@ -14,14 +14,13 @@ from torch import Tensor, nn
 
 from .. import encoders
 from .._data import Reader
-from .._utils.config import make_configured
 from .._utils.runtime import seeded_global_generator
 from ..encoders import ChannelStem, Encoder, EncoderWithHead, TableStem
 from ..encoders._mlp import SeededDropout
 from ..exceptions import SavedFileError
-from .codec import UnknownClassError, add_class, classes_of, decode, encode
+from .codec import UnknownClassError, add_class, classes_of, decode, encode, made_of
 
-__all__ = ["describe", "has_own_body", "load_weights", "rebuild", "weights"]
+__all__ = ["describe", "has_own_body", "load_weights", "missing_classes", "rebuild", "weights"]
 
 _BODY = "encoder.body."  # what the names of its weights begin with
 _TORCH = {"Flatten": nn.Flatten, "ReLU": nn.ReLU}  # layers between our modules, which have no configuration
@@ -68,6 +67,14 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
     }
 
 
+def missing_classes(blueprint: dict[str, Any], classes: dict[str, type]) -> list[str] | None:
+    """Return the names of the body's classes that are neither known nor given; None if they are not in the file."""
+    body = blueprint["body"]
+    if has_own_body(blueprint):
+        return sorted(_names(body["config"]) - {*_known(), *classes}) if "config" in body else None
+    return []
+
+
 def has_own_body(blueprint: dict[str, Any]) -> bool:
     """Whether the body is of a class that is not known here."""
     return "own" in blueprint["body"]
@@ -101,7 +108,10 @@ def rebuild(
         else:
             n_channels = len(reader.mean)
             stem = ChannelStem([0.0] * n_channels, [1.0] * n_channels, 2 if reader.kind == "images" else 1)
-        body = _own_body(blueprint["body"], encoder, classes) if has_own_body(blueprint) else _made(blueprint["body"])
+        if missing_classes(blueprint, classes or {}) == []:
+            body = _made(blueprint["body"].get("config", blueprint["body"]), classes)
+        else:
+            body = _own_body(encoder, *blueprint["body"]["own"])
         readout = _made(blueprint["readout"])
         made = Encoder(stem, body, readout, passthrough=bool(blueprint["passthrough"]))
         predictor = None if blueprint["predictor"] is None else _made(blueprint["predictor"])
@@ -161,10 +171,7 @@ def _n_inputs(stem: nn.Module) -> int:
     return stem.n_features if isinstance(stem, TableStem) else stem.mean.numel()
 
 
-def _own_body(described: dict[str, Any], encoder: Any, classes: dict[str, type] | None) -> nn.Module:
-    if classes and "config" in described and _names(described["config"]) <= {*_known(), *classes}:
-        return _made(described["config"], classes)
-    n_inputs, n_outputs = described["own"]
+def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
     if isinstance(encoder, nn.Module):
         return copy.deepcopy(encoder)
     if not callable(encoder):
@@ -222,5 +229,4 @@ def _made(described: dict[str, Any], classes: dict[str, type] | None = None) -> 
     known = {**_known(), **(classes or {})}
     if name not in known:
         raise SavedFileError(f"a network of class {name!r} is not known; this version knows {sorted(known)}.")
-    with seeded_global_generator(0):  # constructors draw weights
-        return make_configured(known[name], {key: decode(value, {}) for key, value in config.items()})
+    return made_of(known[name], {key: decode(value, {}) for key, value in config.items()})

@@ -176,7 +176,7 @@ def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dic
         return {"not_saved": [name, str(error)]}
     tensors.update(its_tensors)
     if own is not None:
-        own.update(its_own)
+        own.update(its_own or {})
     return encoded
 
 

@@ -38,14 +38,14 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
     ----------
     module : EncoderWithHead
     own : dict, default=None
-        Gets, by their names, the classes of the body that are not of this package and have ``get_config``. None is for
-        one who keeps the body itself.
+        Gets, by their names, the classes of the body that are not of this package and have ``get_config``. None leaves
+        such a configuration out, as for a pickle, which keeps the body itself.
 
     Returns
     -------
     dict
-        Each part as ``{class: configuration}``. A body of the user's own has ``{"own": sizes}`` instead, what a class
-        or function was called with to make it, and its configuration under "config" if it has one.
+        Each part as ``{class: configuration}``. For a body of the user's own it is ``{"own": sizes}``: the sizes that a
+        class or function is called with to make it. If it has a configuration, that is under "config".
     """
     parts = {**module.get_config(), **module.encoder.get_config()}
     encoding = parts["stem"].get_config().get("numeric_encoding")

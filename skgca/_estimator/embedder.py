@@ -785,9 +785,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         path : str or path
             Of the file.
         custom : dict, default=None
-            Values of parameters which the file does not hold, as they are of classes of your own, by the names of the
-            parameters. An ``encoder`` that is no name is needed to open the file, and gets its weights from there; a
-            Module must be of the same architecture. Others are needed by ``fit`` only, which asks for them.
+            What the file does not hold, as it is of classes of your own, by the names of the parameters. If a class has
+            ``get_config``, give the class, and the file says how to make the object; the key may be the name of the
+            class instead. Else give the value. An ``encoder`` of your own is needed to open the file, and gets its
+            weights from there; a Module must be of the same architecture. Other parameters are needed by ``fit`` only,
+            which asks for them.
         device : str or torch.device, default=None
             The parameter, set anew. None leaves what it was, and takes the CPU where that device is not here, with a
             warning.

@@ -1,4 +1,4 @@
-"""Values to JSON and back, exactly, by explicit code for each known class; nothing is imported by a name in a file.
+"""Values to JSON and back, exactly; views say themselves what they are made of. No name in a file is imported.
 
 None, truth, text, whole and finite numbers are themselves, and lists are lists. Anything else is an object with one
 key, which names what it is: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers are tensors beside the JSON.
@@ -10,44 +10,34 @@ import math
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePath
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from .. import encoders, views
+from .._utils.config import make_configured
+from .._utils.runtime import seeded_global_generator
 from ..exceptions import SavedFileError
 from ..losses import LearnableEpsilon
-from ..views import (
-    ColumnCorruption,
-    Compose,
-    FeatureDropout,
-    GaussianNoise,
-    Identity,
-    ImageAugmentation,
-    NeighborMixup,
-    TimeCrop,
-    TimeJitter,
-)
 
-__all__ = ["NotSaved", "UnknownClassError", "decode", "encode", "encode_parameter", "qualified_name"]
+__all__ = [
+    "NotSaved",
+    "UnknownClassError",
+    "add_class",
+    "classes_of",
+    "decode",
+    "encode",
+    "encode_parameter",
+    "made_of",
+    "qualified_name",
+]
 
 _ARRAYS = {"b", "i", "u", "f"}  # kinds of number that are kept as tensors
 _LARGEST_ITEM = 8  # bytes; there are no tensors of longer floats
-
-# The views that can be written down, and the parameters that make them.
-_VIEWS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "ColumnCorruption": (ColumnCorruption, ("rate",)),
-    "Compose": (Compose, ("views",)),
-    "FeatureDropout": (FeatureDropout, ("rate", "numeric")),
-    "GaussianNoise": (GaussianNoise, ("scale", "numeric")),
-    "Identity": (Identity, ()),
-    "ImageAugmentation": (ImageAugmentation, ("preset",)),
-    "NeighborMixup": (NeighborMixup, ("n_neighbors", "share", "numeric")),
-    "TimeCrop": (TimeCrop, ("low",)),
-    "TimeJitter": (TimeJitter, ("max_shift",)),
-}
 
 
 class UnknownClassError(TypeError):
@@ -84,7 +74,43 @@ def qualified_name(value: Any) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def encode(value: Any, tensors: dict[str, Tensor], place: str) -> Any:
+def classes_of(package: ModuleType) -> dict[str, type]:
+    """Return the classes among the public names of a package, by name."""
+    return {name: kind for name in package.__all__ if isinstance(kind := getattr(package, name), type)}
+
+
+def add_class(kind: type, own: dict[str, type] | None) -> str:
+    """Add a class to those whose names a file has, and return its name.
+
+    Raises
+    ------
+    UnknownClassError
+        If no such classes are wanted, or the name would not tell the class from another.
+    """
+    name = kind.__name__
+    is_ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    is_taken = name in classes_of(views) or name in classes_of(encoders)
+    if own is None or is_ours or is_taken or own.setdefault(name, kind) is not kind:
+        raise UnknownClassError(qualified_name(kind))
+    return name
+
+
+def made_of(kind: type, config: dict[str, Any]) -> Any:
+    """Return an object of a class with a configuration; where it draws weights, the same ones each time.
+
+    Raises
+    ------
+    SavedFileError
+        If it cannot be made.
+    """
+    try:
+        with seeded_global_generator(0):
+            return make_configured(kind, config)
+    except Exception as error:
+        raise SavedFileError(f"no {kind.__name__} can be made of the configuration {config}: {error}") from error
+
+
+def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None = None) -> Any:
     """Return a value as JSON; arrays of numbers go to ``tensors``.
 
     Parameters
@@ -95,6 +121,9 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str) -> Any:
         Gets a tensor for each array of numbers, by names that begin with ``place``.
     place : str
         What the value is.
+    own : dict, default=None
+        Gets, by their names, the classes of other packages that have ``get_config``, and objects of them are written.
+        None refuses them.
 
     Raises
     ------
@@ -107,10 +136,10 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str) -> Any:
     if kind is float:
         return value if math.isfinite(value) else {"float": str(value)}
     if kind in (list, tuple):
-        items = [encode(item, tensors, f"{place}.{k}") for k, item in enumerate(value)]
+        items = [encode(item, tensors, f"{place}.{k}", own) for k, item in enumerate(value)]
         return items if kind is list else {"tuple": items}
     if kind is dict:
-        pairs = [(encode(k, tensors, place), encode(v, tensors, f"{place}.{k}")) for k, v in value.items()]
+        pairs = [(encode(k, tensors, place), encode(v, tensors, f"{place}.{k}", own)) for k, v in value.items()]
         return {"dict": [list(pair) for pair in pairs]}
     if kind is NotSaved:
         return {"not_saved": [value.parameter, value.name]}
@@ -127,38 +156,56 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str) -> Any:
     if kind in (scipy.sparse.csr_matrix, scipy.sparse.csr_array):
         parts = [_encode_array(part, tensors, f"{place}.{k}") for k, part in enumerate(_parts(value))]
         return {"csr": [kind is scipy.sparse.csr_array, list(value.shape), *parts]}
-    if kind.__name__ in _VIEWS and _VIEWS[kind.__name__][0] is kind:
-        return _encode_view(value, tensors, place)
+    if hasattr(kind, "get_config"):
+        return _encode_configured(value, tensors, place, own)
+    if isinstance(value, type) and hasattr(value, "get_config"):
+        return {"class": add_class(value, own)}
     raise UnknownClassError(qualified_name(value))
 
 
-def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Return a parameter as JSON: as :class:`NotSaved` where something in it is of a class that is not known."""
-    own: dict[str, Tensor] = {}
+def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dict[str, type] | None = None) -> Any:
+    """Return a parameter as JSON: as :class:`NotSaved` where something in it is of a class that is not known.
+
+    The parameters are those of :func:`encode`; of what is not saved, neither tensors nor classes are added.
+    """
+    its_tensors: dict[str, Tensor] = {}
+    its_own = None if own is None else dict(own)
     try:
-        encoded = encode(value, own, f"parameters.{name}")
+        encoded = encode(value, its_tensors, f"parameters.{name}", its_own)
     except UnknownClassError as error:
         return {"not_saved": [name, str(error)]}
-    tensors.update(own)
+    tensors.update(its_tensors)
+    if own is not None:
+        own.update(its_own or {})
     return encoded
 
 
-def decode(encoded: Any, tensors: dict[str, Tensor]) -> Any:
+def decode(encoded: Any, tensors: dict[str, Tensor], classes: dict[str, type] | None = None) -> Any:
     """Return the value that :func:`encode` gave as JSON.
+
+    Parameters
+    ----------
+    encoded : object
+    tensors : dict
+        Those that the value has, by name.
+    classes : dict, default=None
+        The classes of other packages that it may have, by name.
 
     Raises
     ------
     SavedFileError
         If it is of a kind that is not known here.
+    UnknownClassError
+        If a class of another package is missing.
     """
     if isinstance(encoded, list):
-        return [decode(item, tensors) for item in encoded]
+        return [decode(item, tensors, classes) for item in encoded]
     if not isinstance(encoded, dict):
         return encoded
     ((kind, content),) = encoded.items()
     if kind not in _DECODERS:
         raise SavedFileError(f"a value of kind {kind!r} is not known; this version knows {sorted(_DECODERS)}.")
-    return _DECODERS[kind](content, tensors)
+    return _DECODERS[kind](content, tensors, classes or {})
 
 
 def _encode_scalar(value: np.generic, tensors: dict[str, Tensor], place: str) -> Any:
@@ -179,7 +226,7 @@ def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> 
     raise UnknownClassError(f"numpy.ndarray of {array.dtype}")
 
 
-def _decode_objects(content: Any, tensors: dict[str, Tensor]) -> np.ndarray:
+def _decode_objects(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> np.ndarray:
     kind, shape, items = content
     array = np.empty(len(items), dtype=object)
     array[:] = decode(items, tensors) if items else None
@@ -190,53 +237,70 @@ def _parts(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return matrix.data, matrix.indices, matrix.indptr
 
 
-def _decode_csr(content: Any, tensors: dict[str, Tensor]) -> Any:
+def _decode_csr(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
     is_array, shape, *parts = content
     made = scipy.sparse.csr_array if is_array else scipy.sparse.csr_matrix
     return made(tuple(decode(part, tensors) for part in parts), shape=tuple(shape))
 
 
-def _encode_view(view: Any, tensors: dict[str, Tensor], place: str) -> Any:
-    name = type(view).__name__
-    attributes = dict(vars(view))
-    if attributes.pop("_reference", None) is not None or set(attributes) != set(_VIEWS[name][1]):
-        raise UnknownClassError(f"{qualified_name(view)}, fitted or changed,")
-    values = {key: value.tolist() if isinstance(value, Tensor) else value for key, value in attributes.items()}
-    return {"view": [name, {key: encode(value, tensors, f"{place}.{key}") for key, value in values.items()}]}
+def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None) -> Any:
+    """Return a view of this package, or an object of another class that has ``get_config``, with its configuration."""
+    kind = type(value)
+    is_view = classes_of(views).get(kind.__name__) is kind
+    if not is_view:
+        add_class(kind, own)
+    try:
+        config = dict(value.get_config())
+        made = value if is_view else made_of(kind, config)
+    except Exception as error:
+        raise UnknownClassError(f"{qualified_name(kind)}, of which get_config makes no other,") from error
+    if isinstance(value, nn.Module) and repr(made) != repr(value):
+        raise UnknownClassError(f"{qualified_name(kind)}, of which get_config makes another,")
+    encoded = {key: encode(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
+    return {"view" if is_view else "custom": [kind.__name__, encoded]}
 
 
-def _decode_view(content: Any, tensors: dict[str, Tensor]) -> Any:
+def _decode_view(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
     name, encoded = content
-    if name not in _VIEWS:
-        raise SavedFileError(f"the view {name!r} is not known; this version knows {sorted(_VIEWS)}.")
-    arguments = {key: decode(value, tensors) for key, value in encoded.items()}
-    if name == "Compose":
-        return Compose(*arguments["views"])
-    if name == "ImageAugmentation":  # whose constructor asks for kornia, which only training needs
-        view = ImageAugmentation.__new__(ImageAugmentation)
-        view.preset = arguments["preset"]
-        return view
-    return _VIEWS[name][0](**arguments)
+    known = classes_of(views)
+    if name not in known:
+        raise SavedFileError(f"the view {name!r} is not known; this version knows {sorted(known)}.")
+    return made_of(known[name], {key: decode(value, tensors, classes) for key, value in encoded.items()})
 
 
-def _decode_scalar(content: Any, tensors: dict[str, Tensor]) -> Any:
+def _decode_custom(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
+    name, encoded = content
+    config = {key: decode(value, tensors, classes) for key, value in encoded.items()}
+    return made_of(_decode_class(name, tensors, classes), config)
+
+
+def _decode_class(name: str, tensors: dict[str, Tensor], classes: dict[str, type]) -> type:
+    if name not in classes:
+        raise UnknownClassError(name)
+    return classes[name]
+
+
+def _decode_scalar(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
     name, value = content
     if name != "str" and np.dtype(name).kind not in _ARRAYS:
         raise SavedFileError(f"a number of type {name!r} is not known.")
     return np.str_(value) if name == "str" else np.dtype(name).type(decode(value, tensors))
 
 
-_DECODERS: dict[str, Callable[[Any, dict[str, Tensor]], Any]] = {
-    "float": lambda content, tensors: float(content),
-    "tuple": lambda content, tensors: tuple(decode(content, tensors)),
-    "dict": lambda content, tensors: {decode(k, tensors): decode(v, tensors) for k, v in content},
-    "not_saved": lambda content, tensors: NotSaved(*content),
-    "LearnableEpsilon": lambda content, tensors: LearnableEpsilon(*decode(content, tensors)),
-    "device": lambda content, tensors: torch.device(content),
-    "path": lambda content, tensors: Path(content),
+# Each kind of value: what makes it of its content, of the tensors of the file, and of the classes that are given.
+_DECODERS: dict[str, Callable[[Any, dict[str, Tensor], dict[str, type]], Any]] = {
+    "float": lambda content, tensors, classes: float(content),
+    "tuple": lambda content, tensors, classes: tuple(decode(content, tensors, classes)),
+    "dict": lambda content, tensors, classes: {decode(k, tensors): decode(v, tensors, classes) for k, v in content},
+    "not_saved": lambda content, tensors, classes: NotSaved(*content),
+    "LearnableEpsilon": lambda content, tensors, classes: LearnableEpsilon(*decode(content, tensors)),
+    "device": lambda content, tensors, classes: torch.device(content),
+    "path": lambda content, tensors, classes: Path(content),
     "scalar": _decode_scalar,
-    "array": lambda content, tensors: tensors[content].numpy().copy(),
+    "array": lambda content, tensors, classes: tensors[content].numpy().copy(),
     "objects": _decode_objects,
     "csr": _decode_csr,
     "view": _decode_view,
+    "custom": _decode_custom,
+    "class": _decode_class,
 }

@@ -1,60 +1,78 @@
 """The architecture of a trained module as JSON, and the module from it; weights are apart.
 
-It is read off the module, not off the parameters of the estimator, which may have been set anew since it was made.
+Modules say themselves what they were made with, by ``get_config``. The parameters of the estimator are not asked, since
+they may have been set anew.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .. import encoders
 from .._data import Reader
 from .._utils.random import seeded_global_generator
-from ..encoders import (
-    MLP,
-    ChannelStem,
-    Conv1dEncoder,
-    ConvEncoder,
-    Encoder,
-    EncoderWithHead,
-    PeriodicEmbedding,
-    PiecewiseLinearEncoding,
-    ResNet18,
-    ResNetMLP,
-    RotatedComponents,
-    Standardization,
-    TableStem,
-)
-from ..encoders._mlp import _ACTIVATIONS, _NORMALIZATIONS, SeededDropout
+from ..encoders import ChannelStem, Encoder, EncoderWithHead, TableStem
+from ..encoders._mlp import SeededDropout
 from ..exceptions import SavedFileError
+from .codec import UnknownClassError, add_class, classes_of, decode, encode, made_of
 
-__all__ = ["describe", "has_own_body", "load_weights", "rebuild", "weights"]
+__all__ = ["describe", "has_own_body", "load_weights", "missing_classes", "rebuild", "weights"]
 
 _BODY = "encoder.body."  # what the names of its weights begin with
+_TORCH = {"Flatten": nn.Flatten, "ReLU": nn.ReLU}  # layers between our modules, which have no configuration
 
 
-def describe(module: EncoderWithHead) -> dict[str, Any]:
+def _known() -> dict[str, type]:
+    """Return the classes that are made without help, by name."""
+    return {**_TORCH, **classes_of(encoders)}
+
+
+def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dict[str, Any]:
     """Return the architecture of a module as JSON.
 
-    A body that is not made of the classes below is the user's own; then "body" says what it was made with.
+    Parameters
+    ----------
+    module : EncoderWithHead
+    own : dict, default=None
+        Gets, by their names, the classes of the body that are not of this package and have ``get_config``. None leaves
+        such a configuration out, as for a pickle, which keeps the body itself.
+
+    Returns
+    -------
+    dict
+        Each part as ``{class: configuration}``. For a body of the user's own it is ``{"own": sizes}``: the sizes that a
+        class or function is called with to make it. If it has a configuration, that is under "config".
     """
-    encoder = module.encoder
-    body = _described(encoder.body)
+    parts = {**module.get_config(), **module.encoder.get_config()}
+    encoding = parts["stem"].get_config().get("numeric_encoding")
+    body = _described(parts["body"])
     if body is None:
-        body = {"own": [_n_inputs(encoder.stem), module.head[1][0].in_features]}
-    encoding = encoder.stem.numeric_encoding if isinstance(encoder.stem, TableStem) else None
+        body = {"own": [_n_inputs(parts["stem"]), parts["head"][1][0].in_features]}
+        found: dict[str, type] = {}
+        config = None if own is None else _described(parts["body"], found)
+        if config is not None:
+            own.update(found)
+            body["config"] = config
     return {
         "numeric_encoding": None if encoding is None else _described(encoding),
         "body": body,
-        "readout": _described(encoder.readout),
-        "passthrough": encoder.passthrough,
-        "head": _described(module.head),
-        "predictor": None if module.predictor is None else _described(module.predictor),
+        "readout": _described(parts["readout"]),
+        "passthrough": parts["passthrough"],
+        "head": _described(parts["head"]),
+        "predictor": None if parts["predictor"] is None else _described(parts["predictor"]),
     }
+
+
+def missing_classes(blueprint: dict[str, Any], classes: dict[str, type]) -> list[str] | None:
+    """Return the names of the body's classes that are neither known nor given; None if they are not in the file."""
+    body = blueprint["body"]
+    if has_own_body(blueprint):
+        return sorted(_names(body["config"]) - {*_known(), *classes}) if "config" in body else None
+    return []
 
 
 def has_own_body(blueprint: dict[str, Any]) -> bool:
@@ -62,7 +80,9 @@ def has_own_body(blueprint: dict[str, Any]) -> bool:
     return "own" in blueprint["body"]
 
 
-def rebuild(blueprint: dict[str, Any], reader: Reader, *, encoder: Any = None) -> EncoderWithHead:
+def rebuild(
+    blueprint: dict[str, Any], reader: Reader, *, encoder: Any = None, classes: dict[str, type] | None = None
+) -> EncoderWithHead:
     """Make a module of an architecture, with any weights.
 
     Parameters
@@ -72,7 +92,9 @@ def rebuild(blueprint: dict[str, Any], reader: Reader, *, encoder: Any = None) -
     reader : Reader
         What reads rows for it.
     encoder : Module, class or callable, default=None
-        What makes the body, where that is the user's own.
+        What makes the body, where that is the user's own and its classes are not given.
+    classes : dict, default=None
+        Classes of the user's own, by name.
 
     Raises
     ------
@@ -86,7 +108,10 @@ def rebuild(blueprint: dict[str, Any], reader: Reader, *, encoder: Any = None) -
         else:
             n_channels = len(reader.mean)
             stem = ChannelStem([0.0] * n_channels, [1.0] * n_channels, 2 if reader.kind == "images" else 1)
-        body = _own_body(encoder, *blueprint["body"]["own"]) if has_own_body(blueprint) else _made(blueprint["body"])
+        if missing_classes(blueprint, classes or {}) == []:
+            body = _made(blueprint["body"].get("config", blueprint["body"]), classes)
+        else:
+            body = _own_body(encoder, *blueprint["body"]["own"])
         readout = _made(blueprint["readout"])
         made = Encoder(stem, body, readout, passthrough=bool(blueprint["passthrough"]))
         predictor = None if blueprint["predictor"] is None else _made(blueprint["predictor"])
@@ -162,114 +187,46 @@ def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
     return body
 
 
-def _described(module: nn.Module) -> dict[str, Any] | None:
-    """Return ``{class: arguments}``, or None where that would not make such a module."""
-    name = type(module).__name__
-    if name not in _CLASSES or _CLASSES[name][0] is not type(module):
+def _described(module: nn.Module, own: dict[str, type] | None = None) -> dict[str, Any] | None:
+    """Return ``{class: configuration}``, or None where that would not make such a module; ``own`` is as in describe."""
+    kind = type(module)
+    name = kind.__name__
+    if kind is nn.Sequential:
+        parts = [_described(part, own) for part in module]
+        return None if None in parts else {name: {"parts": parts}}
+    is_known = _known().get(name) is kind
+    if not is_known and (own is None or not hasattr(kind, "get_config")):
         return None
     try:
-        described = {name: _CLASSES[name][1](module)}
-        with seeded_global_generator(0):
-            return described if repr(_made(described)) == repr(module) else None
-    except (AttributeError, IndexError, TypeError, ValueError):  # as where a layer was exchanged for another
+        if not is_known:
+            add_class(kind, own)
+        described = {name: {} if name in _TORCH else _plain(module.get_config())}
+        made = _made(described, own)
+    except Exception:  # such as by a class whose get_config is for something else
         return None
+    return described if repr(made) == repr(module) else None  # it is not where a layer was exchanged for another
 
 
-def _made(described: dict[str, Any]) -> nn.Module:
-    ((name, arguments),) = described.items()
-    if name not in _CLASSES:
-        raise SavedFileError(f"a network of class {name!r} is not known; this version knows {sorted(_CLASSES)}.")
-    return _CLASSES[name][2](**arguments)
+def _plain(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration as JSON."""
+    tensors: dict[str, Tensor] = {}
+    encoded = {key: encode(value, tensors, key) for key, value in config.items()}
+    if tensors:
+        raise UnknownClassError("numpy.ndarray in the configuration of a module")
+    return encoded
 
 
-def _layers(module: nn.Module, kind: type | tuple[type, ...]) -> list[Any]:
-    return [part for part in module.modules() if isinstance(part, kind)]
+def _names(described: dict[str, Any]) -> set[str]:
+    """Return the names of the classes in what :func:`_described` gave."""
+    ((name, config),) = described.items()
+    return set().union(*map(_names, config["parts"])) if name == "Sequential" else {name}
 
 
-def _name_of(module: nn.Module, classes: dict[Any, type | None], default: str) -> Any:
-    """Return the key of the class in a table that a module has a layer of."""
-    if not len(_layers(module, nn.Linear)) > 1:
-        return default  # no hidden layer, so that nothing depends on it
-    return next((name for name, kind in classes.items() if kind is not None and _layers(module, kind)), None)
-
-
-def _perceptron(module: nn.Module) -> dict[str, Any]:
-    first, *_, last = [*_layers(module, nn.Linear), module[-1] if isinstance(module, MLP) else module.last[-1]]
-    if isinstance(module, MLP):
-        sizes = [layer.out_features for layer in _layers(module, nn.Linear)[:-1]]
-    else:
-        sizes = [first.out_features, *(_layers(block, nn.Linear)[0].out_features for block in module.blocks)]
-    rates = [part.rate for part in _layers(module, SeededDropout)]
-    return {
-        "n_inputs": first.in_features,
-        "hidden_layer_sizes": sizes,
-        "n_outputs": last.out_features,
-        "dropout": rates[0] if rates else 0.0,
-        "normalization": _name_of(module, _NORMALIZATIONS, "batch"),
-        "activation": _name_of(module, _ACTIVATIONS, "relu"),
-    }
-
-
-def _convolutional(module: ConvEncoder) -> dict[str, Any]:
-    convolutions = _layers(module, nn.Conv2d)
-    return {
-        "n_channels": convolutions[0].in_channels,
-        "image_size": list(module.image_size),
-        "n_outputs": module[-1].out_features,
-        "widths": [layer.out_channels for layer in convolutions],
-    }
-
-
-def _temporal(module: Conv1dEncoder) -> dict[str, Any]:
-    convolutions = _layers(module, nn.Conv1d)
-    return {
-        "n_channels": convolutions[0].in_channels,
-        "length": module.length,
-        "n_outputs": module.last.out_features,
-        "widths": [layer.out_channels for layer in convolutions],
-        "kernel_size": convolutions[0].kernel_size[0],
-    }
-
-
-def _residual(module: ResNet18) -> dict[str, Any]:
-    first = module.stem[0]
-    return {"n_channels": first.in_channels, "n_outputs": module.linear.out_features, "width": first.out_channels}
-
-
-def _rotated(module: RotatedComponents) -> dict[str, Any]:
-    n_activations, n_outputs = module.weight.shape
-    return {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": module.n_kept, "seed": module.seed}
-
-
-def _periodic(module: PeriodicEmbedding) -> dict[str, Any]:
-    n_columns, n_frequencies = module.frequencies.shape
-    return {"n_columns": n_columns, "n_frequencies": n_frequencies, "n_outputs": module.bias.shape[1]}
-
-
-def _piecewise(module: PiecewiseLinearEncoding) -> dict[str, Any]:
-    return {"shape": [module.left.shape[0], module.left.shape[1] + 1]}
-
-
-# Each class: how its arguments are read off a module of it, and what makes one of them.
-_CLASSES: dict[str, tuple[type, Callable[[Any], dict[str, Any]], Callable[..., nn.Module]]] = {
-    "Conv1dEncoder": (Conv1dEncoder, _temporal, Conv1dEncoder),
-    "ConvEncoder": (ConvEncoder, _convolutional, ConvEncoder),
-    "Flatten": (nn.Flatten, lambda module: {}, nn.Flatten),
-    "MLP": (MLP, _perceptron, MLP),
-    "PeriodicEmbedding": (PeriodicEmbedding, _periodic, PeriodicEmbedding),
-    "PiecewiseLinearEncoding": (
-        PiecewiseLinearEncoding,
-        _piecewise,
-        lambda shape: PiecewiseLinearEncoding(torch.zeros(shape)),
-    ),
-    "ReLU": (nn.ReLU, lambda module: {}, nn.ReLU),
-    "ResNet18": (ResNet18, _residual, ResNet18),
-    "ResNetMLP": (ResNetMLP, _perceptron, ResNetMLP),
-    "RotatedComponents": (RotatedComponents, _rotated, RotatedComponents),
-    "Sequential": (
-        nn.Sequential,
-        lambda module: {"parts": [_described(part) for part in module]},
-        lambda parts: nn.Sequential(*map(_made, parts)),
-    ),
-    "Standardization": (Standardization, lambda module: {"n_outputs": module.n_outputs}, Standardization),
-}
+def _made(described: dict[str, Any], classes: dict[str, type] | None = None) -> nn.Module:
+    ((name, config),) = described.items()
+    if name == "Sequential":
+        return nn.Sequential(*(_made(part, classes) for part in config["parts"]))
+    known = {**_known(), **(classes or {})}
+    if name not in known:
+        raise SavedFileError(f"a network of class {name!r} is not known; this version knows {sorted(known)}.")
+    return made_of(known[name], {key: decode(value, {}) for key, value in config.items()})

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,8 @@ from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..encoders import Encoder
 from ..exceptions import SavedFileError
-from .codec import NotSaved, UnknownClassError, decode, encode, encode_parameter
-from .modules import describe, has_own_body, load_weights, rebuild, weights
+from .codec import NotSaved, UnknownClassError, decode, encode, encode_parameter, qualified_name
+from .modules import describe, load_weights, missing_classes, rebuild, weights
 from .sample_rows import example_rows
 from .state import (
     decode_reader,
@@ -55,14 +56,15 @@ _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Runtime
 
 def save(estimator: Any, path: str | os.PathLike) -> None:
     """Write a fitted estimator to a file; see :meth:`GCAEmbedder.save`."""
-    content, tensors = _content(estimator)
+    content, tensors, own = _content(estimator)
     text = json.dumps({_CHECKSUM: _NO_CHECKSUM, **content}, allow_nan=False)
     data = safetensors.torch.save(tensors, {_KEY: text})
     data = data.replace(_NO_CHECKSUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
     params = estimator.get_params(deep=False)
-    own = {name: params[name] for name, value in content["parameters"].items() if _is_not_saved(value)}
+    unsaved = {name for name, value in content["parameters"].items() if _is_not_saved(value)}
+    given = {name: params[name] for name in unsaved - set(_configs(content))}
     try:
-        _opened(type(estimator), *_checked(data), own)
+        _opened(type(estimator), *_checked(data), {**given, **own})
     except SavedFileError as error:
         raise SavedFileError(f"The embedder cannot be saved, as it could not be opened again: {error}") from error
     replace_file(path, data)
@@ -92,9 +94,10 @@ def load(cls: type, path: str | os.PathLike, *, custom: dict[str, Any] | None = 
 # Writing
 
 
-def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return what a file holds, as JSON and tensors."""
+def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, type]]:
+    """Return what a file holds, as JSON and tensors, and by name the classes of other packages that it has."""
     tensors: dict[str, Tensor] = {}
+    own: dict[str, type] = {}
     params = estimator.get_params(deep=False)
     module = estimator.net_.module_
     content = {
@@ -105,12 +108,20 @@ def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "attributes": _attributes(estimator, tensors),
         "requests": requests_of(getattr(estimator, "_metadata_request", None)),
         "reader": encode_reader(estimator.reader_, tensors),
-        "network": describe(module),
+        "network": describe(module, own),
         "reference": _reference(estimator, tensors),
     }
     tensors |= {f"weights.{name}": value for name, value in weights(module).items()}
+    # Beside the parameters, where versions that know nothing of configurations do not look.
+    unsaved = {name: params[name] for name, value in content["parameters"].items() if _is_not_saved(value)}
+    configs = {name: encode_parameter(name, value, tensors, own) for name, value in unsaved.items()}
+    if own:
+        content["custom"] = {
+            "classes": {name: qualified_name(kind) for name, kind in own.items()},
+            "parameters": {name: config for name, config in configs.items() if not _is_not_saved(config)},
+        }
     # copies, since safetensors takes no tensors that share memory or whose numbers stand in another order
-    return content, {name: value.contiguous().clone() for name, value in tensors.items()}
+    return content, {name: value.contiguous().clone() for name, value in tensors.items()}, own
 
 
 def _versions() -> dict[str, str]:
@@ -206,15 +217,12 @@ def _writer(content: dict[str, Any]) -> str:
 def _opened(cls: type, content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any]) -> Any:
     """Return the estimator without its net, and the module of that, on the CPU."""
     try:
-        estimator = cls(**_parameters(cls, content, tensors, custom))
+        classes = _own_classes(content, custom)
+        estimator = cls(**_parameters(cls, content, tensors, custom, classes))
         reader = decode_reader(content["reader"], tensors)
         blueprint = content["network"]
-        if has_own_body(blueprint) and isinstance(estimator.encoder, NotSaved):
-            raise SavedFileError(
-                f"its encoder is {estimator.encoder.name}, which is not of this package; open it by "
-                "load(path, custom={'encoder': ...}) with that class, callable, or a Module of that architecture."
-            )
-        module = rebuild(blueprint, reader, encoder=estimator.encoder)
+        _check_encoder(estimator.encoder, blueprint, classes)
+        module = rebuild(blueprint, reader, encoder=estimator.encoder, classes=classes)
         load_weights(module, weights_in(tensors))
         for name, value in content["attributes"].items():
             if not _is_attribute(name):
@@ -232,8 +240,44 @@ def _opened(cls: type, content: dict[str, Any], tensors: dict[str, Tensor], cust
     return estimator, module
 
 
+def _configs(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that can be made once the classes in them are given."""
+    return content.get("custom", {}).get("parameters", {})
+
+
+def _own_classes(content: dict[str, Any], custom: dict[str, Any]) -> dict[str, type]:
+    """Return the classes that a file names, as far as they are given, by their names or for a parameter."""
+    named = content.get("custom", {}).get("classes", {})
+    classes = {
+        key if key in named else value.__name__: value for key, value in custom.items() if isinstance(value, type)
+    }
+    return {name: value for name, value in classes.items() if name in named}
+
+
+def _is_given(value: Any, classes: dict[str, type]) -> bool:
+    """Whether a value is one of the classes that the file names."""
+    return any(value is kind for kind in classes.values())
+
+
+def _check_encoder(encoder: Any, blueprint: dict[str, Any], classes: dict[str, type]) -> None:
+    """Raise SavedFileError if what makes the body of the network was not given."""
+    missing = missing_classes(blueprint, classes)
+    if missing == []:
+        return
+    if isinstance(encoder, NotSaved):
+        raise SavedFileError(
+            f"its encoder is {encoder.name}, which is not of this package; open it by "
+            "load(path, custom={'encoder': ...}) with that class, callable, or a Module of that architecture."
+        )
+    if missing and isinstance(encoder, str):
+        raise SavedFileError(
+            f"its network has {missing[0]}, which is not of this package; open it by "
+            f"load(path, custom={{{missing[0]!r}: ...}}) with that class."
+        )
+
+
 def _parameters(
-    cls: Any, content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any]
+    cls: Any, content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any], classes: dict[str, type]
 ) -> dict[str, Any]:
     """Return the parameters in a file, and those given beside it; those missing are at their defaults."""
     if content["class"] != cls.__name__:
@@ -245,13 +289,25 @@ def _parameters(
             "it; install that version, or a later one."
         )
     encoded = content["parameters"]
-    needless = sorted(name for name in custom if not _is_not_saved(encoded.get(name)))
+    unsaved = {name for name, value in encoded.items() if _is_not_saved(value)}
+    needless = sorted(
+        name
+        for name, value in custom.items()
+        if name not in unsaved and not ((name in classes or name in encoded) and _is_given(value, classes))
+    )
     if needless:
-        wanted = sorted(name for name, value in encoded.items() if _is_not_saved(value))
+        wanted = sorted({*unsaved, *content.get("custom", {}).get("classes", {})})
         raise SavedFileError(
             f"custom gives {needless}, but what the file does not hold is {wanted}; change others by set_params."
         )
-    return {**{name: decode(value, tensors) for name, value in encoded.items()}, **custom}
+    values = {name: decode(value, tensors) for name, value in encoded.items()}
+    for name, config in _configs(content).items():
+        with suppress(UnknownClassError):  # what only training needs may be missing
+            values[name] = decode(config, tensors, classes)
+    for name in unsaved & set(custom):
+        if not (name in _configs(content) and _is_given(custom[name], classes)):
+            values[name] = custom[name]
+    return values
 
 
 def _is_not_saved(encoded: Any) -> bool:

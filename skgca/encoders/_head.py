@@ -1,14 +1,17 @@
 """An encoder as it is trained and as it is used: with heads, and with what reads the embedding out of it."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from .._utils.config import Configured
 from ._readout import RotatedComponents, Standardization
 
 __all__ = ["Encoder", "EncoderWithHead"]
 
 
-class Encoder(nn.Module):
+class Encoder(Configured, nn.Module):
     """Stem, body, and the readout of the embedding; what ``transform`` runs.
 
     Parameters
@@ -47,6 +50,10 @@ class Encoder(nn.Module):
         self.readout = readout
         self.passthrough = passthrough
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the parts, which have configurations of their own, and whether the inputs are passed through."""
+        return {"stem": self.stem, "body": self.body, "readout": self.readout, "passthrough": self.passthrough}
+
     def forward(self, batch: Tensor) -> Tensor:
         """Embed a batch: what is read out of the body, then the inputs if they are passed through."""
         embedding = self.readout(self.activations(batch))
@@ -63,7 +70,7 @@ class Encoder(nn.Module):
         return self.features(batch)
 
 
-class EncoderWithHead(nn.Module):
+class EncoderWithHead(Configured, nn.Module):
     """An encoder, and the heads that only training uses.
 
     Parameters
@@ -90,6 +97,10 @@ class EncoderWithHead(nn.Module):
         self.encoder = encoder
         self.head = head
         self.predictor = predictor
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the parts, which have configurations of their own."""
+        return {"encoder": self.encoder, "head": self.head, "predictor": self.predictor}
 
     def forward(self, batch: Tensor) -> Tensor:
         """Project a batch."""

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .._utils.config import Configured
 
 __all__ = ["ConvEncoder", "ResNet18"]
 
 _SMALLEST = 4  # height and width; below it all but the first convolution would see a single pixel
 
 
-class ConvEncoder(nn.Sequential):
+class ConvEncoder(Configured, nn.Sequential):
     """Small convolutional encoder: 3 x 3 convolutions of stride 2 with batch normalisation and ReLU, then linear.
 
     The features of the last convolution are flattened rather than pooled, so the embedding knows where in the image
@@ -56,10 +59,22 @@ class ConvEncoder(nn.Sequential):
             height, width = (height + 1) // 2, (width + 1) // 2
         n_features = (n_channels, *widths)[-1] * height * width
         super().__init__(*layers, nn.Flatten(), nn.Linear(n_features, n_outputs))
+        self.n_channels = n_channels
         self.image_size = tuple(image_size)
+        self.n_outputs = n_outputs
+        self.widths = tuple(widths)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {
+            "n_channels": self.n_channels,
+            "image_size": list(self.image_size),
+            "n_outputs": self.n_outputs,
+            "widths": list(self.widths),
+        }
 
 
-class ResNet18(nn.Module):
+class ResNet18(Configured, nn.Module):
     """Residual network of 18 layers with a stem for small images: a 3 x 3 convolution of stride 1, and no pooling.
 
     Four stages of two basic blocks [1]_, then the mean over the image, and a linear layer. It takes images of any size,
@@ -90,6 +105,7 @@ class ResNet18(nn.Module):
 
     def __init__(self, n_channels: int, n_outputs: int, *, width: int = 64) -> None:
         super().__init__()
+        self.n_channels, self.n_outputs, self.width = n_channels, n_outputs, width
         self.stem = nn.Sequential(_convolution(n_channels, width), nn.BatchNorm2d(width), nn.ReLU())
         widths = [width * 2**stage for stage in range(4)]
         blocks: list[nn.Module] = []
@@ -97,6 +113,10 @@ class ResNet18(nn.Module):
             blocks += [_BasicBlock(fan_in, fan_out, stride=1 if stage == 0 else 2), _BasicBlock(fan_out, fan_out)]
         self.blocks = nn.Sequential(*blocks)
         self.linear = nn.Linear(widths[-1], n_outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"n_channels": self.n_channels, "n_outputs": self.n_outputs, "width": self.width}
 
     def forward(self, batch: Tensor) -> Tensor:
         """Embed a batch of images, (n, c, h, w) -> (n, n_outputs)."""

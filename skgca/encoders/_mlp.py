@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .._utils.config import Configured
 
 __all__ = ["MLP", "PeriodicEmbedding", "PiecewiseLinearEncoding", "ResNetMLP"]
 
@@ -63,7 +66,29 @@ def _block_parts(normalization: str | None, activation: str, dropout: float) -> 
     return _NORMALIZATIONS[normalization], _ACTIVATIONS[activation]
 
 
-class MLP(nn.Sequential):
+class _Perceptron(Configured):
+    """What the perceptrons here share: the arguments of their constructors."""
+
+    n_inputs: int
+    hidden_layer_sizes: tuple[int, ...]
+    n_outputs: int
+    dropout: float
+    normalization: str | None
+    activation: str
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {
+            "n_inputs": self.n_inputs,
+            "hidden_layer_sizes": list(self.hidden_layer_sizes),
+            "n_outputs": self.n_outputs,
+            "dropout": float(self.dropout),
+            "normalization": self.normalization,
+            "activation": self.activation,
+        }
+
+
+class MLP(_Perceptron, nn.Sequential):
     """Multilayer perceptron: linear layers with normalisation, activation and dropout between them.
 
     Batch rather than layer normalisation, which embedded less well on the sets of ``docs/develop/decisions.md``. In
@@ -121,6 +146,8 @@ class MLP(nn.Sequential):
             layers.append(act())
             layers += [SeededDropout(dropout)] if dropout else []
         super().__init__(*layers, nn.Linear((n_inputs, *hidden_layer_sizes)[-1], n_outputs))
+        self.n_inputs, self.hidden_layer_sizes, self.n_outputs = n_inputs, tuple(hidden_layer_sizes), n_outputs
+        self.dropout, self.normalization, self.activation = dropout, normalization, activation
 
     def activations(self, batch: Tensor) -> list[Tensor]:
         """Return what each hidden layer makes of a batch, (n, width) each, and the outputs (n, n_outputs)."""
@@ -132,7 +159,7 @@ class MLP(nn.Sequential):
         return [*found[1:], batch]
 
 
-class ResNetMLP(nn.Module):
+class ResNetMLP(_Perceptron, nn.Module):
     """Residual multilayer perceptron: blocks that each add to a trunk of fixed width.
 
     The ResNet of Gorishniy et al. [1]_, with one dropout a block instead of two. A linear layer leads into the trunk. A
@@ -184,9 +211,12 @@ class ResNetMLP(nn.Module):
         if len(hidden_layer_sizes) == 0:
             raise ValueError(f"hidden_layer_sizes={hidden_layer_sizes!r} has no width for the trunk; give (128, 256).")
         width, *hidden = hidden_layer_sizes
+        hidden = hidden or [width]
+        self.n_inputs, self.hidden_layer_sizes, self.n_outputs = n_inputs, (width, *hidden), n_outputs
+        self.dropout, self.normalization, self.activation = dropout, normalization, activation
         self.first = nn.Linear(n_inputs, width)
         self.blocks = nn.ModuleList()
-        for size in hidden or [width]:
+        for size in hidden:
             layers = [norm(width)] if norm else []
             layers += [nn.Linear(width, size), act()]
             layers += [SeededDropout(dropout)] if dropout else []
@@ -207,7 +237,7 @@ class ResNetMLP(nn.Module):
         return [*found, self.last(trunk)]
 
 
-class PiecewiseLinearEncoding(nn.Module):
+class PiecewiseLinearEncoding(Configured, nn.Module):
     """Numeric columns as how far they fill the bins between given edges.
 
     Each column becomes one number a bin: 0 for a value below the bin, 1 for one above, and in between the share of the
@@ -276,6 +306,16 @@ class PiecewiseLinearEncoding(nn.Module):
         self.register_buffer("lowest", lowest)
         self.register_buffer("highest", highest.masked_fill(last, torch.inf))
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the shape of the edges, which are learned themselves."""
+        n_columns, n_bins = self.left.shape
+        return {"shape": [n_columns, n_bins + 1]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> PiecewiseLinearEncoding:
+        """Make an encoding without bins, which takes those of a file."""
+        return cls(torch.zeros(config["shape"]))
+
     @classmethod
     def from_quantiles(cls, X: Tensor, n_bins: int) -> PiecewiseLinearEncoding:
         """Make bins that hold equally many rows.
@@ -329,7 +369,7 @@ def _quantiles(X: Tensor, n_bins: int) -> Tensor:
     return edges.minimum(high).masked_fill(n_valid == 0, 0)  # rounding must not bring an edge above the next
 
 
-class PeriodicEmbedding(nn.Module):
+class PeriodicEmbedding(Configured, nn.Module):
     """Numeric columns as waves of trained frequency, each column through a linear layer of its own and ReLU.
 
     The embedding "PLR" of Gorishniy et al. [1]_: the sines and cosines of 2 pi c x, then linear, then ReLU. A missing
@@ -382,6 +422,11 @@ class PeriodicEmbedding(nn.Module):
         bound = (2 * n_frequencies) ** -0.5  # as nn.Linear
         self.weight = nn.Parameter(torch.empty(n_columns, 2 * n_frequencies, n_outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(n_columns, n_outputs).uniform_(-bound, bound))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor but ``scale``, on which only initial weights depend."""
+        n_columns, n_frequencies = self.frequencies.shape
+        return {"n_columns": n_columns, "n_frequencies": n_frequencies, "n_outputs": self.bias.shape[1]}
 
     def forward(self, batch: Tensor) -> Tensor:
         """Embed numeric columns, (n, n_columns) -> (n, n_columns * n_outputs), a column's outputs side by side."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from .._utils.config import Configured
 
 __all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
 
@@ -12,7 +16,7 @@ _N_MEASURED = 4096  # rows by which dimensions are counted
 _CONSTANT = 1e-6  # deviation of an activation, as a share of the largest, below which it tells rounding from rounding
 
 
-class Standardization(nn.Module):
+class Standardization(Configured, nn.Module):
     """Bring each output of an encoder to mean 0 and deviation 1, by what the training rows showed.
 
     Parameters
@@ -39,6 +43,10 @@ class Standardization(nn.Module):
         self.register_buffer("mean", torch.zeros(n_outputs))
         self.register_buffer("scale", torch.ones(n_outputs))
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"n_outputs": self.n_outputs}
+
     def fit(self, outputs: Tensor) -> Standardization:
         """Take mean and deviation from outputs (n, n_outputs) of training rows."""
         mean, scale = _mean_and_scale(outputs.double())
@@ -50,7 +58,7 @@ class Standardization(nn.Module):
         return (outputs - self.mean) * self.scale
 
 
-class RotatedComponents(nn.Module):
+class RotatedComponents(Configured, nn.Module):
     """Principal components of all activations of an encoder, spread evenly over the columns of an embedding.
 
     Hidden activations say more of a row than the last layer, which has learned what to forget; but so many columns are
@@ -90,6 +98,11 @@ class RotatedComponents(nn.Module):
         self.seed = seed
         self.register_buffer("mean", torch.zeros(n_activations))
         self.register_buffer("weight", torch.zeros(n_activations, n_outputs))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        n_activations, n_outputs = self.weight.shape
+        return {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
 
     def fit(self, activations: Tensor) -> RotatedComponents:
         """Find the components of activations (n, n_activations) of training rows."""

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .._utils.config import Configured
 
 __all__ = ["Conv1dEncoder"]
 
 _STRIDE = 2
 
 
-class Conv1dEncoder(nn.Module):
+class Conv1dEncoder(Configured, nn.Module):
     """Convolutions along time, each of which halves the length, then pooling over time and a linear layer.
 
     Every convolution is followed by batch normalisation and ReLU. What is left of the length is pooled by its mean and
@@ -60,7 +63,8 @@ class Conv1dEncoder(nn.Module):
             raise ValueError(f"widths={widths!r} has no convolution; give one or more, such as (32, 64, 128).")
         if kernel_size < _STRIDE:
             raise ValueError(f"kernel_size={kernel_size!r} must be at least {_STRIDE}, or samples are skipped; take 5.")
-        self.length = length
+        self.n_channels, self.length, self.n_outputs = n_channels, length, n_outputs
+        self.widths, self.kernel_size = tuple(widths), kernel_size
         padding = kernel_size // 2
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((n_channels, *widths)):
@@ -71,6 +75,16 @@ class Conv1dEncoder(nn.Module):
         self.convolutions = nn.Sequential(*layers)
         self.pools = length > 2
         self.last = nn.Linear((2 if self.pools else length) * widths[-1], n_outputs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {
+            "n_channels": self.n_channels,
+            "length": self.length,
+            "n_outputs": self.n_outputs,
+            "widths": list(self.widths),
+            "kernel_size": self.kernel_size,
+        }
 
     def forward(self, batch: Tensor) -> Tensor:
         """Encode series, (n, n_channels, length) -> (n, n_outputs)."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .._utils.config import Configured
 
 __all__ = ["ChannelStem", "TableStem"]
 
@@ -13,7 +16,7 @@ _ONE_HOT_UP_TO = 32  # categories; a column of more gets a learned vector for ea
 _EMBEDDING_SIZE = 16
 
 
-class TableStem(nn.Module):
+class TableStem(Configured, nn.Module):
     """From one column for each original column to the features that enter the network.
 
     Numbers that are missing become 0, which is their median, with an indicator beside them where training rows missed
@@ -57,6 +60,8 @@ class TableStem(nn.Module):
     ) -> None:
         super().__init__()
         sizes = torch.as_tensor(n_categories)
+        self.n_categories = sizes.tolist()
+        self.has_missing = torch.as_tensor(has_missing, dtype=torch.bool).tolist()
         few = (sizes > 0) & (sizes <= _ONE_HOT_UP_TO)
         self._index("numbers", sizes == 0)
         self._index("indicated", torch.as_tensor(has_missing, dtype=torch.bool) & (sizes == 0))
@@ -76,6 +81,14 @@ class TableStem(nn.Module):
         self.n_plain = len(self.numbers) + len(self.indicated) + len(self.known)
         encoded = len(self.numbers) if numeric_encoding is None else numeric_encoding.n_outputs
         self.n_features = self.n_plain - len(self.numbers) + encoded + _EMBEDDING_SIZE * len(many)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {
+            "n_categories": list(self.n_categories),
+            "has_missing": list(self.has_missing),
+            "numeric_encoding": self.numeric_encoding,
+        }
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return the features of a batch: (n, n_columns) -> (n, n_features)."""
@@ -110,7 +123,7 @@ class TableStem(nn.Module):
         self.register_buffer(name, mask.nonzero()[:, 0], persistent=False)
 
 
-class ChannelStem(nn.Module):
+class ChannelStem(Configured, nn.Module):
     """Standardise the channels of images or series by fixed numbers, after the views, which know values in [0, 1].
 
     Parameters
@@ -134,6 +147,11 @@ class ChannelStem(nn.Module):
         shape = (-1, *[1] * n_dimensions)
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).view(shape))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).view(shape))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
+        return {"mean": mean, "std": std, "n_dimensions": self.mean.ndim - 1}
 
     def forward(self, batch: Tensor) -> Tensor:
         """Standardise a batch: (n, c, ...) -> (n, c, ...)."""

@@ -2,10 +2,12 @@
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from .._utils.config import Configured
 from .._utils.random import seeded_by
 from ._multi import View
 
@@ -14,7 +16,7 @@ __all__ = ["CallableView", "as_view"]
 Transform = Callable[[Tensor], Tensor]
 
 
-class CallableView:
+class CallableView(Configured):
     """A view by a transform of one argument, such as a kornia or torchvision module.
 
     Such transforms draw from the global generators of torch, numpy or Python. For the length of a call these are
@@ -39,6 +41,10 @@ class CallableView:
 
     def __init__(self, transform: Transform) -> None:
         self.transform = transform
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the transform, which can be saved if it has a configuration of its own."""
+        return {"transform": self.transform}
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Transform a batch, without a gradient."""

@@ -1,13 +1,18 @@
 """Views made of views."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from torch import Generator, Tensor
 
+from .._utils.config import Configured
 from ._multi import View
 
 __all__ = ["Compose", "Identity"]
 
 
-class Compose:
+class Compose(Configured):
     """Views applied one after the other, as one view.
 
     A view is a callable ``(batch, generator) -> batch`` of tensors: rows stay in their order, the batch that came in is
@@ -59,7 +64,16 @@ class Compose:
                 raise TypeError(f"{view!r} is not callable; give views one by one, as in Compose(Identity()).")
         self.views = views
 
-    def fit(self, X: Tensor) -> "Compose":
+    def get_config(self) -> dict[str, Any]:
+        """Return the views, each of which has a configuration of its own."""
+        return {"views": self.views}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Compose:
+        """Make a view from what :meth:`get_config` returned."""
+        return cls(*config["views"])
+
+    def fit(self, X: Tensor) -> Compose:
         """Let the views that learn from data see training rows; each sees them as they are, not after the others.
 
         Parameters
@@ -87,7 +101,7 @@ class Compose:
         return f"Compose({', '.join(map(repr, self.views))})"
 
 
-class Identity:
+class Identity(Configured):
     """The clean view: the batch as it is.
 
     Examples

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
+
+from .._utils.config import Configured
 
 __all__ = ["FeatureDropout", "GaussianNoise", "NeighborMixup"]
 
 _BLOCK = 2**22  # most entries of a block of distances, 16 MB in single precision
 
 
-class _ColumnView:
+class _ColumnView(Configured):
     """What the views here share: which columns they may change.
 
     Columns are the second dimension: features of a batch (n, d), channels of a batch (n, channels, length).
@@ -20,6 +23,10 @@ class _ColumnView:
 
     def __init__(self, numeric: Sequence[bool] | Sequence[int] | Tensor | None) -> None:
         self.numeric = None if numeric is None else _as_mask_or_index(numeric)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"numeric": None if self.numeric is None else self.numeric.tolist()}
 
     def _columns(self, batch: Tensor) -> Tensor | None:
         """Return the numbers of the columns that may change, None for all.
@@ -107,6 +114,10 @@ class GaussianNoise(_ColumnView):
         super().__init__(numeric)
         self.scale = scale
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "scale": self.scale}
+
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a noisy copy of a batch of floating-point numbers of shape (n, d, ...)."""
         _check_float(self, batch)
@@ -149,6 +160,10 @@ class FeatureDropout(_ColumnView):
             raise ValueError(f"rate={rate!r} must lie in [0, 1], such as 0.2.")
         super().__init__(numeric)
         self.rate = rate
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "rate": self.rate}
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (n, d, ...) with some cells 0."""
@@ -218,6 +233,18 @@ class NeighborMixup(_ColumnView):
         self.n_neighbors = int(n_neighbors)
         self.share = share
         self._reference: Tensor | None = None
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor.
+
+        Raises
+        ------
+        ValueError
+            If the view was fitted: the rows of the reference are no configuration.
+        """
+        if self._reference is not None:
+            raise ValueError(f"{self!r} was fitted, and its reference is no part of a configuration; make a new one.")
+        return {**super().get_config(), "n_neighbors": self.n_neighbors, "share": self.share}
 
     def fit(self, X: Tensor) -> NeighborMixup:
         """Look for neighbours among the rows of X from now on.

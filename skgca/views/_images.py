@@ -1,5 +1,7 @@
 """Views of images, by kornia."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from types import ModuleType
 
@@ -7,6 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import max_pool2d
 
+from .._utils.config import Configured
 from .._utils.optional import import_optional
 from .._utils.random import seeded_by
 
@@ -68,7 +71,7 @@ def _blur(K: ModuleType, h: int, w: int) -> nn.Module:
 IMAGE_PRESETS = {"standard": _standard, "digits": _digits, "strong": _strong}
 
 
-class ImageAugmentation:
+class ImageAugmentation(Configured):
     """Random crops, warps, colours and erasures of images, each image by its own random numbers.
 
     Needs kornia: ``pip install "skgca[image]"``.
@@ -109,10 +112,24 @@ class ImageAugmentation:
     """
 
     def __init__(self, preset: str = "standard") -> None:
+        self._set_preset(preset)
+        _kornia()  # fail now rather than in the first batch
+
+    def _set_preset(self, preset: str) -> None:
         if preset not in IMAGE_PRESETS:
             raise ValueError(f"preset={preset!r} is not one of {sorted(IMAGE_PRESETS)}.")
-        _kornia()  # fail now rather than in the first batch
         self.preset = preset
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"preset": self.preset}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ImageAugmentation:
+        """Make a view without looking for kornia, which only training needs."""
+        view = cls.__new__(cls)
+        view._set_preset(**config)
+        return view
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return changed copies of the images of a batch.

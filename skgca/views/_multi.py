@@ -1,15 +1,20 @@
 """Two or more views of one batch."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Generator, Tensor
+
+from .._utils.config import Configured
 
 __all__ = ["MultiView", "View"]
 
 View = Callable[[Tensor, Generator], Tensor]
 
 
-class MultiView:
+class MultiView(Configured):
     """Several views of each batch, drawn one after the other.
 
     Parameters
@@ -35,6 +40,15 @@ class MultiView:
         if len(views) < 2:
             raise ValueError(f"{len(views)} view has nothing to be compared with; give 2 or more.")
         self.views = views
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the views, each of which has a configuration of its own."""
+        return {"views": self.views}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MultiView:
+        """Make a view from what :meth:`get_config` returned."""
+        return cls(*config["views"])
 
     def __call__(self, batch: Tensor | Sequence[Tensor], generator: Generator) -> tuple[Tensor, ...]:
         """Return the views of a batch.

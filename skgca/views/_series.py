@@ -1,12 +1,16 @@
 """Views of time series (n, channels, length): displaced and stretched in time."""
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor
+
+from .._utils.config import Configured
 
 __all__ = ["TimeCrop", "TimeJitter"]
 
 
-class TimeJitter:
+class TimeJitter(Configured):
     """Shift each series in time by a random amount, all its channels together.
 
     The shift is drawn uniformly and is not a whole number of samples: values between samples are interpolated linearly.
@@ -41,6 +45,10 @@ class TimeJitter:
             raise ValueError(f"max_shift={max_shift!r} must lie in [0, 1], such as 0.1.")
         self.max_shift = max_shift
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"max_shift": self.max_shift}
+
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a shifted copy of a batch of shape (n, channels, length)."""
         _check_series(self, batch)
@@ -53,7 +61,7 @@ class TimeJitter:
         return f"TimeJitter(max_shift={self.max_shift})"
 
 
-class TimeCrop:
+class TimeCrop(Configured):
     """Cut a random window out of each series and stretch it back to the full length, all channels together.
 
     The share of the window is drawn uniformly from [``low``, 1] and its start uniformly from what that leaves; values
@@ -84,6 +92,10 @@ class TimeCrop:
         if not 0 < low <= 1:
             raise ValueError(f"low={low!r} must lie in (0, 1], such as 0.6.")
         self.low = low
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"low": self.low}
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a stretched copy of a batch of shape (n, channels, length)."""

@@ -6,10 +6,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from .._utils.config import Configured
+
 __all__ = ["ColumnCorruption"]
 
 
-class ColumnCorruption:
+class ColumnCorruption(Configured):
     """Replace random cells by the value that a random other row has in the same column.
 
     Each cell is corrupted with probability ``rate``, as in SCARF [1]_, so a corrupted cell keeps the distribution of
@@ -52,6 +54,10 @@ class ColumnCorruption:
         if rates.ndim > 1 or not ((rates >= 0) & (rates <= 1)).all():
             raise ValueError(f"rate={rate!r} must lie in [0, 1], such as 0.2.")
         self.rate = rate if rates.ndim == 0 else tuple(rates.tolist())
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"rate": self.rate}
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a corrupted copy of a batch of shape (n, n_features); a single row has no other, and stays.

@@ -14,8 +14,8 @@ from .._utils.compat import Interval, StrOptions
 from ..losses import PRESETS, VIEW_PAIRS, LearnableEpsilon
 from ..losses._alignment import LAYOUTS
 from ..losses._targets import TARGETS
-from ..ot._gradient import GRADIENTS
-from ..ot._scores import SOURCES
+from ..ot._autograd import GRADIENTS
+from ..ot._log_kernel import SOURCES
 
 __all__ = ["PARAMETER_CONSTRAINTS"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..ot import Marginals, TransportPlan
+from ..ot._log_kernel import SOURCES, DenseScores
 from ..ot._marginals import MarginalsLike
-from ..ot._scores import SOURCES, DenseScores
 from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import Divergence
 from ._epsilon import LearnableEpsilon

@@ -1,6 +1,6 @@
 """Sinkhorn on log scores, for potentials that the range of the floating-point type cannot hold as scalings.
 
-It takes an exponential of every entry in every half step, so :mod:`._scaling` is tried first.
+It takes an exponential of every entry in every half step, so :mod:`._kernel_domain` is tried first.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ._kernel import spans, workspace
-from ._scaling import Problem
-from ._scores import Scores, Span
+from ._kernel_domain import Problem
+from ._log_kernel import Scores, Span
+from ._tiled_kernel import spans, workspace
 
 __all__ = ["LogSinkhorn", "LogTrace", "unrolled"]
 
@@ -34,7 +34,7 @@ class LogTrace:
 
 
 class LogSinkhorn:
-    """The iterations of :class:`._scaling.Scaling` in log form, tile by tile.
+    """The iterations of :class:`._kernel_domain.Scaling` in log form, tile by tile.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ._scores import Scores
+from ._log_kernel import Scores
 
 __all__ = ["keeps_kernel"]
 

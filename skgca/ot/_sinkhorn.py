@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._gradient import GRADIENTS, Solver
+from ._autograd import GRADIENTS, Solver
+from ._kernel_domain import Problem
+from ._log_kernel import SOURCES, DenseScores, Scores
 from ._marginals import Marginals, MarginalsLike
 from ._memory import keeps_kernel
 from ._plan import TransportPlan
-from ._scaling import Problem
-from ._scores import SOURCES, DenseScores, Scores
 
 __all__ = ["sinkhorn", "sinkhorn_embeddings"]
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from skgca.ot import sinkhorn_embeddings
-from skgca.ot._kernel import spans
+from skgca.ot._log_kernel import cosine_scores
 from skgca.ot._memory import free_memory, keeps_kernel
-from skgca.ot._scores import cosine_scores
+from skgca.ot._tiled_kernel import spans
 
 from ..numerics import assert_close
 from .problems import embeddings, rounding

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ._kernel import Kernel
+from ._tiled_kernel import Kernel
 
 __all__ = ["Problem", "Scaling", "Trace"]
 

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._implicit import implicit_gradient
-from ._kernel import Kernel, PlanKernel
+from ._implicit_gradient import implicit_gradient
+from ._kernel_domain import Problem, Scaling, Trace
 from ._log_domain import LogSinkhorn, LogTrace, unrolled
-from ._scaling import Problem, Scaling, Trace
-from ._scores import Scores
+from ._log_kernel import Scores
+from ._tiled_kernel import Kernel, PlanKernel
 
 __all__ = ["GRADIENTS", "Solver"]
 

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ._scores import Scores, Span
+from ._log_kernel import Scores, Span
 
 __all__ = ["Kernel", "PlanKernel", "spans", "workspace"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._kernel import PlanKernel
-from ._scaling import Problem
+from ._kernel_domain import Problem
+from ._tiled_kernel import PlanKernel
 
 __all__ = ["implicit_gradient"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._groups import Groups, groups_of
-from ._plans import RowPlan, plan_of_rows
+from ._row_plan import RowPlan, plan_of_rows
 
 __all__ = ["PlanReport", "plan_report"]
 

@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from ._implicit_gradient import implicit_gradient
-from ._kernel_domain import Problem, Scaling, Trace
-from ._log_domain import LogSinkhorn, LogTrace, unrolled
+from ._kernel_domain import Scaling, Trace
+from ._log_domain import LogSinkhorn, LogTrace
 from ._log_kernel import Scores
+from ._plain import unrolled
+from ._problem import Problem
 from ._tiled_kernel import Kernel, PlanKernel
 
 __all__ = ["GRADIENTS", "Solver"]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._kernel_domain import Problem
+from ._problem import Problem
 from ._tiled_kernel import PlanKernel
 
 __all__ = ["implicit_gradient"]

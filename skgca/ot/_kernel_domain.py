@@ -13,38 +13,14 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ._early_exit import largest_change, negligible, settled
+from ._problem import Problem
 from ._tiled_kernel import Kernel
 
-__all__ = ["Problem", "Scaling", "Trace"]
+__all__ = ["Scaling", "Trace"]
 
 # Sums are dropped below exp(-87). What v, however large, could have brought back must stay under rounding.
 _LOG_RANGE = {torch.float32: 60.0, torch.float64: 640.0}
-_ROUNDINGS = 16  # changes of the scalings below this many roundings are none
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What is to be solved, beside the scores: log masses, the powers of the half steps, and when to stop."""
-
-    log_a: Tensor
-    log_b: Tensor
-    phi_row: float
-    phi_col: float
-    n_iter: int
-    tol: float | None = None
-    g_start: Tensor | None = None
-    powers: Tensor | None = None  # phi_row and phi_col of shape (2,), where they are to have a gradient
-
-    @property
-    def one_sided(self) -> bool:
-        """Whether a marginal is free. Its potential stays 0, and a single half step solves for the other."""
-        return self.phi_row == 0.0 or self.phi_col == 0.0
-
-    def add_to_power(self, total: Tensor | None, axis: int, grad: Tensor, potential: Tensor) -> None:
-        """Add the gradient of the power ``phi`` of one half step ``phi * (log mass - log sum)`` to ``total[axis]``."""
-        if total is not None:
-            potential = potential.masked_fill(torch.isneginf(potential), 0.0)  # no mass, no gradient
-            total[axis] += grad @ potential / (self.phi_row, self.phi_col)[axis]
 
 
 @dataclass
@@ -164,9 +140,9 @@ class Scaling:
                 continue
             row = None
             if u.device.type == "cpu" and done < p.n_iter:  # elsewhere the answer would have to be waited for
-                change, before = _largest_change(trace.v[-1], v), change
+                change, before = largest_change(trace.v[-1], v), change
                 # inf is no reason to stop: it also comes of a start that a shift has brought to zero
-                if math.isnan(change) or _settled(change, before, p.n_iter - done, u.dtype):
+                if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
                     break
 
     def _u(self, row: Tensor, here: slice) -> Tensor:
@@ -227,7 +203,7 @@ class Scaling:
             if grad_g.device.type == "cpu":
                 reference = reference or float(grad_u.abs().max())
                 rest = float(grad_g.abs().max()) * t  # what is left to pull back decays as the iterations did
-                if rest <= _ROUNDINGS / 4 * torch.finfo(grad_g.dtype).eps * reference:
+                if negligible(rest, reference, grad_g.dtype):
                     break
         return left, right, sum_a, sum_b
 
@@ -247,23 +223,6 @@ class Scaling:
 
 def _power_step(base: Tensor, sums: Tensor, phi: float) -> Tensor:
     return base / sums if phi == 1.0 else base * sums.pow(-phi)
-
-
-def _largest_change(new: Tensor, old: Tensor) -> float:
-    tiny = torch.finfo(new.dtype).tiny  # where there is no mass both are zero
-    return float(((new - old).abs() / old.clamp_min(tiny)).max())
-
-
-def _settled(change: float, before: float, left: int, dtype: torch.dtype) -> bool:
-    """Whether the iterations that are left would change nothing beyond rounding.
-
-    Changes shrink from one iteration to the next (in Hilbert's metric each half step contracts), so the rest is at
-    most ``left`` times the last one, and about a geometric series.
-    """
-    rounding = torch.finfo(dtype).eps
-    rate = change / before if change < before < 0.01 else 1.0  # far from the solution, the two say nothing
-    rest = change * (left if rate >= 1.0 else min(left, rate / (1.0 - rate)))
-    return rest <= _ROUNDINGS * rounding or change <= 2 * rounding
 
 
 def _fits(sums: list[Tensor], scalings: list[Tensor], limit: float) -> Tensor:

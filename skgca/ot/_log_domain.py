@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ._kernel_domain import Problem
+from ._early_exit import still
 from ._log_kernel import Scores, Span
+from ._problem import Problem
 from ._tiled_kernel import spans, workspace
 
-__all__ = ["LogSinkhorn", "LogTrace", "unrolled"]
+__all__ = ["LogSinkhorn", "LogTrace"]
 
 
 @dataclass
@@ -85,7 +86,7 @@ class LogSinkhorn:
                 trace.error = self._error(f, g, row)
                 if trace.error <= p.tol:
                     break
-            elif f.device.type == "cpu" and done < p.n_iter and _still(trace.g[-2], g):
+            elif f.device.type == "cpu" and done < p.n_iter and still(trace.g[-2], g):
                 break
         return f, g, trace
 
@@ -151,27 +152,6 @@ class LogSinkhorn:
             yield (start, stop, first), out
 
 
-def unrolled(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Tensor]:
-    """Sinkhorn by plain operations on one matrix, for autograd to differentiate as often as is wanted.
-
-    It keeps several matrices for every iteration, so it serves second derivatives only.
-    """
-    p = problem
-    f, g = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b) if p.g_start is None else p.g_start
-    for _ in range(n_iter):
-        if p.phi_row:
-            f = p.phi_row * (p.log_a - torch.logsumexp(scores + g[None, :], dim=1))
-        if p.phi_col:
-            g = p.phi_col * (p.log_b - torch.logsumexp(scores + f[:, None], dim=0))
-    return f, g
-
-
 def _finite(log_sums: Tensor) -> Tensor:
     """Replace sums over nothing (log 0): they give no gradient, and as they stand they would give NaN."""
     return log_sums.masked_fill(torch.isneginf(log_sums), 0.0)
-
-
-def _still(old: Tensor, new: Tensor) -> bool:
-    """Whether no potential moved by more than a rounding of its size, or of one if that is more."""
-    moved = (new - old).nan_to_num(nan=0.0)  # -inf - -inf, where there is no mass
-    return bool((moved.abs() <= torch.finfo(new.dtype).eps * new.nan_to_num().abs().clamp_min(1.0)).all())

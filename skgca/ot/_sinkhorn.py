@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ._autograd import GRADIENTS, Solver
-from ._kernel_domain import Problem
 from ._log_kernel import SOURCES, DenseScores, Scores
 from ._marginals import Marginals, MarginalsLike
 from ._memory import keeps_kernel
 from ._plan import TransportPlan
+from ._problem import Problem
 
 __all__ = ["sinkhorn", "sinkhorn_embeddings"]
 

@@ -15,16 +15,16 @@ from torch import Tensor
 
 from ._early_exit import largest_change, negligible, settled
 from ._problem import Problem
-from ._tiled_kernel import Kernel
+from ._tiled_kernel import TiledKernel
 
-__all__ = ["Scaling", "Trace"]
+__all__ = ["KernelSinkhorn", "KernelTrace"]
 
 # Sums are dropped below exp(-87). What v, however large, could have brought back must stay under rounding.
 _LOG_RANGE = {torch.float32: 60.0, torch.float64: 640.0}
 
 
 @dataclass
-class Trace:
+class KernelTrace:
     """What each iteration leaves for the reverse pass: its scalings, and the sums that they were computed from."""
 
     u: list[Tensor] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Trace:
         return max(len(self.u), len(self.col))
 
 
-class Scaling:
+class KernelSinkhorn:
     """Sinkhorn in the kernel domain: ``u = exp(f + shift_row - level_row)``, and ``v`` likewise from ``g``.
 
     The levels are the potentials that a uniform kernel would have, so that scalings stay near 1 whatever the number
@@ -46,11 +46,11 @@ class Scaling:
 
     Parameters
     ----------
-    kernel : Kernel
+    kernel : TiledKernel
     problem : Problem
     """
 
-    def __init__(self, kernel: Kernel, problem: Problem) -> None:
+    def __init__(self, kernel: TiledKernel, problem: Problem) -> None:
         self.kernel, self.problem = kernel, problem
         n, m = kernel.source.shape
         size = -math.log(n) - math.log(m) - kernel.offset
@@ -81,7 +81,7 @@ class Scaling:
         """Potential of a column scaling."""
         return v.log() - self.shift_col + self.level_col
 
-    def with_cache(self, cache: list[Tensor]) -> Scaling:
+    def with_cache(self, cache: list[Tensor]) -> KernelSinkhorn:
         """Return the same scaling over a kernel whose tiles are in another list."""
         other = copy.copy(self)
         other.kernel = self.kernel.with_cache(cache)
@@ -92,10 +92,10 @@ class Scaling:
         """Factor that makes ``u K v`` the plan."""
         return math.exp(self.level_row + self.level_col + self.kernel.offset)
 
-    def run(self) -> tuple[Tensor, Tensor, Trace] | None:
+    def run(self) -> tuple[Tensor, Tensor, KernelTrace] | None:
         """Iterate; None if potentials left the range in which the kernel can be trusted."""
         p = self.problem
-        trace = Trace(v=[self.v_of(torch.zeros_like(p.log_b) if p.g_start is None else p.g_start)])
+        trace = KernelTrace(v=[self.v_of(torch.zeros_like(p.log_b) if p.g_start is None else p.g_start)])
         if p.one_sided:
             self._half_step(trace)
         else:
@@ -106,7 +106,7 @@ class Scaling:
         g = torch.zeros_like(p.log_b) if p.phi_col == 0.0 else self.g_of(trace.v[-1])
         return f, g, trace
 
-    def _half_step(self, trace: Trace) -> None:
+    def _half_step(self, trace: KernelTrace) -> None:
         p = self.problem
         if p.phi_row:
             trace.row.append(self.kernel.rows(trace.v[0]))
@@ -118,7 +118,7 @@ class Scaling:
             trace.v.append(self._v(trace.col[0]))
         trace.error = 0.0
 
-    def _iterate(self, trace: Trace) -> None:
+    def _iterate(self, trace: KernelTrace) -> None:
         p = self.problem
         row, change = None, math.inf
         for done in range(1, p.n_iter + 1):
@@ -151,7 +151,7 @@ class Scaling:
     def _v(self, col: Tensor) -> Tensor:
         return _power_step(self.base_v, col, self.problem.phi_col)
 
-    def _trusted(self, trace: Trace) -> bool:
+    def _trusted(self, trace: KernelTrace) -> bool:
         limit = _LOG_RANGE[self.base_u.dtype]
         fits = [_fits(sums, scaling, limit) for sums, scaling in ((trace.row, trace.v), (trace.col, trace.u)) if sums]
         # A scaling that falls to zero has lost its potential, unless its row was to have no mass in the first place.
@@ -162,7 +162,7 @@ class Scaling:
         return bool(torch.stack(fits).all())
 
     def reverse(
-        self, trace: Trace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
+        self, trace: KernelTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
         """Pull gradients back through the iterations; those of the powers are added to ``to_powers``.
 
@@ -207,7 +207,7 @@ class Scaling:
                     break
         return left, right, sum_a, sum_b
 
-    def _reverse_sweep(self, trace: Trace, t: int, h: Tensor, grad_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _reverse_sweep(self, trace: KernelTrace, t: int, h: Tensor, grad_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``w`` of the row step, the gradient of its potential, and ``K^T w``, which no one needs at the first step."""
         phi, u, row = self.problem.phi_row, trace.u[t], trace.row[t]
 

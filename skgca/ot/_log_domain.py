@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ._early_exit import still
-from ._log_kernel import Scores, Span
+from ._log_kernel import LogKernel, Span
 from ._problem import Problem
 from ._tiled_kernel import spans, workspace
 
@@ -35,18 +35,18 @@ class LogTrace:
 
 
 class LogSinkhorn:
-    """The iterations of :class:`._kernel_domain.Scaling` in log form, tile by tile.
+    """The iterations of :class:`._kernel_domain.KernelSinkhorn` in log form, tile by tile.
 
     Parameters
     ----------
-    source : Scores
+    source : LogKernel
         Over tensors without gradient.
     problem : Problem
     keep : bool
         Whether tiles of scores stay in memory once formed.
     """
 
-    def __init__(self, source: Scores, problem: Problem, *, keep: bool) -> None:
+    def __init__(self, source: LogKernel, problem: Problem, *, keep: bool) -> None:
         self.source, self.problem, self.keep = source, problem, keep
         self.cache: list[Tensor] = []
 
@@ -112,7 +112,7 @@ class LogSinkhorn:
     def reverse(
         self, trace: LogTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors; ``to_powers`` as in ``Scaling``."""
+        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors; ``to_powers`` as in ``KernelSinkhorn``."""
         p = self.problem
         sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         pulled: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, row part and column part of exp(S + . + .)

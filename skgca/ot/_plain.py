@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ._problem import Problem
 
-__all__ = ["unrolled"]
+__all__ = ["plain_sinkhorn"]
 
 
-def unrolled(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Tensor]:
+def plain_sinkhorn(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Tensor]:
     """Sinkhorn by plain operations on one matrix, for autograd to differentiate as often as is wanted.
 
     It keeps several matrices for every iteration, so it serves second derivatives only.

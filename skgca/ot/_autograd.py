@@ -1,4 +1,15 @@
-"""Potentials and masses as functions that autograd can differentiate, at the cost of vectors."""
+"""What ties the solvers to autograd: potentials and masses as functions that can be differentiated.
+
+Autograd sees one node for the potentials, whatever ran inside it, so it keeps vectors instead of matrices::
+
+    forward     kernel domain, else log domain                 -->  f, g
+    backward    gradient="unrolled"   reverse pass of the domain that ran, through its iterations
+                gradient="implicit"   implicit differentiation of the solution
+                gradient="envelope"   none: f and g count as constants
+                create_graph=True     the iterations again by plain operations, which autograd records
+
+The masses of the plan are a second kind of node.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +32,7 @@ __all__ = ["GRADIENTS", "Solver"]
 
 GRADIENTS = ("unrolled", "envelope", "implicit")
 
-# Scores within this need no shift: exp of them, times exp of as much again in a potential, is far from overflow.
+# Scores up to this size need no shift: their exp, times that of a potential of the same size, is far from overflow.
 _SAFE_BOUND = {torch.float32: 30.0, torch.float64: 300.0}
 
 
@@ -65,7 +76,7 @@ class Solver:
         return out
 
     def run(self, source: LogKernel, problem: Problem) -> tuple[Tensor, Tensor, KernelTrace | LogTrace]:
-        """Solve in the kernel domain if it holds the potentials, else in the log domain."""
+        """Solve in the kernel domain; if that cannot hold the potentials, solve in the log domain."""
         bound = _SAFE_BOUND[problem.log_a.dtype]
         self.kernel_sinkhorn = KernelSinkhorn(TiledKernel.of(source, keep=self.keep, safe_bound=bound), problem)
         solved: tuple[Tensor, Tensor, KernelTrace | LogTrace] | None = self.kernel_sinkhorn.run()
@@ -76,7 +87,7 @@ class Solver:
         return solved
 
     def tiled_plan(self, source: LogKernel, f: Tensor, g: Tensor) -> TiledPlan:
-        """Return the plan of two potentials, as what multiplies vectors."""
+        """Return the plan of two potentials, as tiles that multiply vectors."""
         return _tiled_plan(self.kernel_sinkhorn, source, f, g, keep=self.keep)
 
 

@@ -1,4 +1,4 @@
-"""The gradient of a solved transport problem by the implicit function theorem."""
+"""Implicit differentiation: the gradient of the solution, from one linear system for any number of iterations."""
 
 from __future__ import annotations
 

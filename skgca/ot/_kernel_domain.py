@@ -1,7 +1,21 @@
-"""Sinkhorn on the kernel itself, and its exact gradient at low rank.
+"""Sinkhorn in the kernel domain: on scalings u and v. It is the quickest of the three forms.
 
-One iteration is ``u = base_u * (K v)^-phi_row``, ``v = base_v * (K^T u)^-phi_col``. Each half step adds to dL/dS the
-outer product of two vectors, times K entry by entry, so the reverse pass keeps vectors only.
+The plan is ``P = diag(u) K diag(v)``. One iteration multiplies K by a vector twice::
+
+        v  -- K v -->    row  -- base_u * row^-phi_row -->  u        row half step
+        u  -- K^T u -->  col  -- base_v * col^-phi_col -->  v        column half step
+
+No iteration takes an exponential of a matrix, which makes this form quick. The price is range: u, v and the sums must
+fit into the floating-point type, and for a small epsilon they do not. ``run`` checks this at the end and returns None
+if they do not fit. The solver then starts again in the log domain (:mod:`._log_domain`).
+
+The reverse pass goes through the same iterations backwards::
+
+        dL/dg  -->  h = -phi_col * dL/dg / col    the column half step adds (u h^T) * K to dL/dS
+        dL/df  -->  w = -phi_row * dL/df / row    the row half step adds (w v^T) * K to dL/dS
+
+Each half step adds the outer product of two vectors, times K entry by entry. So the pass keeps vectors only, and
+:meth:`.TiledKernel.pull` adds up all outer products at the end, tile by tile.
 """
 
 from __future__ import annotations

@@ -1,6 +1,19 @@
-"""Sinkhorn on log scores, for potentials that the range of the floating-point type cannot hold as scalings.
+"""Sinkhorn in the log domain: on potentials f and g. It is the form for what scalings cannot hold.
 
-It takes an exponential of every entry in every half step, so :mod:`._kernel_domain` is tried first.
+The plan is ``P = exp(f + S + g)``. One iteration takes a log-sum-exp of every row, then of every column::
+
+        g  -- logsumexp_j(S + g) -->  row  -- phi_row * (log a - row) -->  f        row half step
+        f  -- logsumexp_i(S + f) -->  col  -- phi_col * (log b - col) -->  g        column half step
+
+No epsilon is too small for it. The price is time: each half step takes the exponential of every entry. That is why
+:mod:`._kernel_domain` is tried first.
+
+Both half steps share one pass over the tiles of S. The new f of a tile's rows is known once their sums are, so the tile
+can add to the column sums right away.
+
+The reverse pass goes through the iterations backwards. The gradient of a half step is ``exp(left + S + right)`` times a
+weight for each row or column. The pass keeps these three vectors of every half step, and adds them up to dL/dS in one
+pass over the tiles at the end.
 """
 
 from __future__ import annotations

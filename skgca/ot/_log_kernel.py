@@ -1,4 +1,13 @@
-"""Where log-kernel entries come from: a matrix that is given, or embeddings that make any part of it on demand."""
+"""The log kernel ``S = -cost / epsilon``, a matrix (n, m) of scores that need not exist as a whole.
+
+There are two sources of scores::
+
+    DenseLogKernel        a matrix that is given
+    EmbeddingLogKernel    two embeddings; any tile of the matrix is made when it is asked for
+
+The solvers ask for tiles of S on the way forward. On the way back they hand over tiles of dL/dS, and the log kernel
+turns those into gradients of what it was made from.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +35,10 @@ Cotangents = Iterator[tuple[Span, Tensor]]
 
 
 class LogKernel(ABC):
-    """The matrix S = -cost / epsilon of shape (n, m), -inf where no mass may go, that need not exist as a whole.
+    """The matrix S = -cost / epsilon of shape (n, m), with -inf where no mass may go.
 
-    Whoever works on tiles sees rows ``start:stop`` and columns ``first:``. A symmetric source may be asked for its
-    upper triangle only, by panels whose ``first`` is their ``start``.
+    A tile has the rows ``start:stop`` and the columns ``first:``. If the matrix is symmetric, its upper triangle is
+    enough: these are the tiles whose ``first`` is their ``start``.
     """
 
     symmetric = False

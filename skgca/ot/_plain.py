@@ -1,4 +1,13 @@
-"""Sinkhorn by plain operations."""
+"""Sinkhorn by plain operations of torch on one matrix. It is the form for second derivatives.
+
+It takes the half steps of :mod:`._log_domain`, one line each, and autograd records them::
+
+        S  -->  f  -->  g  -->  f  -->  g  -->  ...        as many iterations as ran before, without early exits
+
+The other two forms hide their iterations from autograd and bring a reverse pass of their own, which cannot be
+differentiated again. If the caller asks for ``create_graph=True``, :mod:`._autograd` repeats the iterations in this
+form.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +20,9 @@ __all__ = ["plain_sinkhorn"]
 
 
 def plain_sinkhorn(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Tensor]:
-    """Sinkhorn by plain operations on one matrix, for autograd to differentiate as often as is wanted.
+    """Return f and g after ``n_iter`` iterations; autograd can differentiate them as often as is wanted.
 
-    It keeps several matrices for every iteration, so it serves second derivatives only.
+    Autograd keeps several matrices for every iteration, so this form serves second derivatives only.
     """
     p = problem
     f, g = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b) if p.g_start is None else p.g_start

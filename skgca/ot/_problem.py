@@ -1,4 +1,4 @@
-"""A transport problem, beside its scores, as the solvers take it."""
+"""A transport problem as the solvers take it: all but its scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,23 @@ __all__ = ["Problem"]
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What is to be solved, beside the scores: log masses, the powers of the half steps, and when to stop."""
+    """Log masses, the powers of the half steps, and when to stop.
+
+    Parameters
+    ----------
+    log_a, log_b : Tensor of shape (n,) and (m,)
+        Log of the prescribed masses, -inf where there is none.
+    phi_row, phi_col : float
+        Powers of the half steps, in [0, 1]: 1 for a hard marginal, 0 for a free one.
+    n_iter : int
+        Most iterations.
+    tol : float or None
+        Marginal error to stop at.
+    g_start : Tensor of shape (m,) or None
+        Column potential to start from. None is zero.
+    powers : Tensor of shape (2,) or None
+        ``phi_row`` and ``phi_col`` as a tensor, if they are to have a gradient.
+    """
 
     log_a: Tensor
     log_b: Tensor
@@ -21,7 +37,7 @@ class Problem:
     n_iter: int
     tol: float | None = None
     g_start: Tensor | None = None
-    powers: Tensor | None = None  # phi_row and phi_col of shape (2,), where they are to have a gradient
+    powers: Tensor | None = None
 
     @property
     def one_sided(self) -> bool:

@@ -1,4 +1,14 @@
-"""The Gibbs kernel by tiles: kept or recomputed, multiplied by vectors, and pulled back to what it was made from."""
+"""The Gibbs kernel ``K = exp(S)`` as tiles: a few whole rows at a time, which fit into the cache of a core.
+
+::
+
+        S (log kernel)  --exp-->  K, tile by tile  --products-->  K v, K^T u
+                                         |
+                         kept in memory, or formed again for every use
+
+A symmetric S needs the tiles of its upper triangle only. Each tile then serves its mirror image too, which halves the
+memory and the exponentials.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +169,7 @@ class TiledKernel:
 
 @dataclass(frozen=True, eq=False)
 class TiledPlan:
-    """A plan ``P = diag(u) K diag(v)``, as what multiplies vectors."""
+    """A plan ``P = diag(u) K diag(v)``, as tiles that multiply vectors."""
 
     kernel: TiledKernel
     u: Tensor

@@ -14,8 +14,8 @@ from .._utils.compat import Interval, StrOptions
 from ..losses import PRESETS, VIEW_PAIRS, LearnableEpsilon
 from ..losses._alignment import LAYOUTS
 from ..losses._targets import TARGETS
-from ..ot._gradient import GRADIENTS
-from ..ot._scores import SOURCES
+from ..ot._autograd import GRADIENTS
+from ..ot._log_kernel import LOG_KERNELS
 
 __all__ = ["PARAMETER_CONSTRAINTS"]
 
@@ -23,7 +23,7 @@ PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
     "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "loss": [StrOptions(set(PRESETS))],
     "epsilon": [Interval(Real, 0, None, closed="neither"), LearnableEpsilon],
-    "cost": [StrOptions(set(SOURCES))],
+    "cost": [StrOptions(set(LOG_KERNELS))],
     "marginals": [None, StrOptions({"row", "balanced"}), Interval(Real, 0, np.inf, closed="both"), tuple, list],
     "n_iter": [None, Interval(Integral, 1, None, closed="left")],
     **{option: [None, Real] for option in ("q", "lam", "sigma", "alpha", "beta")},  # in the ranges of the loss

@@ -3,13 +3,13 @@
 matplotlib is imported when something is drawn, pandas when a table is made.
 """
 
-from ._embedding import EmbeddingDisplay
-from ._marginal_path import MarginalPathDisplay
-from ._plans import RowPlan, plan_of_rows
-from ._report import PlanReport, plan_report
-from ._stability import StabilityReport, stability_report
-from ._training import TrainingDisplay
-from ._transport import TransportPlanDisplay
+from ._embedding_display import EmbeddingDisplay
+from ._marginal_path_display import MarginalPathDisplay
+from ._plan_display import TransportPlanDisplay
+from ._plan_report import PlanReport, plan_report
+from ._row_plan import RowPlan, plan_of_rows
+from ._stability_report import StabilityReport, stability_report
+from ._training_display import TrainingDisplay
 
 __all__ = [
     "EmbeddingDisplay",

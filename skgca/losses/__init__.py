@@ -13,7 +13,11 @@ from ._divergences import (
 from ._epsilon import LearnableEpsilon
 from ._factory import default_options, make_loss
 from ._multiview import VIEW_PAIRS, multiview_loss
-from ._presets import PRESETS, byol, gca_ince, gca_rince, gca_uot, ince, iot, iot_uni, rince, supcon
+from ._presets import PRESETS
+from ._presets.byol import byol
+from ._presets.gca import gca_ince, gca_rince, gca_uot
+from ._presets.infonce import ince, rince, supcon
+from ._presets.iot import iot, iot_uni
 from ._targets import ContinuousTarget, DomainsTarget, LabelsTarget, TargetPlan
 
 __all__ = [

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from .._utils.classes import same_class
 from ..ot import Marginals, TransportPlan
+from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel
 from ..ot._marginals import MarginalsLike
-from ..ot._scores import SOURCES, DenseScores
 from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import Divergence
 from ._epsilon import LearnableEpsilon
@@ -114,7 +114,7 @@ class AlignmentLoss(nn.Module):
             self.log_epsilon = nn.Parameter(torch.tensor(math.log(epsilon.start)))
             epsilon = epsilon.start
         check_settings(epsilon, n_iter, tol)
-        for name, value, valid in (("layout", layout, LAYOUTS), ("cost", cost, SOURCES)):
+        for name, value, valid in (("layout", layout, LAYOUTS), ("cost", cost, LOG_KERNELS)):
             if value not in valid:
                 raise ValueError(f"{name}={value!r} is not known; valid are {sorted(valid)}.")
         self._epsilon = float(epsilon)
@@ -277,9 +277,9 @@ class AlignmentLoss(nn.Module):
             weight = torch.cat([weight, weight])
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
-        source = SOURCES[self.cost](rows, cols, epsilon=epsilon, log_weight=None if even else weight.log())
+        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=None if even else weight.log())
         if related is not None:
-            source = DenseScores(source.dense().masked_fill(self._of_views(related), -torch.inf))
+            source = DenseLogKernel(source.dense().masked_fill(self._of_views(related), -torch.inf))
         mass = weight / len(weight)
         plan: TransportPlan = solve(
             source,

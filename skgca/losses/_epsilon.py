@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Union
 
-__all__ = ["LearnableEpsilon"]
+__all__ = ["Epsilon", "LearnableEpsilon"]
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,6 @@ class LearnableEpsilon:
             raise ValueError(
                 f"{self!r} needs finite numbers with 0 < low <= start <= high, such as LearnableEpsilon(0.5, 0.01, 10)."
             )
+
+
+Epsilon = Union[float, LearnableEpsilon]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ot._marginals import MarginalsLike
 from ._alignment import AlignmentLoss
-from ._epsilon import LearnableEpsilon
+from ._epsilon import Epsilon
 from ._presets import PRESETS
 from ._targets import make_target, target_options
 
@@ -19,7 +19,7 @@ _WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # 
 def make_loss(
     name: str,
     *,
-    epsilon: float | LearnableEpsilon,
+    epsilon: Epsilon = 0.5,
     marginals: MarginalsLike | None = None,
     layout: str = "joint",
     n_iter: int | None = None,
@@ -31,8 +31,8 @@ def make_loss(
     ----------
     name : str
         A key of :data:`PRESETS`.
-    epsilon : float or LearnableEpsilon
-        Entropic regularisation in units of the cost.
+    epsilon : float or LearnableEpsilon, default=0.5
+        Entropic regularisation in units of the cost. The presets have the same default.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
         None takes what the loss says.
     layout : {"joint", "cross"}, default="joint"
@@ -57,11 +57,11 @@ def make_loss(
     --------
     >>> import torch
     >>> from skgca.losses import make_loss
-    >>> loss = make_loss("gca_ince", epsilon=0.5)
+    >>> loss = make_loss("gca_ince", epsilon=0.2)
     >>> z_a, z_b = torch.eye(8), torch.eye(8)
     >>> loss(z_a, z_b).shape
     torch.Size([])
-    >>> make_loss("ince", epsilon=0.5, q=0.9)
+    >>> make_loss("ince", q=0.9)
     Traceback (most recent call last):
     ...
     ValueError: loss='ince' does not use q=0.9; it is an option of 'gca_rince', 'gca_uot' and 'rince'. Leave it out.

@@ -1,6 +1,19 @@
-"""Sinkhorn on log scores, for potentials that the range of the floating-point type cannot hold as scalings.
+"""Sinkhorn in the log domain: on potentials f and g. It is the form for what scalings cannot hold.
 
-It takes an exponential of every entry in every half step, so :mod:`._scaling` is tried first.
+The plan is ``P = exp(f + S + g)``. One iteration takes a log-sum-exp of every row, then of every column::
+
+        g  -- logsumexp_j(S + g) -->  row  -- phi_row * (log a - row) -->  f        row half step
+        f  -- logsumexp_i(S + f) -->  col  -- phi_col * (log b - col) -->  g        column half step
+
+No epsilon is too small for it. The price is time: each half step takes the exponential of every entry. That is why
+:mod:`._kernel_domain` is tried first.
+
+Both half steps share one pass over the tiles of S. The new f of a tile's rows is known once their sums are, so the tile
+can add to the column sums right away.
+
+The reverse pass goes through the iterations backwards. The gradient of a half step is ``exp(left + S + right)`` times a
+weight for each row or column. The pass keeps these three vectors of every half step, and adds them up to dL/dS in one
+pass over the tiles at the end.
 """
 
 from __future__ import annotations
@@ -11,11 +24,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ._kernel import spans, workspace
-from ._scaling import Problem
-from ._scores import Scores, Span
+from ._early_exit import still
+from ._log_kernel import LogKernel, Span
+from ._problem import Problem
+from ._tiled_kernel import spans, workspace
 
-__all__ = ["LogSinkhorn", "LogTrace", "unrolled"]
+__all__ = ["LogSinkhorn", "LogTrace"]
 
 
 @dataclass
@@ -34,18 +48,18 @@ class LogTrace:
 
 
 class LogSinkhorn:
-    """The iterations of :class:`._scaling.Scaling` in log form, tile by tile.
+    """The iterations of :class:`._kernel_domain.KernelSinkhorn` in log form, tile by tile.
 
     Parameters
     ----------
-    source : Scores
+    source : LogKernel
         Over tensors without gradient.
     problem : Problem
     keep : bool
         Whether tiles of scores stay in memory once formed.
     """
 
-    def __init__(self, source: Scores, problem: Problem, *, keep: bool) -> None:
+    def __init__(self, source: LogKernel, problem: Problem, *, keep: bool) -> None:
         self.source, self.problem, self.keep = source, problem, keep
         self.cache: list[Tensor] = []
 
@@ -85,7 +99,7 @@ class LogSinkhorn:
                 trace.error = self._error(f, g, row)
                 if trace.error <= p.tol:
                     break
-            elif f.device.type == "cpu" and done < p.n_iter and _still(trace.g[-2], g):
+            elif f.device.type == "cpu" and done < p.n_iter and still(trace.g[-2], g):
                 break
         return f, g, trace
 
@@ -111,7 +125,7 @@ class LogSinkhorn:
     def reverse(
         self, trace: LogTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors; ``to_powers`` as in ``Scaling``."""
+        """Gradients of ``log_a``, of ``log_b``, and of the source's tensors; ``to_powers`` as in ``KernelSinkhorn``."""
         p = self.problem
         sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         pulled: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, row part and column part of exp(S + . + .)
@@ -151,27 +165,6 @@ class LogSinkhorn:
             yield (start, stop, first), out
 
 
-def unrolled(scores: Tensor, problem: Problem, n_iter: int) -> tuple[Tensor, Tensor]:
-    """Sinkhorn by plain operations on one matrix, for autograd to differentiate as often as is wanted.
-
-    It keeps several matrices for every iteration, so it serves second derivatives only.
-    """
-    p = problem
-    f, g = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b) if p.g_start is None else p.g_start
-    for _ in range(n_iter):
-        if p.phi_row:
-            f = p.phi_row * (p.log_a - torch.logsumexp(scores + g[None, :], dim=1))
-        if p.phi_col:
-            g = p.phi_col * (p.log_b - torch.logsumexp(scores + f[:, None], dim=0))
-    return f, g
-
-
 def _finite(log_sums: Tensor) -> Tensor:
     """Replace sums over nothing (log 0): they give no gradient, and as they stand they would give NaN."""
     return log_sums.masked_fill(torch.isneginf(log_sums), 0.0)
-
-
-def _still(old: Tensor, new: Tensor) -> bool:
-    """Whether no potential moved by more than a rounding of its size, or of one if that is more."""
-    moved = (new - old).nan_to_num(nan=0.0)  # -inf - -inf, where there is no mass
-    return bool((moved.abs() <= torch.finfo(new.dtype).eps * new.nan_to_num().abs().clamp_min(1.0)).all())

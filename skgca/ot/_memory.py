@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from ._scores import Scores
+from ._log_kernel import LogKernel
 
 __all__ = ["keeps_kernel"]
 
 _ALWAYS = 2**26  # bytes; asking about less costs more than it could save
 
 
-def keeps_kernel(source: Scores, *, memory_limit: float | None, tiled: bool | None) -> bool:
+def keeps_kernel(source: LogKernel, *, memory_limit: float | None, tiled: bool | None) -> bool:
     """Whether the kernel of a source is kept whole: as was asked, else if it takes at most ``memory_limit`` bytes.
 
     None as the limit is a quarter of the free memory.

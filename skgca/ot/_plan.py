@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ._gradient import Solver
+from ._autograd import Solver
 from ._marginals import Marginals, power
 
 __all__ = ["TransportPlan"]

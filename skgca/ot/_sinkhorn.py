@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._gradient import GRADIENTS, Solver
+from ._autograd import GRADIENTS, Solver
+from ._log_kernel import LOG_KERNELS, DenseLogKernel, LogKernel
 from ._marginals import Marginals, MarginalsLike
 from ._memory import keeps_kernel
 from ._plan import TransportPlan
-from ._scaling import Problem
-from ._scores import SOURCES, DenseScores, Scores
+from ._problem import Problem
 
 __all__ = ["sinkhorn", "sinkhorn_embeddings"]
 
@@ -103,7 +103,7 @@ def sinkhorn(
     b = _check_mass(b, scores, axis=1)
     _check_reach(torch.isfinite(scores.detach()), marginals, a, b)
     plan: TransportPlan = solve(
-        DenseScores(scores),
+        DenseLogKernel(scores),
         marginals=marginals,
         epsilon=epsilon,
         n_iter=n_iter,
@@ -178,10 +178,10 @@ def sinkhorn_embeddings(
     marginals = Marginals.parse(marginals)
     check_settings(epsilon, n_iter, tol)
     check_gradient(gradient, marginals, tol)
-    if cost not in SOURCES:
-        raise ValueError(f"cost={cost!r} is not known; valid are {sorted(SOURCES)}.")
+    if cost not in LOG_KERNELS:
+        raise ValueError(f"cost={cost!r} is not known; valid are {sorted(LOG_KERNELS)}.")
     _check_embeddings(z_a, z_b)
-    source = SOURCES[cost](z_a, z_b, epsilon=epsilon)
+    source = LOG_KERNELS[cost](z_a, z_b, epsilon=epsilon)
     like = source.tensors[0].new_empty(()).expand(*source.shape)  # a matrix in shape only
     a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
     if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
@@ -202,7 +202,7 @@ def sinkhorn_embeddings(
     return plan
 
 
-def solve(source: Scores, **settings: Any) -> TransportPlan:
+def solve(source: LogKernel, **settings: Any) -> TransportPlan:
     """Run :func:`sinkhorn` on arguments already known to be good; ``settings`` are those of ``_solve``.
 
     A compiler leaves it alone: which iterations run depends on values, and the tiles are shaped for the cache as is.
@@ -214,7 +214,7 @@ def solve(source: Scores, **settings: Any) -> TransportPlan:
 
 
 def _solve(
-    source: Scores,
+    source: LogKernel,
     *,
     marginals: Marginals,
     epsilon: float | Tensor,
@@ -230,7 +230,7 @@ def _solve(
 ) -> TransportPlan:
     number = float(epsilon.detach()) if isinstance(epsilon, Tensor) else epsilon
     _check_annealing(anneal_from, number)
-    keep = isinstance(source, DenseScores) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
+    keep = isinstance(source, DenseLogKernel) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(number)
     problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol, powers=_powers(marginals, epsilon))
     if anneal_from is not None and not problem.one_sided:
@@ -255,7 +255,7 @@ def _powers(marginals: Marginals, epsilon: float | Tensor) -> Tensor | None:
 
 
 def _anneal(
-    source: Scores, marginals: Marginals, epsilon: float, anneal_from: float, problem: Problem, keep: bool
+    source: LogKernel, marginals: Marginals, epsilon: float, anneal_from: float, problem: Problem, keep: bool
 ) -> Tensor:
     """Column potential to start from, in units of ``epsilon``."""
     g, stage = torch.zeros_like(problem.log_b), anneal_from

@@ -76,7 +76,8 @@ def test_none_stands_for_the_default(case):
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_preset_itself_has_the_same_defaults(name):
     assert repr(PRESETS[name](epsilon=0.25)) == repr(make_loss(name, epsilon=0.25))
-    assert PRESETS[name]().epsilon == 0.5
+    assert repr(PRESETS[name]()) == repr(make_loss(name))
+    assert PRESETS[name]().epsilon == make_loss(name).epsilon == 0.5
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_kernel_is_freed_by_the_backward_pass_even_if_the_loss_is_kept():
     node = kept.grad_fn.next_functions[0][0]
     del plan
     kept.backward()
-    assert not node.scaling.kernel.cache
+    assert not node.kernel_sinkhorn.kernel.cache
     with pytest.raises(RuntimeError, match="second time"):
         _ = node.saved_tensors
 
@@ -283,13 +283,13 @@ def test_cuda_agrees_with_cpu(rho, epsilon, tiled):
 def test_cuda_iterations_wait_for_nothing():
     z = embeddings(64, dtype=torch.float32).cuda()
     plan = sinkhorn_embeddings(z, marginals="balanced", epsilon=0.5)
-    scaling = plan.solver.scaling
+    in_kernel = plan.solver.kernel_sinkhorn
     assert plan.n_iter == 10
-    trace = type(scaling.run()[2])(v=[scaling.v_of(torch.zeros_like(plan.g))])
+    trace = type(in_kernel.run()[2])(v=[in_kernel.v_of(torch.zeros_like(plan.g))])
     torch.cuda.set_sync_debug_mode("error")
     try:
-        scaling._iterate(trace)
-        scaling.reverse(trace, plan.f, plan.g)
+        in_kernel._iterate(trace)
+        in_kernel.reverse(trace, plan.f, plan.g)
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from skgca.ot import sinkhorn_embeddings
-from skgca.ot._kernel import spans
+from skgca.ot._log_kernel import cosine_log_kernel
 from skgca.ot._memory import free_memory, keeps_kernel
-from skgca.ot._scores import cosine_scores
+from skgca.ot._tiled_kernel import spans
 
 from ..numerics import assert_close
 from .problems import embeddings, rounding
@@ -68,7 +68,7 @@ def test_tiled_step_keeps_no_matrix():
 def test_several_tiles_give_what_the_whole_kernel_gives(epsilon, symmetric):
     z = embeddings(1200, dtype=torch.float64).requires_grad_()
     z_b = None if symmetric else embeddings(900, seed=1)
-    assert len(spans(cosine_scores(z, z_b, epsilon=epsilon), half=symmetric)) > 1
+    assert len(spans(cosine_log_kernel(z, z_b, epsilon=epsilon), half=symmetric)) > 1
     found = []
     for tiled in (True, False):
         plan = sinkhorn_embeddings(z, z_b, marginals=1.0, epsilon=epsilon, n_iter=3, tiled=tiled)
@@ -91,12 +91,12 @@ def test_several_tiles_are_the_dense_iterations():
 
 
 def test_limit_decides_unless_it_is_forced():
-    source = cosine_scores(torch.ones(100, 2), None, epsilon=0.5)
+    source = cosine_log_kernel(torch.ones(100, 2), None, epsilon=0.5)
     assert keeps_kernel(source, memory_limit=None, tiled=None)
     assert keeps_kernel(source, memory_limit=40_000, tiled=None)
     assert not keeps_kernel(source, memory_limit=39_999, tiled=None)
     assert keeps_kernel(source, memory_limit=1, tiled=False)
     assert not keeps_kernel(source, memory_limit=1e9, tiled=True)
-    huge = cosine_scores(torch.ones(2**22, 1), None, epsilon=0.5)
+    huge = cosine_log_kernel(torch.ones(2**22, 1), None, epsilon=0.5)
     assert not keeps_kernel(huge, memory_limit=None, tiled=None)
     assert free_memory(torch.device("cpu")) > 2**20

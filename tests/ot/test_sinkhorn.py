@@ -136,21 +136,21 @@ def test_both_domains_give_one_result(rho, epsilon):
     z, coefficients = embeddings(20, dtype=torch.float32), weights(20, 20)
     plan = sinkhorn_embeddings(z, marginals=rho, epsilon=epsilon, n_iter=3)
     solver = plan.solver
-    assert solver.scaling is not None  # else there would be nothing to compare
+    assert solver.kernel_sinkhorn is not None  # else there would be nothing to compare
     in_log = LogSinkhorn(solver.source, solver.problem, keep=True)
     f, g, trace = in_log.run()
     assert_close(plan.f, f, SINGLE, scale=1 / epsilon)
     assert_close(plan.g, g, SINGLE, scale=1 / epsilon)
     to_f, to_g = (c.float() for c in coefficients[:2])
-    kernel_side = solver.scaling.reverse(solver.scaling.run()[2], to_f, to_g)
-    found, expected = solver.scaling.kernel.pull(*kernel_side[:2])[0], in_log.reverse(trace, to_f, to_g)[2]
+    kernel_side = solver.kernel_sinkhorn.reverse(solver.kernel_sinkhorn.run()[2], to_f, to_g)
+    found, expected = solver.kernel_sinkhorn.kernel.pull(*kernel_side[:2])[0], in_log.reverse(trace, to_f, to_g)[2]
     assert_close(found, expected, rounding(epsilon, SINGLE))
 
 
 def test_a_kernel_that_cannot_hold_the_potentials_is_left_for_the_log_domain():
     z = embeddings(24, kind="antipodal", dtype=torch.float32)
-    assert sinkhorn_embeddings(z, marginals="balanced", epsilon=0.5).solver.scaling is not None
-    assert sinkhorn_embeddings(z, marginals="balanced", epsilon=1e-4).solver.scaling is None
+    assert sinkhorn_embeddings(z, marginals="balanced", epsilon=0.5).solver.kernel_sinkhorn is not None
+    assert sinkhorn_embeddings(z, marginals="balanced", epsilon=1e-4).solver.kernel_sinkhorn is None
 
 
 @pytest.mark.parametrize("dense", [True, False])

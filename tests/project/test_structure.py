@@ -46,6 +46,19 @@ print(sorted(slow & (set(sys.modules) - before)))
     assert out.strip() == "[]"
 
 
+def test_public_modules_are_there_after_a_plain_import():
+    names = [name for name in PUBLIC_ROOMS if name]
+    code = f"""
+import sys, skgca
+print("skgca.inspection" in sys.modules, "skgca.model_selection" in sys.modules)
+print([name for name in {names} if getattr(skgca, name) is not sys.modules["skgca." + name]])
+print([name for name in {names} if name not in dir(skgca)])
+print("matplotlib" in sys.modules, hasattr(skgca, "matplotlib"))
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines() == ["False False", "[]", "[]", "False False"]
+
+
 def test_versions(capsys):
     skgca.show_versions()
     shown = capsys.readouterr().out

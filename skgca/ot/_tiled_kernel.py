@@ -1,4 +1,14 @@
-"""The Gibbs kernel by tiles: kept or recomputed, multiplied by vectors, and pulled back to what it was made from."""
+"""The Gibbs kernel ``K = exp(S)`` as tiles: a few whole rows at a time, which fit into the cache of a core.
+
+::
+
+        S (log kernel)  --exp-->  K, tile by tile  --products-->  K v, K^T u
+                                         |
+                         kept in memory, or formed again for every use
+
+A symmetric S needs the tiles of its upper triangle only. Each tile then serves its mirror image too, which halves the
+memory and the exponentials.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +19,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ._scores import Scores, Span
+from ._log_kernel import LogKernel, Span
 
-__all__ = ["Kernel", "PlanKernel", "spans", "workspace"]
+__all__ = ["TiledKernel", "TiledPlan", "spans", "workspace"]
 
 _TILE_BYTES = 2**22  # a tile that stays in the cache of a core between its two uses
 
 
 @dataclass(frozen=True, eq=False)
-class Kernel:
+class TiledKernel:
     """The matrix ``K = exp(S - offset - shift_row - shift_col)``, seen tile by tile.
 
     Shifts take the size of the scores out of the exponent, so that potentials, not scores, have to fit the range of
@@ -25,7 +35,7 @@ class Kernel:
 
     Parameters
     ----------
-    source : Scores
+    source : LogKernel
         Over tensors without gradient.
     keep : bool
         Whether tiles stay in ``cache`` once formed; otherwise every use forms them again.
@@ -37,7 +47,7 @@ class Kernel:
         The tiles formed so far.
     """
 
-    source: Scores
+    source: LogKernel
     keep: bool
     half: bool
     shift_row: Tensor | None = None
@@ -49,12 +59,12 @@ class Kernel:
         """Part of the scores that is the same in all entries, and left out of K."""
         return self.source.offset if self.shift_row is None else 0.0
 
-    def with_cache(self, cache: list[Tensor]) -> Kernel:
+    def with_cache(self, cache: list[Tensor]) -> TiledKernel:
         """Return the same kernel with its tiles in another list."""
         return replace(self, cache=cache)
 
     @classmethod
-    def of(cls, source: Scores, *, keep: bool, safe_bound: float) -> Kernel:
+    def of(cls, source: LogKernel, *, keep: bool, safe_bound: float) -> TiledKernel:
         """Choose shifts from the scores: none where they are known to fit, else the largest of each row and column."""
         if source.bound is not None and source.bound <= safe_bound:
             return cls(source, keep, source.symmetric)
@@ -158,10 +168,10 @@ class Kernel:
 
 
 @dataclass(frozen=True, eq=False)
-class PlanKernel:
-    """A plan ``P = diag(u) K diag(v)``, as what multiplies vectors."""
+class TiledPlan:
+    """A plan ``P = diag(u) K diag(v)``, as tiles that multiply vectors."""
 
-    kernel: Kernel
+    kernel: TiledKernel
     u: Tensor
     v: Tensor
 
@@ -178,19 +188,19 @@ class PlanKernel:
         return self.kernel.pull([self.u * x, self.u], [self.v, self.v * y])
 
 
-def spans(source: Scores, *, half: bool) -> list[Span]:
+def spans(source: LogKernel, *, half: bool) -> list[Span]:
     """List the tiles that cover a source, or its upper triangle."""
     n = source.shape[0]
     height = _height(source)
     return [(start, min(start + height, n), start if half else 0) for start in range(0, n, height)]
 
 
-def workspace(source: Scores) -> Tensor:
+def workspace(source: LogKernel) -> Tensor:
     """Memory for the largest tile."""
     return source.tensors[0].new_empty(min(_height(source), source.shape[0]) * source.shape[1])
 
 
-def _height(source: Scores) -> int:
+def _height(source: LogKernel) -> int:
     n, m = source.shape
     like = source.tensors[0]
     # An accelerator wants few large products. There, tiles exist for the sake of memory alone.
@@ -198,7 +208,7 @@ def _height(source: Scores) -> int:
     return min(n, max(32, budget // (m * like.element_size())))
 
 
-def _window(source: Scores, span: Span, scratch: Tensor | None) -> Tensor:
+def _window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
     start, stop, first = span
     height, width = stop - start, source.shape[1] - first
     if scratch is None:
@@ -206,7 +216,7 @@ def _window(source: Scores, span: Span, scratch: Tensor | None) -> Tensor:
     return scratch[: height * width].view(height, width)
 
 
-def _score_tiles(source: Scores) -> Iterator[tuple[Span, Tensor]]:
+def _score_tiles(source: LogKernel) -> Iterator[tuple[Span, Tensor]]:
     scratch = workspace(source)
     for span in spans(source, half=source.symmetric):
         yield span, source.tile(span, _window(source, span, scratch))

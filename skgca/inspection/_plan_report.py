@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from .._utils.classes import same_class
 from .._utils.optional import import_optional
 from ._groups import Groups, groups_of
-from ._plans import RowPlan, plan_of_rows
+from ._row_plan import RowPlan, plan_of_rows
 
 __all__ = ["PlanReport", "plan_report"]
 

@@ -1,4 +1,15 @@
-"""Potentials and masses as functions that autograd can differentiate, at the cost of vectors."""
+"""What ties the solvers to autograd: potentials and masses as functions that can be differentiated.
+
+Autograd sees one node for the potentials, whatever ran inside it, so it keeps vectors instead of matrices::
+
+    forward     kernel domain, else log domain                 -->  f, g
+    backward    gradient="unrolled"   reverse pass of the domain that ran, through its iterations
+                gradient="implicit"   implicit differentiation of the solution
+                gradient="envelope"   none: f and g count as constants
+                create_graph=True     the iterations again by plain operations, which autograd records
+
+The masses of the plan are a second kind of node.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +20,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._implicit import implicit_gradient
-from ._kernel import Kernel, PlanKernel
-from ._log_domain import LogSinkhorn, LogTrace, unrolled
-from ._scaling import Problem, Scaling, Trace
-from ._scores import Scores
+from ._implicit_gradient import implicit_gradient
+from ._kernel_domain import KernelSinkhorn, KernelTrace
+from ._log_domain import LogSinkhorn, LogTrace
+from ._log_kernel import LogKernel
+from ._plain import plain_sinkhorn
+from ._problem import Problem
+from ._tiled_kernel import TiledKernel, TiledPlan
 
 __all__ = ["GRADIENTS", "Solver"]
 
 GRADIENTS = ("unrolled", "envelope", "implicit")
 
-# Scores within this need no shift: exp of them, times exp of as much again in a potential, is far from overflow.
+# Scores up to this size need no shift: their exp, times that of a potential of the same size, is far from overflow.
 _SAFE_BOUND = {torch.float32: 30.0, torch.float64: 300.0}
 
 
@@ -29,20 +42,20 @@ class Solver:
 
     Parameters
     ----------
-    source : Scores
+    source : LogKernel
     problem : Problem
     keep : bool
         Whether the kernel stays in memory; otherwise its tiles are formed again for every use.
     gradient : {"unrolled", "envelope", "implicit"}
     """
 
-    source: Scores
+    source: LogKernel
     problem: Problem
     keep: bool
     gradient: str = "unrolled"
     n_iter: int = 0
     error: float | None = None
-    scaling: Scaling | None = None
+    kernel_sinkhorn: KernelSinkhorn | None = None
 
     def potentials(self) -> tuple[Tensor, Tensor]:
         """Solve for f and g, with the gradient that was asked for."""
@@ -62,28 +75,28 @@ class Solver:
         out: Tensor = _Mass.apply(self, axis, f, g, *self.source.tensors)
         return out
 
-    def run(self, source: Scores, problem: Problem) -> tuple[Tensor, Tensor, Trace | LogTrace]:
-        """Solve in the kernel domain if it holds the potentials, else in the log domain."""
+    def run(self, source: LogKernel, problem: Problem) -> tuple[Tensor, Tensor, KernelTrace | LogTrace]:
+        """Solve in the kernel domain; if that cannot hold the potentials, solve in the log domain."""
         bound = _SAFE_BOUND[problem.log_a.dtype]
-        self.scaling = Scaling(Kernel.of(source, keep=self.keep, safe_bound=bound), problem)
-        solved: tuple[Tensor, Tensor, Trace | LogTrace] | None = self.scaling.run()
+        self.kernel_sinkhorn = KernelSinkhorn(TiledKernel.of(source, keep=self.keep, safe_bound=bound), problem)
+        solved: tuple[Tensor, Tensor, KernelTrace | LogTrace] | None = self.kernel_sinkhorn.run()
         if solved is None:
-            self.scaling = None  # frees its kernel as well
+            self.kernel_sinkhorn = None  # frees its kernel as well
             solved = LogSinkhorn(source, problem, keep=self.keep).run()
         self.n_iter, self.error = solved[2].n_iter, solved[2].error
         return solved
 
-    def plan_kernel(self, source: Scores, f: Tensor, g: Tensor) -> PlanKernel:
-        """Return the plan of two potentials, as what multiplies vectors."""
-        return _plan_kernel(self.scaling, source, f, g, keep=self.keep)
+    def tiled_plan(self, source: LogKernel, f: Tensor, g: Tensor) -> TiledPlan:
+        """Return the plan of two potentials, as tiles that multiply vectors."""
+        return _tiled_plan(self.kernel_sinkhorn, source, f, g, keep=self.keep)
 
 
-def _plan_kernel(scaling: Scaling | None, source: Scores, f: Tensor, g: Tensor, *, keep: bool) -> PlanKernel:
-    if scaling is not None:
-        return PlanKernel(scaling.kernel, scaling.u_of(f) * scaling.unit, scaling.v_of(g))
+def _tiled_plan(in_kernel: KernelSinkhorn | None, source: LogKernel, f: Tensor, g: Tensor, *, keep: bool) -> TiledPlan:
+    if in_kernel is not None:
+        return TiledPlan(in_kernel.kernel, in_kernel.u_of(f) * in_kernel.unit, in_kernel.v_of(g))
     # Where scalings would not fit, the potentials themselves are the shifts, and the kernel is the plan.
-    kernel = Kernel(source, keep, False, -f, -g)
-    return PlanKernel(kernel, torch.ones_like(f), torch.ones_like(g))
+    kernel = TiledKernel(source, keep, False, -f, -g)
+    return TiledPlan(kernel, torch.ones_like(f), torch.ones_like(g))
 
 
 class _Potentials(torch.autograd.Function):
@@ -99,7 +112,7 @@ class _Potentials(torch.autograd.Function):
             f, g, trace = solver.run(source, problem)
         ctx.source, ctx.problem, ctx.trace = source, problem, trace
         ctx.gradient, ctx.keep, ctx.n_iter = solver.gradient, solver.keep, solver.n_iter
-        ctx.scaling, cache = _without_cache(solver.scaling)
+        ctx.kernel_sinkhorn, cache = _without_cache(solver.kernel_sinkhorn)
         # The kernel goes where autograd frees it after the backward pass, also if someone keeps the loss.
         ctx.save_for_backward(powers, log_a, log_b, f, g, *tensors, *cache)
         return f, g
@@ -114,20 +127,20 @@ class _Potentials(torch.autograd.Function):
         with _full_precision(log_a):
             if torch.is_grad_enabled():  # create_graph=True
                 return (None, *_again(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
-            scaling = None if ctx.scaling is None else ctx.scaling.with_cache(cache)
+            in_kernel = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
             to_powers = None if powers is None else torch.zeros_like(powers)
             if ctx.gradient == "implicit" and not ctx.problem.one_sided:
-                plan = _plan_kernel(scaling, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
+                plan = _tiled_plan(in_kernel, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
                 grad_a, grad_b, *grads = implicit_gradient(plan, ctx.problem, grad_f, grad_g)
                 # The half step phi * (log a - log sum) changes by f / phi^2 as much with phi as with log a.
                 ctx.problem.add_to_power(to_powers, 0, grad_a / ctx.problem.phi_row, f)
                 ctx.problem.add_to_power(to_powers, 1, grad_b / ctx.problem.phi_col, g)
-            elif scaling is None:
+            elif in_kernel is None:
                 in_log = LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep)
                 grad_a, grad_b, *grads = in_log.reverse(ctx.trace, grad_f, grad_g, to_powers)
             else:
-                left, right, grad_a, grad_b = scaling.reverse(ctx.trace, grad_f, grad_g, to_powers)
-                grads = list(scaling.kernel.pull(left, right))
+                left, right, grad_a, grad_b = in_kernel.reverse(ctx.trace, grad_f, grad_g, to_powers)
+                grads = list(in_kernel.kernel.pull(left, right))
             return (None, to_powers, grad_a, grad_b, *grads)
 
 
@@ -138,10 +151,10 @@ class _Mass(torch.autograd.Function):
     def forward(ctx: Any, solver: Solver, axis: int, f: Tensor, g: Tensor, *tensors: Tensor) -> Tensor:
         source = solver.source.rebuild(tuple(t.detach() for t in tensors))
         with _full_precision(f):
-            plan = solver.plan_kernel(source, f.detach(), g.detach())
+            plan = solver.tiled_plan(source, f.detach(), g.detach())
             mass = plan.rows(torch.ones_like(g)) if axis == 0 else plan.cols(torch.ones_like(f))
         ctx.source, ctx.axis, ctx.keep = source, axis, solver.keep
-        ctx.scaling, cache = _without_cache(solver.scaling)
+        ctx.kernel_sinkhorn, cache = _without_cache(solver.kernel_sinkhorn)
         ctx.save_for_backward(f, g, mass, *tensors, *cache)
         return mass
 
@@ -152,8 +165,8 @@ class _Mass(torch.autograd.Function):
         with _full_precision(f):
             if torch.is_grad_enabled():
                 return (None, None, *_mass_again(ctx, (f, g, *tensors), grad))
-            scaling = None if ctx.scaling is None else ctx.scaling.with_cache(cache)
-            plan = _plan_kernel(scaling, ctx.source, f, g, keep=ctx.keep)
+            in_kernel = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
+            plan = _tiled_plan(in_kernel, ctx.source, f, g, keep=ctx.keep)
             if ctx.axis == 0:
                 return (None, None, grad * mass, plan.cols(grad), *plan.pull(grad, torch.zeros_like(g)))
             return (None, None, plan.rows(grad), grad * mass, *plan.pull(torch.zeros_like(f), grad))
@@ -170,7 +183,7 @@ def _again(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor) ->
         problem = replace(ctx.problem, log_a=log_a, log_b=log_b)
         if powers is not None:
             problem = replace(problem, phi_row=powers[0], phi_col=powers[1])
-        potentials = unrolled(ctx.source.rebuild(tuple(tensors)).dense(), problem, ctx.n_iter)
+        potentials = plain_sinkhorn(ctx.source.rebuild(tuple(tensors)).dense(), problem, ctx.n_iter)
         moving = [(p, grad) for p, grad in zip(potentials, (grad_f, grad_g), strict=True) if p.requires_grad]
         return _differentiate([p for p, _ in moving], inputs, [grad for _, grad in moving])
 
@@ -190,8 +203,8 @@ def _differentiate(
     return tuple(next(found) if t is not None and t.requires_grad else None for t in inputs)
 
 
-def _without_cache(scaling: Scaling | None) -> tuple[Scaling | None, list[Tensor]]:
-    return (None, []) if scaling is None else (scaling.with_cache([]), scaling.kernel.cache)
+def _without_cache(in_kernel: KernelSinkhorn | None) -> tuple[KernelSinkhorn | None, list[Tensor]]:
+    return (None, []) if in_kernel is None else (in_kernel.with_cache([]), in_kernel.kernel.cache)
 
 
 def _full_precision(like: Tensor) -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""The gradient of a solved transport problem by the implicit function theorem."""
+"""Implicit differentiation: the gradient of the solution, from one linear system for any number of iterations."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ._kernel import PlanKernel
-from ._scaling import Problem
+from ._problem import Problem
+from ._tiled_kernel import TiledPlan
 
 __all__ = ["implicit_gradient"]
 
@@ -16,7 +16,7 @@ _MAX_STEPS = 1000
 Apply = Callable[[Tensor], Tensor]
 
 
-def implicit_gradient(plan: PlanKernel, problem: Problem, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor, ...]:
+def implicit_gradient(plan: TiledPlan, problem: Problem, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor, ...]:
     r"""Gradients of ``log_a``, ``log_b`` and the source's tensors, at a fixed point of the iterations.
 
     Differentiating both half steps at the fixed point, with r and c the row and column mass, leaves

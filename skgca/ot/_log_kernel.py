@@ -1,4 +1,13 @@
-"""Where log-kernel entries come from: a matrix that is given, or embeddings that make any part of it on demand."""
+"""The log kernel ``S = -cost / epsilon``, a matrix (n, m) of scores that need not exist as a whole.
+
+There are two sources of scores::
+
+    DenseLogKernel        a matrix that is given
+    EmbeddingLogKernel    two embeddings; any tile of the matrix is made when it is asked for
+
+The solvers ask for tiles of S on the way forward. On the way back they hand over tiles of dL/dS, and the log kernel
+turns those into gradients of what it was made from.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +20,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = [
-    "SOURCES",
-    "DenseScores",
-    "EmbeddingScores",
-    "Scores",
+    "LOG_KERNELS",
+    "DenseLogKernel",
+    "EmbeddingLogKernel",
+    "LogKernel",
     "Span",
-    "cosine_scores",
-    "squared_euclidean_scores",
-    "student_t_scores",
+    "cosine_log_kernel",
+    "squared_euclidean_log_kernel",
+    "student_t_log_kernel",
 ]
 
 Span = tuple[int, int, int]  # rows start:stop of the scores, columns first:
 Cotangents = Iterator[tuple[Span, Tensor]]
 
 
-class Scores(ABC):
-    """The matrix S = -cost / epsilon of shape (n, m), -inf where no mass may go, that need not exist as a whole.
+class LogKernel(ABC):
+    """The matrix S = -cost / epsilon of shape (n, m), with -inf where no mass may go.
 
-    Whoever works on tiles sees rows ``start:stop`` and columns ``first:``. A symmetric source may be asked for its
-    upper triangle only, by panels whose ``first`` is their ``start``.
+    A tile has the rows ``start:stop`` and the columns ``first:``. If the matrix is symmetric, its upper triangle is
+    enough: these are the tiles whose ``first`` is their ``start``.
     """
 
     symmetric = False
@@ -49,7 +58,7 @@ class Scores(ABC):
         """Rows and columns of the scores."""
 
     @abstractmethod
-    def rebuild(self, tensors: tuple[Tensor, ...]) -> Scores:
+    def rebuild(self, tensors: tuple[Tensor, ...]) -> LogKernel:
         """Return the same source over other tensors."""
 
     @abstractmethod
@@ -69,7 +78,7 @@ class Scores(ABC):
         """Make the scores as one matrix; differentiable."""
 
     @abstractmethod
-    def scaled(self, factor: float) -> Scores:
+    def scaled(self, factor: float) -> LogKernel:
         """Return the scores times a factor; not differentiable."""
 
     @abstractmethod
@@ -78,7 +87,7 @@ class Scores(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class DenseScores(Scores):
+class DenseLogKernel(LogKernel):
     """Scores that are given, of shape (n, m)."""
 
     scores: Tensor
@@ -91,8 +100,8 @@ class DenseScores(Scores):
     def shape(self) -> tuple[int, int]:
         return self.scores.shape[0], self.scores.shape[1]
 
-    def rebuild(self, tensors: tuple[Tensor, ...]) -> DenseScores:
-        return DenseScores(tensors[0])
+    def rebuild(self, tensors: tuple[Tensor, ...]) -> DenseLogKernel:
+        return DenseLogKernel(tensors[0])
 
     def tile(self, span: Span, out: Tensor) -> Tensor:
         start, stop, first = span
@@ -104,8 +113,8 @@ class DenseScores(Scores):
     def dense(self) -> Tensor:
         return self.scores
 
-    def scaled(self, factor: float) -> DenseScores:
-        return DenseScores(self.scores.detach() * factor)
+    def scaled(self, factor: float) -> DenseLogKernel:
+        return DenseLogKernel(self.scores.detach() * factor)
 
     def pullback(self, cotangents: Cotangents, *, half: bool) -> tuple[Tensor, ...]:
         grad = torch.empty_like(self.scores, memory_format=torch.contiguous_format)
@@ -115,7 +124,7 @@ class DenseScores(Scores):
 
 
 @dataclass(frozen=True, eq=False)
-class EmbeddingScores(Scores):
+class EmbeddingLogKernel(LogKernel):
     """Scores ``scale * x_i . y_j + bias_i + bias_j + offset`` of two embeddings.
 
     Parameters
@@ -155,13 +164,13 @@ class EmbeddingScores(Scores):
     def shape(self) -> tuple[int, int]:
         return len(self.x), len(self._columns[0])
 
-    def rebuild(self, tensors: tuple[Tensor, ...]) -> EmbeddingScores:
+    def rebuild(self, tensors: tuple[Tensor, ...]) -> EmbeddingLogKernel:
         left = iter(tensors)
         x, y, bias_x, bias_y = (
             None if old is None else next(left) for old in (self.x, self.y, self.bias_x, self.bias_y)
         )
         assert x is not None
-        return EmbeddingScores(x, y, self.scale, self.offset, bias_x, bias_y, self.bound)
+        return EmbeddingLogKernel(x, y, self.scale, self.offset, bias_x, bias_y, self.bound)
 
     def raw_tile(self, span: Span, out: Tensor) -> Tensor:
         start, stop, first = span
@@ -195,12 +204,12 @@ class EmbeddingScores(Scores):
             scores = scores.masked_fill(torch.eye(len(y), dtype=torch.bool, device=y.device), -torch.inf)
         return scores
 
-    def scaled(self, factor: float) -> EmbeddingScores:
+    def scaled(self, factor: float) -> EmbeddingLogKernel:
         x, y, bias_x, bias_y = (None if t is None else t.detach() for t in (self.x, self.y, self.bias_x, self.bias_y))
         assert x is not None
         bias_x, bias_y = (None if t is None else t * factor for t in (bias_x, bias_y))
         bound = None if self.bound is None else self.bound * factor
-        return EmbeddingScores(x, y, self.scale * factor, self.offset * factor, bias_x, bias_y, bound)
+        return EmbeddingLogKernel(x, y, self.scale * factor, self.offset * factor, bias_x, bias_y, bound)
 
     def pullback(self, cotangents: Cotangents, *, half: bool) -> tuple[Tensor, ...]:
         if half:
@@ -237,9 +246,9 @@ class EmbeddingScores(Scores):
         return (grad_x, grad_y, sums_x, sums_y) if biased else (grad_x, grad_y)
 
 
-def cosine_scores(
+def cosine_log_kernel(
     z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
-) -> EmbeddingScores:
+) -> EmbeddingLogKernel:
     """Scores ``(cos - 1) / epsilon``; ``z_b`` None is ``z_a`` against itself, self pairs masked.
 
     ``log_weight`` of shape (n,) is added to the rows, and to the columns as well, of which there are as many then. A
@@ -251,43 +260,47 @@ def cosine_scores(
         half = (-0.5 / epsilon.to(x)).expand(len(x))  # of the offset; rows and columns each carry one
         bias = half if log_weight is None else half + log_weight
         x, y = _divided(x, y, epsilon)
-        return EmbeddingScores(x, y, 1.0, bias_x=bias, bias_y=None if y is None else bias)
+        return EmbeddingLogKernel(x, y, 1.0, bias_x=bias, bias_y=None if y is None else bias)
     bound = 1.0 / epsilon if log_weight is None else None
-    return EmbeddingScores(x, y, 1.0 / epsilon, -1.0 / epsilon, log_weight, None if y is None else log_weight, bound)
+    return EmbeddingLogKernel(x, y, 1.0 / epsilon, -1.0 / epsilon, log_weight, None if y is None else log_weight, bound)
 
 
-def squared_euclidean_scores(
+def squared_euclidean_log_kernel(
     z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
-) -> EmbeddingScores:
-    """Scores ``-|a_i - b_j|^2 / epsilon``; the rest is as for :func:`cosine_scores`."""
+) -> EmbeddingLogKernel:
+    """Scores ``-|a_i - b_j|^2 / epsilon``; the rest is as for :func:`cosine_log_kernel`."""
     x, y = _working(z_a), None if z_b is None else _working(z_b)
     if isinstance(epsilon, Tensor):
         (x, y), epsilon = _divided(x, y, epsilon), 1.0
     weight = 0.0 if log_weight is None else log_weight
     bias_x = (x * x).sum(1) / -epsilon + weight
     bias_y = None if y is None else (y * y).sum(1) / -epsilon + weight
-    return EmbeddingScores(x, y, 2.0 / epsilon, bias_x=bias_x, bias_y=bias_y)
+    return EmbeddingLogKernel(x, y, 2.0 / epsilon, bias_x=bias_x, bias_y=bias_y)
 
 
-def student_t_scores(
+def student_t_log_kernel(
     z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
-) -> DenseScores:
-    """Scores ``-log(1 + |a_i - b_j|^2) / epsilon``; the rest is as for :func:`cosine_scores`.
+) -> DenseLogKernel:
+    """Scores ``-log(1 + |a_i - b_j|^2) / epsilon``; the rest is as for :func:`cosine_log_kernel`.
 
     They are no product of embeddings, so they are made as one matrix.
     """
     x, y = _working(z_a), None if z_b is None else _working(z_b)
     # rounding may leave the distance of two equal rows below zero
-    scores = -torch.log1p((-squared_euclidean_scores(x, x if y is None else y, epsilon=1.0).dense()).clamp_min(0.0))
+    scores = -torch.log1p((-squared_euclidean_log_kernel(x, x if y is None else y, epsilon=1.0).dense()).clamp_min(0.0))
     scores = scores / (epsilon.to(x) if isinstance(epsilon, Tensor) else epsilon)
     if log_weight is not None:
         scores = scores + log_weight[:, None] + log_weight
     if y is None:
         scores = scores.masked_fill(torch.eye(len(x), dtype=torch.bool, device=x.device), -torch.inf)
-    return DenseScores(scores)
+    return DenseLogKernel(scores)
 
 
-SOURCES = {"cosine": cosine_scores, "sqeuclidean": squared_euclidean_scores, "student_t": student_t_scores}
+LOG_KERNELS = {
+    "cosine": cosine_log_kernel,
+    "sqeuclidean": squared_euclidean_log_kernel,
+    "student_t": student_t_log_kernel,
+}
 
 
 def _divided(x: Tensor, y: Tensor | None, epsilon: Tensor) -> tuple[Tensor, Tensor | None]:

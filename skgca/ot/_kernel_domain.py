@@ -1,7 +1,21 @@
-"""Sinkhorn on the kernel itself, and its exact gradient at low rank.
+"""Sinkhorn in the kernel domain: on scalings u and v. It is the quickest of the three forms.
 
-One iteration is ``u = base_u * (K v)^-phi_row``, ``v = base_v * (K^T u)^-phi_col``. Each half step adds to dL/dS the
-outer product of two vectors, times K entry by entry, so the reverse pass keeps vectors only.
+The plan is ``P = diag(u) K diag(v)``. One iteration multiplies K by a vector twice::
+
+        v  -- K v -->    row  -- base_u * row^-phi_row -->  u        row half step
+        u  -- K^T u -->  col  -- base_v * col^-phi_col -->  v        column half step
+
+No iteration takes an exponential of a matrix, which makes this form quick. The price is range: u, v and the sums must
+fit into the floating-point type, and for a small epsilon they do not. ``run`` checks this at the end and returns None
+if they do not fit. The solver then starts again in the log domain (:mod:`._log_domain`).
+
+The reverse pass goes through the same iterations backwards::
+
+        dL/dg  -->  h = -phi_col * dL/dg / col    the column half step adds (u h^T) * K to dL/dS
+        dL/df  -->  w = -phi_row * dL/df / row    the row half step adds (w v^T) * K to dL/dS
+
+Each half step adds the outer product of two vectors, times K entry by entry. So the pass keeps vectors only, and
+:meth:`.TiledKernel.pull` adds up all outer products at the end, tile by tile.
 """
 
 from __future__ import annotations
@@ -13,42 +27,18 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ._kernel import Kernel
+from ._early_exit import largest_change, negligible, settled
+from ._problem import Problem
+from ._tiled_kernel import TiledKernel
 
-__all__ = ["Problem", "Scaling", "Trace"]
+__all__ = ["KernelSinkhorn", "KernelTrace"]
 
 # Sums are dropped below exp(-87). What v, however large, could have brought back must stay under rounding.
 _LOG_RANGE = {torch.float32: 60.0, torch.float64: 640.0}
-_ROUNDINGS = 16  # changes of the scalings below this many roundings are none
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """What is to be solved, beside the scores: log masses, the powers of the half steps, and when to stop."""
-
-    log_a: Tensor
-    log_b: Tensor
-    phi_row: float
-    phi_col: float
-    n_iter: int
-    tol: float | None = None
-    g_start: Tensor | None = None
-    powers: Tensor | None = None  # phi_row and phi_col of shape (2,), where they are to have a gradient
-
-    @property
-    def one_sided(self) -> bool:
-        """Whether a marginal is free. Its potential stays 0, and a single half step solves for the other."""
-        return self.phi_row == 0.0 or self.phi_col == 0.0
-
-    def add_to_power(self, total: Tensor | None, axis: int, grad: Tensor, potential: Tensor) -> None:
-        """Add the gradient of the power ``phi`` of one half step ``phi * (log mass - log sum)`` to ``total[axis]``."""
-        if total is not None:
-            potential = potential.masked_fill(torch.isneginf(potential), 0.0)  # no mass, no gradient
-            total[axis] += grad @ potential / (self.phi_row, self.phi_col)[axis]
 
 
 @dataclass
-class Trace:
+class KernelTrace:
     """What each iteration leaves for the reverse pass: its scalings, and the sums that they were computed from."""
 
     u: list[Tensor] = field(default_factory=list)
@@ -62,7 +52,7 @@ class Trace:
         return max(len(self.u), len(self.col))
 
 
-class Scaling:
+class KernelSinkhorn:
     """Sinkhorn in the kernel domain: ``u = exp(f + shift_row - level_row)``, and ``v`` likewise from ``g``.
 
     The levels are the potentials that a uniform kernel would have, so that scalings stay near 1 whatever the number
@@ -70,11 +60,11 @@ class Scaling:
 
     Parameters
     ----------
-    kernel : Kernel
+    kernel : TiledKernel
     problem : Problem
     """
 
-    def __init__(self, kernel: Kernel, problem: Problem) -> None:
+    def __init__(self, kernel: TiledKernel, problem: Problem) -> None:
         self.kernel, self.problem = kernel, problem
         n, m = kernel.source.shape
         size = -math.log(n) - math.log(m) - kernel.offset
@@ -105,7 +95,7 @@ class Scaling:
         """Potential of a column scaling."""
         return v.log() - self.shift_col + self.level_col
 
-    def with_cache(self, cache: list[Tensor]) -> Scaling:
+    def with_cache(self, cache: list[Tensor]) -> KernelSinkhorn:
         """Return the same scaling over a kernel whose tiles are in another list."""
         other = copy.copy(self)
         other.kernel = self.kernel.with_cache(cache)
@@ -116,10 +106,10 @@ class Scaling:
         """Factor that makes ``u K v`` the plan."""
         return math.exp(self.level_row + self.level_col + self.kernel.offset)
 
-    def run(self) -> tuple[Tensor, Tensor, Trace] | None:
+    def run(self) -> tuple[Tensor, Tensor, KernelTrace] | None:
         """Iterate; None if potentials left the range in which the kernel can be trusted."""
         p = self.problem
-        trace = Trace(v=[self.v_of(torch.zeros_like(p.log_b) if p.g_start is None else p.g_start)])
+        trace = KernelTrace(v=[self.v_of(torch.zeros_like(p.log_b) if p.g_start is None else p.g_start)])
         if p.one_sided:
             self._half_step(trace)
         else:
@@ -130,7 +120,7 @@ class Scaling:
         g = torch.zeros_like(p.log_b) if p.phi_col == 0.0 else self.g_of(trace.v[-1])
         return f, g, trace
 
-    def _half_step(self, trace: Trace) -> None:
+    def _half_step(self, trace: KernelTrace) -> None:
         p = self.problem
         if p.phi_row:
             trace.row.append(self.kernel.rows(trace.v[0]))
@@ -142,7 +132,7 @@ class Scaling:
             trace.v.append(self._v(trace.col[0]))
         trace.error = 0.0
 
-    def _iterate(self, trace: Trace) -> None:
+    def _iterate(self, trace: KernelTrace) -> None:
         p = self.problem
         row, change = None, math.inf
         for done in range(1, p.n_iter + 1):
@@ -164,9 +154,9 @@ class Scaling:
                 continue
             row = None
             if u.device.type == "cpu" and done < p.n_iter:  # elsewhere the answer would have to be waited for
-                change, before = _largest_change(trace.v[-1], v), change
+                change, before = largest_change(trace.v[-1], v), change
                 # inf is no reason to stop: it also comes of a start that a shift has brought to zero
-                if math.isnan(change) or _settled(change, before, p.n_iter - done, u.dtype):
+                if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
                     break
 
     def _u(self, row: Tensor, here: slice) -> Tensor:
@@ -175,7 +165,7 @@ class Scaling:
     def _v(self, col: Tensor) -> Tensor:
         return _power_step(self.base_v, col, self.problem.phi_col)
 
-    def _trusted(self, trace: Trace) -> bool:
+    def _trusted(self, trace: KernelTrace) -> bool:
         limit = _LOG_RANGE[self.base_u.dtype]
         fits = [_fits(sums, scaling, limit) for sums, scaling in ((trace.row, trace.v), (trace.col, trace.u)) if sums]
         # A scaling that falls to zero has lost its potential, unless its row was to have no mass in the first place.
@@ -186,7 +176,7 @@ class Scaling:
         return bool(torch.stack(fits).all())
 
     def reverse(
-        self, trace: Trace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
+        self, trace: KernelTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
     ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
         """Pull gradients back through the iterations; those of the powers are added to ``to_powers``.
 
@@ -227,11 +217,11 @@ class Scaling:
             if grad_g.device.type == "cpu":
                 reference = reference or float(grad_u.abs().max())
                 rest = float(grad_g.abs().max()) * t  # what is left to pull back decays as the iterations did
-                if rest <= _ROUNDINGS / 4 * torch.finfo(grad_g.dtype).eps * reference:
+                if negligible(rest, reference, grad_g.dtype):
                     break
         return left, right, sum_a, sum_b
 
-    def _reverse_sweep(self, trace: Trace, t: int, h: Tensor, grad_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _reverse_sweep(self, trace: KernelTrace, t: int, h: Tensor, grad_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``w`` of the row step, the gradient of its potential, and ``K^T w``, which no one needs at the first step."""
         phi, u, row = self.problem.phi_row, trace.u[t], trace.row[t]
 
@@ -247,23 +237,6 @@ class Scaling:
 
 def _power_step(base: Tensor, sums: Tensor, phi: float) -> Tensor:
     return base / sums if phi == 1.0 else base * sums.pow(-phi)
-
-
-def _largest_change(new: Tensor, old: Tensor) -> float:
-    tiny = torch.finfo(new.dtype).tiny  # where there is no mass both are zero
-    return float(((new - old).abs() / old.clamp_min(tiny)).max())
-
-
-def _settled(change: float, before: float, left: int, dtype: torch.dtype) -> bool:
-    """Whether the iterations that are left would change nothing beyond rounding.
-
-    Changes shrink from one iteration to the next (in Hilbert's metric each half step contracts), so the rest is at
-    most ``left`` times the last one, and about a geometric series.
-    """
-    rounding = torch.finfo(dtype).eps
-    rate = change / before if change < before < 0.01 else 1.0  # far from the solution, the two say nothing
-    rest = change * (left if rate >= 1.0 else min(left, rate / (1.0 - rate)))
-    return rest <= _ROUNDINGS * rounding or change <= 2 * rounding
 
 
 def _fits(sums: list[Tensor], scalings: list[Tensor], limit: float) -> Tensor:

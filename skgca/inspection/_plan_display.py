@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from ._drawing import COLORS, axes_for
 from ._groups import Groups, groups_of, unknown
-from ._plans import RowPlan, plan_of_rows
+from ._row_plan import RowPlan, plan_of_rows
 
 __all__ = ["TransportPlanDisplay"]
 

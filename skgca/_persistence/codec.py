@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .. import encoders, views
 from .._utils.config import make_configured
-from .._utils.runtime import seeded_global_generator
+from .._utils.random import seeded_global_generator
 from ..exceptions import SavedFileError
 from ..losses import LearnableEpsilon
 

@@ -119,9 +119,9 @@ best = {name.removeprefix("gcaembedder__"): value for name, value in search.best
 print(f"Best: {best}; accuracy on the test rows {search.score(X[test], y[test]):.3f}\n")
 
 # %%
-# Both maps are t-SNE of images that were not trained on, drawn as the digit that they show; of labels neither knows.
-# Look at the fives, which are two groups by their pixels, on the left, and one in the embedding of the table above,
-# on the right, and at the gaps, which are wider there; threes and nines touch on both maps.
+# Both maps are t-SNE of images that were not trained on, and each image is drawn as the digit that it shows. The fives
+# form two groups by their pixels (left) and one in the embedding (right), where the gaps between the classes are wider,
+# while threes and nines touch on both maps.
 
 print("Drawing two maps of the test images", flush=True)
 spaces = {"Raw pixels": StandardScaler().fit(X[train]), "GCAEmbedder": fits["GCAEmbedder of images", 0][:-1]}

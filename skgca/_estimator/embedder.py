@@ -490,14 +490,17 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If it was interrupted from the keyboard.
         """
         continues = self.warm_start and hasattr(self, "net_")
-        beside = {
-            "sample_weight": sample_weight,
-            "sample_domain": sample_domain,
-            "sample_group": sample_group,
-            "X_pair": X_pair,
-        }
         with unchanged_on_failure(self), fixed_threads(self.n_threads):
-            given = check_given(self, X, y, **beside, reset=not continues)
+            given = check_given(
+                self,
+                X,
+                y,
+                sample_weight=sample_weight,
+                sample_domain=sample_domain,
+                sample_group=sample_group,
+                X_pair=X_pair,
+                reset=not continues,
+            )
             trained = train(self, given, continues=continues)
             self._stream = None
             self._take(trained)
@@ -539,15 +542,18 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If X or what belongs to it cannot be trained on, or has other columns than before; the estimator stays as it
             was.
         """
-        beside = {
-            "sample_weight": sample_weight,
-            "sample_domain": sample_domain,
-            "sample_group": sample_group,
-            "X_pair": X_pair,
-        }
         self._validate_params()  # which scikit-learn leaves out once an estimator is fitted
         with unchanged_on_failure(self), fixed_threads(self.n_threads):
-            given = check_given(self, X, y, **beside, reset=not hasattr(self, "net_"))
+            given = check_given(
+                self,
+                X,
+                y,
+                sample_weight=sample_weight,
+                sample_domain=sample_domain,
+                sample_group=sample_group,
+                X_pair=X_pair,
+                reset=not hasattr(self, "net_"),
+            )
             trained, self._stream = train_on_part(self, given, getattr(self, "_stream", None))
             self._take(trained)
         return self
@@ -690,15 +696,18 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             Where ``fit`` would, before training.
         """
         continues = self.warm_start and hasattr(self, "net_")
-        beside = {
-            "sample_weight": sample_weight,
-            "sample_domain": sample_domain,
-            "sample_group": sample_group,
-            "X_pair": X_pair,
-        }
         tried = copy.copy(self)
         with fixed_threads(self.n_threads):
-            given = check_given(tried, X, y, **beside, reset=not continues)
+            given = check_given(
+                tried,
+                X,
+                y,
+                sample_weight=sample_weight,
+                sample_domain=sample_domain,
+                sample_group=sample_group,
+                X_pair=X_pair,
+                reset=not continues,
+            )
             return estimate_cost(tried, given, continues=continues)
 
     def history_frame(self) -> Any:

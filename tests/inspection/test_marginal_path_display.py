@@ -1,3 +1,5 @@
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -9,12 +11,12 @@ from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, Randomize
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgca import GCAEmbedder
 from skgca.inspection import MarginalPathDisplay
 from skgca.losses import LearnableEpsilon
 from skgca.metrics import SCORERS
 from skgca.model_selection import GCASearchCV
 
+from .. import models
 from ..numerics import DOUBLE, assert_close
 
 X, Y = load_iris(return_X_y=True)
@@ -22,9 +24,7 @@ X, Y = X[::3], Y[::3]
 GRID = {"epsilon": [1.0, 0.2, 0.5], "marginals": ["balanced", None, "row", 0.5, (2.0, 0.0)]}
 
 
-def quick(**params):
-    sizes = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 2}
-    return GCAEmbedder(**{**sizes, "random_state": 0, **params})
+quick = partial(models.quick, max_epochs=2)
 
 
 def searched(search=GridSearchCV, grid=GRID, **options):

@@ -1,3 +1,5 @@
+from functools import partial
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -6,15 +8,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from skgca import GCAEmbedder
 from skgca.inspection import TrainingDisplay
+
+from .. import models
 
 X, Y = load_iris(return_X_y=True)
 
 
-def quick(**params):
-    sizes = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,), "max_epochs": 6}
-    return GCAEmbedder(**{**sizes, "random_state": 0, **params})
+quick = partial(models.quick, max_epochs=6)
 
 
 @pytest.fixture(autouse=True)

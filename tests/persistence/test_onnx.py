@@ -13,7 +13,7 @@ from torch import nn
 from skgca._persistence.onnx_graph import onnx_input
 from skgca.exceptions import SavedFileError
 
-from .. import models
+from ..models import quick_to_save as quick
 from ..numerics import NETWORK, assert_close
 
 onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
@@ -36,12 +36,6 @@ FRAME = pd.DataFrame(
 FRAME.loc[[5, 9], "colour"] = None
 FRAME.loc[[7, 9], "grade"] = np.nan
 CATEGORIES = ["colour", "new", "grade", "id"]
-
-
-def quick(**params):
-    sizes = (8, 8) if isinstance(params.get("encoder", ""), str) else None  # a module of one's own has its sizes
-    small = {"n_components": 5, "hidden_layer_sizes": sizes, "max_epochs": 2, "batch_size": 16}
-    return models.quick(**{**small, **params})
 
 
 def slow(X, **params):

@@ -51,7 +51,7 @@ from skgca.views import (
     TimeJitter,
 )
 
-from .. import models
+from ..models import quick_to_save as quick
 from ..numerics import assert_close
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -70,12 +70,6 @@ FRAME = pd.DataFrame(
         "id": [f"k{k % 36}" for k in range(40)],
     }
 )
-
-
-def quick(**params):
-    sizes = (8, 8) if isinstance(params.get("encoder", ""), str) else None  # a module of one's own has its sizes
-    small = {"n_components": 5, "hidden_layer_sizes": sizes, "max_epochs": 2, "batch_size": 16}
-    return models.quick(**{**small, **params})
 
 
 class Net(nn.Module):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from .._builders.loss import LossOptions, make_criterion
-from .._builders.network import _AUTO, ENCODERS
+from .._builders.network import ENCODERS
+from .._data import READERS
 from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
 from ..ot import Marginals
@@ -126,7 +127,7 @@ def _encoder(estimator: GCAEmbedder) -> str:
         return getattr(given, "__name__", type(given).__name__)
     if given != "auto" and given not in ENCODERS:
         return f"{given!r}, which is not known"
-    name = f"auto ({', '.join(_AUTO.values())})" if given == "auto" else given
+    name = f"auto ({', '.join(kind.auto_encoder for kind in READERS.values())})" if given == "auto" else given
     if widths is None and given != "auto":
         widths = ENCODERS[given].widths
     return name if widths is None else f"{name} {'-'.join(str(width) for width in widths)}"

@@ -18,7 +18,7 @@ from torch import nn
 from .._builders.loss import effective_target
 from .._data import check_rows
 from .._data.metadata import reads_y
-from .._inference.embedding import embed, plain_names
+from .._inference.embedding import embed
 from .._inference.outlier_score import lost_mass
 from .._inference.view_score import information_of_views
 from .._persistence.onnx_graph import export_onnx
@@ -744,7 +744,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         input_names = check_feature_names_in(self, input_features)
-        passed = plain_names(self.encoder_, self.reader_, input_names) if self.encoder_.passthrough else []
+        passed = self.reader_.plain_names(self.encoder_.stem, input_names) if self.encoder_.passthrough else []
         prefix = type(self).__name__.lower()
         names = [f"{prefix}{k}" for k in range(self._n_features_out - len(passed))]
         return np.array(names + passed, dtype=object)

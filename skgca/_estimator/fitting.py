@@ -20,7 +20,7 @@ from torch import Tensor
 from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
 from .._builders.loss import LossOptions, effective_target, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
-from .._builders.network import NetworkOptions, check_encoder, last_module, make_module, series_wanted
+from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module
 from .._builders.views import ViewOptions, make_views
 from .._data import (
     Reader,
@@ -174,7 +174,7 @@ def prepare(estimator: GCAEmbedder, given: Given, *, continues: bool) -> Prepare
         header = {"identity": wanted, "seeds": seeds}
     training, held_out = _split(estimator, dataset, seed=seeds[1])
     n_batches = n_even_batches(len(training), estimator.batch_size)
-    max_epochs = resolve_max_epochs(estimator.max_epochs, kind=reader.kind, n_batches=n_batches)
+    max_epochs = resolve_max_epochs(estimator.max_epochs, auto_steps=reader.auto_steps, n_batches=n_batches)
     measured = _some_inputs(training if held_out is None else held_out)
     callbacks = _callbacks(estimator, n_steps=max_epochs * n_batches, measured=measured)
     if checkpoints is not None:
@@ -320,10 +320,10 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
         categorical_features=estimator.categorical_features,
         standardize=estimator.standardize,
         image_shape=estimator.image_shape,
-        series=series_wanted(estimator.encoder),
+        encoded=encoded_kind(estimator.encoder),
     )
     network = NetworkOptions.of(vars(estimator))
-    check_encoder(network, reader.kind, changed=_changed(estimator))
+    check_encoder(network, reader, changed=_changed(estimator))
     return reader.fit(rows)
 
 

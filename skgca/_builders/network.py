@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._data import READERS, ImageReader, Reader, SeriesReader
+from .._data import READERS, ImageReader, Reader, SeriesReader, Stem
 from .._utils.compat import InvalidParameterError
 from .._utils.random import seeded_global_generator
 from ..encoders import (
@@ -29,7 +29,6 @@ from ..encoders import (
     Standardization,
     participation_ratio,
 )
-from ..encoders._stems import Stem
 from .options import Options
 
 __all__ = [
@@ -259,16 +258,16 @@ def _numeric_encoding(options: NetworkOptions, reader: Reader, rows: Tensor) -> 
 def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor) -> nn.Module:
     if isinstance(options.encoder, nn.Module):
         return copy.deepcopy(options.encoder)  # fit leaves the parameter unchanged
+    with torch.no_grad():
+        shape = tuple(stem(rows[:1]).shape[1:])  # (n_features,) or (channels, ...)
     named = _named(options, reader)
     if named is not None:
-        with torch.no_grad():
-            shape = tuple(stem(rows[:1]).shape[1:])
         widths = named.widths or ()
         if options.hidden_layer_sizes is not None:
             widths = _sizes("hidden_layer_sizes", options.hidden_layer_sizes)
         return named.make(options, shape, widths)
     assert callable(options.encoder)
-    body = options.encoder(stem.n_features, options.n_outputs)
+    body = options.encoder(shape[0], options.n_outputs)
     if not isinstance(body, nn.Module):
         raise InvalidParameterError(
             f"encoder={options.encoder!r} made a {type(body).__name__}, but a Module is needed."

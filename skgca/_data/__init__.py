@@ -16,7 +16,7 @@ from .batches import (
 )
 from .containers import Chunk
 from .kinds import READERS, make_reader
-from .reader import Reader
+from .reader import Reader, Stem
 from .rows import Rows, check_rows, spaced
 from .stacks import ImageReader, SeriesReader
 from .tables import TableReader
@@ -30,6 +30,7 @@ __all__ = [
     "RowDataset",
     "Rows",
     "SeriesReader",
+    "Stem",
     "TableReader",
     "bytes_ahead",
     "check_rows",

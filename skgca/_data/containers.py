@@ -59,7 +59,8 @@ class Container(ABC):
     @property
     def dtype(self) -> np.dtype:
         """Type of the values; object if columns are of several types."""
-        return np.dtype(self.X.dtype)
+        dtype: np.dtype = np.dtype(self.X.dtype)
+        return dtype
 
     @abstractmethod
     def take(self, rows: np.ndarray | slice) -> Chunk:

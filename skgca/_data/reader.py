@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 from torch import Tensor, nn
 
-from ..encoders._stems import Stem
+from ..encoders import ChannelStem, TableStem
 from .containers import Chunk
 from .rows import Rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "Stem"]
+
+Stem: TypeAlias = "TableStem | ChannelStem"
 
 
 class Reader(ABC):

@@ -43,8 +43,8 @@ class _StackReader(Reader):
 
     mean: np.ndarray
     std: np.ndarray
-    low: float = 0.0
-    span: float = 1.0
+    low: float
+    span: float
 
     def fit(self, rows: Rows) -> Self:
         """Learn the layout, the range of the values, and mean and deviation of the channels, chunk by chunk.
@@ -68,7 +68,7 @@ class _StackReader(Reader):
             count += block.shape[0] * block.shape[2]
             total = total + block.sum(axis=(0, 2))
             squares = squares + np.square(block).sum(axis=(0, 2))
-        self._set_range(float(low), float(high), rows.dtype)
+        self.low, self.span = self._range(float(low), float(high), rows.dtype)
         mean = total / count
         std = np.sqrt(np.maximum(squares / count - np.square(mean), 0))  # rounding may take the difference below 0
         self.mean = (mean - self.low) / self.span
@@ -131,8 +131,9 @@ class _StackReader(Reader):
     def _channels_first(self, X: Chunk) -> np.ndarray:
         """Return rows as (n, channels, ...), with their values unchanged."""
 
-    def _set_range(self, low: float, high: float, dtype: np.dtype) -> None:
-        """Choose the affine map by the smallest and the largest value; none by default."""
+    def _range(self, low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
+        """Choose ``low`` and ``span`` by the smallest and the largest value; by default the values are unchanged."""
+        return 0.0, 1.0
 
 
 class ImageReader(_StackReader):
@@ -207,11 +208,10 @@ class ImageReader(_StackReader):
                 f"{_SMALLEST_SIDE}. X.reshape(len(X), -1) makes them rows of a table."
             )
 
-    def _set_range(self, low: float, high: float, dtype: np.dtype) -> None:
+    def _range(self, low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
         if dtype == np.uint8:
-            self.low, self.span = 0.0, 255.0
-        elif low < 0 or high > 1:
-            self.low, self.span = low, (high - low) or 1.0
+            return 0.0, 255.0
+        return (low, (high - low) or 1.0) if low < 0 or high > 1 else (0.0, 1.0)
 
     def _channels_first(self, X: Chunk) -> np.ndarray:
         flat = np.asarray(X)

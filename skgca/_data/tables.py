@@ -18,10 +18,9 @@ from torch import Tensor, nn
 
 from .._utils.missing import is_missing
 from ..encoders import TableStem
-from ..encoders._stems import Stem
 from .columns import Content, as_categories, as_numbers, content, parse_categorical
 from .containers import Chunk, Container, container_of
-from .reader import Reader
+from .reader import Reader, Stem
 from .rows import Rows
 from .scaling import Scaler
 

@@ -16,7 +16,7 @@ __all__ = ["FittedEmbedder"]
 class FittedEmbedder(Protocol):
     """A fitted ``GCAEmbedder``."""
 
-    n_threads: int | None
+    n_threads: int | str
     reader_: Reader
     net_: ContrastiveNet
     _n_features_out: int

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .. import encoders
 from .._data import Reader
 from .._utils.random import seeded_global_generator
-from ..encoders import Encoder, EncoderWithHead
+from ..encoders import Encoder, EncoderWithHead, TableStem
 from ..encoders._mlp import SeededDropout
 from ..exceptions import SavedFileError
 from .codec import UnknownClassError, add_class, classes_of, decode, encode, made_of
@@ -61,7 +61,9 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
 
 def _own_body_described(module: EncoderWithHead, own: dict[str, type] | None) -> dict[str, Any]:
     first: Any = module.head.get_submodule("1.0")  # the head is a ReLU, then an MLP; this is its first linear layer
-    body: dict[str, Any] = {"own": [module.encoder.stem.n_features, first.in_features]}
+    stem = module.encoder.stem
+    n_inputs = stem.n_features if isinstance(stem, TableStem) else stem.mean.numel()
+    body: dict[str, Any] = {"own": [n_inputs, first.in_features]}
     if own is not None:
         classes: dict[str, type] = {}
         config = _described(module.encoder.body, classes)
@@ -233,4 +235,5 @@ def _made(described: dict[str, Any], classes: dict[str, type] | None = None) -> 
     known = {**_known(), **(classes or {})}
     if name not in known:
         raise SavedFileError(f"a network of class {name!r} is not known; this version knows {sorted(known)}.")
-    return made_of(known[name], {key: decode(value, {}) for key, value in config.items()})
+    module: nn.Module = made_of(known[name], {key: decode(value, {}) for key, value in config.items()})
+    return module

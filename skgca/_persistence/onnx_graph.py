@@ -226,7 +226,7 @@ class _Stack(_Preprocessing):
 @singledispatch
 def _preprocessing(reader: Reader) -> _Preprocessing:
     """Make what does in the graph what a reader does."""
-    raise TypeError(f"No graph does what {type(reader).__name__} does; register a function that makes its part.")
+    raise TypeError(f"There is no graph for a {type(reader).__name__}; register a function for it.")
 
 
 @_preprocessing.register

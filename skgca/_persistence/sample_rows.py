@@ -63,8 +63,9 @@ def _(reader: TableReader, draws: np.ndarray) -> np.ndarray:
 def _(reader: ImageReader, draws: np.ndarray) -> np.ndarray:
     shares = np.abs(draws) % 1  # in [0, 1)
     if (reader.low, reader.span) == (0.0, 255.0):
-        return (256 * shares).astype(np.uint8)
-    rows: np.ndarray = (reader.low + reader.span * shares).astype(np.float32)
+        rows: np.ndarray = (256 * shares).astype(np.uint8)
+    else:
+        rows = (reader.low + reader.span * shares).astype(np.float32)
     return rows
 
 

@@ -103,7 +103,8 @@ def load(
         estimator.set_params(device=device)
     place = usable_device(estimator.device)
     estimator.net_ = restored_net(vars(estimator), module, epsilon=estimator.epsilon_, device=place)
-    return estimator
+    opened: Embedder = estimator
+    return opened
 
 
 # Writing

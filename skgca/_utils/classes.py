@@ -47,10 +47,11 @@ def sorted_classes(labels: Any) -> list[Any]:
 
 def fractions_in(values: np.ndarray) -> list[float]:
     """Return the entries that are not whole numbers: measurements have them, and classes do not."""
-    floats = (value for value in values.tolist() if isinstance(value, float | np.floating))
+    floats = [float(value) for value in values.tolist() if isinstance(value, float | np.floating)]
     return [value for value in floats if math.isfinite(value) and not value.is_integer()]
 
 
 def same_class(codes: Codes) -> Codes:
     """Return whether two rows share a class, of shape (n, n): of an array or tensor (n,), in which -1 is no class."""
-    return (codes[:, None] == codes) & (codes != -1)
+    same: Codes = (codes[:, None] == codes) & (codes != -1)
+    return same

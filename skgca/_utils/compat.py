@@ -5,17 +5,20 @@ something of theirs, this is the file to mend.
 """
 
 import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _clone_parametrized as clone_parametrized
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._missing import is_pandas_na
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
@@ -43,13 +46,36 @@ __all__ = [
     "validate_params",
 ]
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 _REFUSES_ALL_ZERO = "allow_all_zero_weights" in inspect.signature(_check_sample_weight).parameters
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray:
     """Return the weights of the rows of X as float64, checked to be finite, >= 0 and not all zero."""
     options = {"allow_all_zero_weights": False} if _REFUSES_ALL_ZERO else {}
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options)
+    weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options)
     if not weight.any():  # versions before 1.9 let this pass
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+# scikit-learn's decorators have no types, and would take those of the functions that they decorate.
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Function], Function]:
+    """Return scikit-learn's decorator of ``fit``, which checks parameters."""
+    decorator: Callable[[Function], Function] = _fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator
+
+
+def validate_params(
+    constraints: Mapping[str, Any], *, prefer_skip_nested_validation: bool
+) -> Callable[[Function], Function]:
+    """Return scikit-learn's decorator of functions, which checks arguments."""
+    decorator: Callable[[Function], Function] = _validate_params(
+        constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator

@@ -11,7 +11,7 @@ __all__ = ["PARTIAL", "replace_file"]
 PARTIAL = ".partial"  # how the name of a file ends that is not yet whole
 
 
-def replace_file(path: str | os.PathLike, *parts: bytes | memoryview) -> None:
+def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
     """Write a file so that at any time either the old one or the new one is there, whole.
 
     Parameters

@@ -1,8 +1,7 @@
-"""What stands before the body of an encoder: turns what a reader returns into what a body takes."""
+"""What stands before the body of an encoder: from what a reader gives to what a body takes."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,28 +16,12 @@ _ONE_HOT_UP_TO = 32  # categories; a column of more gets a learned vector for ea
 _EMBEDDING_SIZE = 16
 
 
-class Stem(Configured, nn.Module, ABC):
-    """Base of the stems: what is read of them.
+class TableStem(Configured, nn.Module):
+    """From one column for each original column to the features that enter the network.
 
-    Attributes
-    ----------
-    n_features : int
-        Number of features or channels that a class of encoders is told.
-    """
-
-    n_features: int
-
-    @abstractmethod
-    def plain(self, batch: Tensor) -> Tensor:
-        """Return what needs no learning, in rows: (n, ...) -> (n, k)."""
-
-
-class TableStem(Stem):
-    """Turns columns of numbers and codes into the features that enter the network.
-
-    Missing numbers become 0, which is their median. A column that had missing values in training has an indicator too.
-    Categories become one-hot vectors, which the first linear layer turns into learned ones. If a column has many, they
-    become learned vectors at once. A category that was not seen in training is all zeros.
+    Numbers that are missing become 0, which is their median, with an indicator beside them where training rows missed
+    some. Categories become one-hot vectors, which the first linear layer turns into learned ones, or learned vectors at
+    once where there are many. A category that was not seen in training is all zeros.
 
     Parameters
     ----------
@@ -47,14 +30,14 @@ class TableStem(Stem):
     has_missing : sequence of bool
         Which columns of numbers get an indicator.
     numeric_encoding : Module, default=None
-        (n, n_numbers) -> (n, n_outputs), with an attribute ``n_outputs``: what numbers go through. None leaves them.
+        (n, n_numbers) -> (n, n_outputs), with that attribute: what numbers enter as. None leaves them.
 
     Attributes
     ----------
     n_features : int
         Width of the output.
     n_plain : int
-        Width of what :meth:`plain` returns.
+        Width of what :meth:`plain` gives.
 
     Examples
     --------
@@ -68,13 +51,6 @@ class TableStem(Stem):
             [ 0.0000,  1.0000,  0.0000,  0.0000,  1.0000],
             [-0.5000,  0.0000,  0.0000,  0.0000,  0.0000]])
     """
-
-    numbers: Tensor
-    indicated: Tensor
-    few: Tensor
-    many: Tensor
-    starts: Tensor
-    known: Tensor
 
     def __init__(
         self,
@@ -91,7 +67,7 @@ class TableStem(Stem):
         self._index("indicated", torch.as_tensor(has_missing, dtype=torch.bool) & (sizes == 0))
         self._index("few", few)
         self._index("many", sizes > _ONE_HOT_UP_TO)
-        # A column of k categories has k + 1 slots, one for each code. The first is for unknown ones, and is left out.
+        # a column of k categories has k + 1 slots, of which the first is for those unknown, and is left out
         slots = sizes[few] + 1
         starts = slots.cumsum(0) - slots
         self.register_buffer("starts", starts, persistent=False)
@@ -143,24 +119,19 @@ class TableStem(Stem):
         return numbers.nan_to_num(nan=0.0), rest
 
     def _index(self, name: str, mask: Tensor) -> None:
-        """Keep the numbers of some columns: no weights, but they move with the module."""
+        """Keep the numbers of some columns; they are no weights, and move with the module."""
         self.register_buffer(name, mask.nonzero()[:, 0], persistent=False)
 
 
-class ChannelStem(Stem):
-    """Standardises the channels of images or series by fixed numbers, behind the views, which need values in [0, 1].
+class ChannelStem(Configured, nn.Module):
+    """Standardise the channels of images or series by fixed numbers, after the views, which know values in [0, 1].
 
     Parameters
     ----------
     mean, std : sequence of float, of shape (n_channels,)
-        Subtracted from the values, and what they are then divided by.
+        What is subtracted, then divided by.
     n_dimensions : int
-        Number of axes that follow the channels: 2 for images, 1 for series.
-
-    Attributes
-    ----------
-    n_features : int
-        Number of channels.
+        Places that follow the channel axis: 2 for images, 1 for series.
 
     Examples
     --------
@@ -171,15 +142,11 @@ class ChannelStem(Stem):
     tensor([[[[2., 2., 2.]]]])
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, mean: Sequence[float], std: Sequence[float], n_dimensions: int) -> None:
         super().__init__()
         shape = (-1, *[1] * n_dimensions)
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).view(shape))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).view(shape))
-        self.n_features = self.mean.numel()
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -192,4 +159,4 @@ class ChannelStem(Stem):
 
     def plain(self, batch: Tensor) -> Tensor:
         """Return the standardised values in rows: (n, c, ...) -> (n, k)."""
-        return self.forward(batch).flatten(1)
+        return self(batch).flatten(1)

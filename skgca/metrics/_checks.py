@@ -12,14 +12,14 @@ MAX_CHUNK_MIB = 16  # larger ones leave the caches, and were no quicker
 
 def unit_rows(Z: ArrayLike, name: str, **checks: int) -> np.ndarray:
     """Return checked rows over their norms, in float64; a row of zeros is a ValueError."""
-    Z = check_array(Z, dtype=np.float64, input_name=name, **checks)
-    zero = np.flatnonzero(~Z.any(axis=1))
+    rows: np.ndarray = check_array(Z, dtype=np.float64, input_name=name, **checks)
+    zero = np.flatnonzero(~rows.any(axis=1))
     if len(zero):
         raise ValueError(
-            f"Row {zero[0]} of {name} is zero and so has no direction ({len(zero)} of {len(Z)} rows are); leave such "
-            "rows out, or use effective_rank, which takes them."
+            f"Row {zero[0]} of {name} is zero and so has no direction ({len(zero)} of {len(rows)} rows are); leave "
+            "such rows out, or use effective_rank, which takes them."
         )
-    return directions(Z)
+    return directions(rows)
 
 
 def directions(Z: np.ndarray) -> np.ndarray:

@@ -74,16 +74,16 @@ def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotatio
     0.0
     """
     # The order is fixed since BLAS rounds by it, and the one of a data frame depends on the version of pandas.
-    Z_1 = check_array(Z_1, dtype=np.float64, order="C", input_name="Z_1", ensure_min_samples=2)
-    Z_2 = check_array(Z_2, dtype=np.float64, order="C", input_name="Z_2")
-    check_consistent_length(Z_1, Z_2)
-    Z_1, Z_2 = _standard(Z_1), _standard(Z_2)
+    rows_1: np.ndarray = check_array(Z_1, dtype=np.float64, order="C", input_name="Z_1", ensure_min_samples=2)
+    rows_2: np.ndarray = check_array(Z_2, dtype=np.float64, order="C", input_name="Z_2")
+    check_consistent_length(rows_1, rows_2)
+    rows_1, rows_2 = _standard(rows_1), _standard(rows_2)
     if mapping == "rotation":
         # With Frobenius norms of 1, the trace that the best rotation reaches; its square is the R^2 of rotation times
         # scale. The sum is the same with columns of zeros, which the narrower one would need for a rotation.
-        score = svdvals(Z_1.T @ Z_2).sum() ** 2
+        score = svdvals(rows_1.T @ rows_2).sum() ** 2
     else:
-        score = (((orth(Z_1).T @ Z_2) ** 2).sum() + ((orth(Z_2).T @ Z_1) ** 2).sum()) / 2
+        score = (((orth(rows_1).T @ rows_2) ** 2).sum() + ((orth(rows_2).T @ rows_1) ** 2).sum()) / 2
     return min(1.0, float(score))  # which rounding may pass
 
 

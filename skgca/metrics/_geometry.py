@@ -168,10 +168,10 @@ def effective_rank(Z: ArrayLike, *, center: bool = False) -> float:
     >>> effective_rank([[1, 2], [1, 2]], center=True)
     0.0
     """
-    Z = check_array(Z, dtype=np.float64, input_name="Z")
+    rows: np.ndarray = check_array(Z, dtype=np.float64, input_name="Z")
     if center:
-        Z = centered(Z)
-    singular = svdvals(Z, check_finite=False)  # squared in a Gram matrix, the small ones would be lost
+        rows = centered(rows)
+    singular = svdvals(rows, check_finite=False)  # squared in a Gram matrix, the small ones would be lost
     if singular[0] == 0:
         return 0.0
     share = singular / singular[0]  # first, as the sum may overflow

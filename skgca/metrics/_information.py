@@ -88,4 +88,5 @@ def view_information_score(*views: ArrayLike, ridge: float = 0.01) -> float:
 def _gram(stacked: np.ndarray, degrees: int) -> np.ndarray:
     """Return the covariance (d, d) of centred rows (v, n, d)."""
     rows = stacked.reshape(-1, stacked.shape[-1])
-    return rows.T @ rows / degrees
+    covariance: np.ndarray = rows.T @ rows / degrees
+    return covariance

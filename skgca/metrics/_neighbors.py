@@ -77,14 +77,14 @@ def view_retrieval_score(
     >>> view_retrieval_score([[1, 2]] * 4, [[1, 2]] * 4, k=2)
     0.5
     """
-    Z_a = check_array(Z_a, dtype=np.float64, input_name="Z_a", ensure_min_samples=2)
-    Z_b = check_array(Z_b, dtype=np.float64, input_name="Z_b")
-    check_views(Z_a, Z_b)
-    n = len(Z_a)
+    rows_a: np.ndarray = check_array(Z_a, dtype=np.float64, input_name="Z_a", ensure_min_samples=2)
+    rows_b: np.ndarray = check_array(Z_b, dtype=np.float64, input_name="Z_b")
+    check_views(rows_a, rows_b)
+    n = len(rows_a)
     if k >= n:
         raise ValueError(f"k={k} of {n} rows would always hold the partner; give k from 1 to {n - 1}.")
-    Z_a, Z_b = np.split(_comparable(np.concatenate([Z_a, Z_b]), metric), 2)
-    score = (_share_found(Z_a, Z_b, k, metric) + _share_found(Z_b, Z_a, k, metric)) / 2
+    rows_a, rows_b = np.split(_comparable(np.concatenate([rows_a, rows_b]), metric), 2)
+    score = (_share_found(rows_a, rows_b, k, metric) + _share_found(rows_b, rows_a, k, metric)) / 2
     return _above_chance(score, k / n) if adjusted else score
 
 
@@ -102,7 +102,7 @@ def neighborhood_preservation(
     Z: ArrayLike,
     *,
     n_neighbors: int = 15,
-    metric: str | Callable = "euclidean",
+    metric: str | Callable[..., float] = "euclidean",
     embedding_metric: str = "euclidean",
     adjusted: bool = False,
 ) -> float:
@@ -168,21 +168,21 @@ def neighborhood_preservation(
     >>> neighborhood_preservation(X, [[7]] * 5, n_neighbors=1)
     0.25
     """
-    Z = check_array(Z, dtype=np.float64, input_name="Z", ensure_min_samples=3)
+    embedded: np.ndarray = check_array(Z, dtype=np.float64, input_name="Z", ensure_min_samples=3)
     finite = "allow-nan" if metric == "nan_euclidean" else True
-    X = check_array(X, dtype=np.float64, input_name="X", ensure_all_finite=finite)
-    check_consistent_length(X, Z)
-    n = len(Z)
+    original: np.ndarray = check_array(X, dtype=np.float64, input_name="X", ensure_all_finite=finite)
+    check_consistent_length(original, embedded)
+    n = len(embedded)
     if n_neighbors > n - 2:
         raise ValueError(
             f"n_neighbors={n_neighbors} of {n - 1} other rows leaves none to mistake for neighbours; give 1 to {n - 2}."
         )
-    X, Z = _comparable(X, metric), _comparable(Z, embedding_metric)
+    original, embedded = _comparable(original, metric), _comparable(embedded, embedding_metric)
     kept = within = 0.0
     for rows in gen_batches(n, chunk_rows(n)):
-        nearer, level = _nearest(X, rows, metric, n_neighbors)
+        nearer, level = _nearest(original, rows, metric, n_neighbors)
         near = nearer | level
-        nearer, level = _nearest(Z, rows, embedding_metric, n_neighbors)
+        nearer, level = _nearest(embedded, rows, embedding_metric, n_neighbors)
         places = (n_neighbors - nearer.sum(axis=1)) / level.sum(axis=1)  # for each of those that are level
         kept += ((near & nearer).sum(axis=1) + places * (near & level).sum(axis=1)).sum()
         within += near.sum()
@@ -201,18 +201,20 @@ def _above_chance(score: float, chance: float) -> float:
     return (score - chance) / (1 - chance)
 
 
-def _comparable(rows: np.ndarray, metric: str | Callable) -> np.ndarray:
+def _comparable(rows: np.ndarray, metric: str | Callable[..., float]) -> np.ndarray:
     """Bring rows to where products tell distances well, without a change of their order."""
     if metric == "cosine":
         return directions(rows)
     if metric == "euclidean":
         size = np.abs(rows).max()
         rows = rows / size if size else rows  # whose squares neither overflow nor vanish
-        return rows - np.median(rows, axis=0)  # distances from far away would cancel
+        rows = rows - np.median(rows, axis=0)  # distances from far away would cancel
     return rows
 
 
-def _distances(rows: np.ndarray, others: np.ndarray, metric: str | Callable) -> tuple[np.ndarray, np.ndarray]:
+def _distances(
+    rows: np.ndarray, others: np.ndarray, metric: str | Callable[..., float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what grows with the distances of :func:`_comparable` rows.
 
     Returns
@@ -235,7 +237,8 @@ def _distances(rows: np.ndarray, others: np.ndarray, metric: str | Callable) -> 
 
 def _slack(distance: np.ndarray, square: np.ndarray) -> np.ndarray:
     """Return how far rounding may part a distance of :func:`_distances` from those that are level with it."""
-    return _ROUNDING * (square + 2 * np.abs(distance))  # no less than the squared distance, and the row's own square
+    slack: np.ndarray = _ROUNDING * (square + 2 * np.abs(distance))
+    return slack  # no less than the squared distance, and the row's own square
 
 
 def _share_found(Z_a: np.ndarray, Z_b: np.ndarray, k: int, metric: str) -> float:
@@ -252,7 +255,7 @@ def _share_found(Z_a: np.ndarray, Z_b: np.ndarray, k: int, metric: str) -> float
 
 
 def _nearest(
-    points: np.ndarray, rows: slice, metric: str | Callable, n_neighbors: int
+    points: np.ndarray, rows: slice, metric: str | Callable[..., float], n_neighbors: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return masks (n_rows, n_points): who is nearer than the last neighbour, and who is as near as it."""
     distance, square = _distances(points[rows], points, metric)

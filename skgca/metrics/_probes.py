@@ -45,7 +45,7 @@ def linear_probe_score(
     n_per_class: int | None = None,
     n_draws: int = 5,
     task: str = "auto",
-    scoring: str | Callable | None = None,
+    scoring: str | Callable[..., Any] | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_scores: bool = False,
 ) -> float | np.ndarray:
@@ -134,7 +134,7 @@ def knn_probe_score(
     n_per_class: int | None = None,
     n_draws: int = 5,
     task: str = "auto",
-    scoring: str | Callable | None = None,
+    scoring: str | Callable[..., Any] | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_scores: bool = False,
 ) -> float | np.ndarray:
@@ -218,11 +218,10 @@ def _prepare(
 
 
 def _checked(Z: ArrayLike, y: ArrayLike, Z_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
-    Z = check_array(Z, dtype=np.float64, input_name=Z_name)
-    y = check_array(y, dtype=None, ensure_2d=False, input_name=y_name)
-    y = column_or_1d(y)
-    check_consistent_length(Z, y)
-    return Z, y
+    rows: np.ndarray = check_array(Z, dtype=np.float64, input_name=Z_name)
+    labels: np.ndarray = column_or_1d(check_array(y, dtype=None, ensure_2d=False, input_name=y_name))
+    check_consistent_length(rows, labels)
+    return rows, labels
 
 
 def _few_labels(
@@ -250,7 +249,12 @@ def _few_labels(
 
 
 def _score(
-    model: Any, Z: np.ndarray, y: np.ndarray, splits: Splits, scoring: str | Callable | None, return_scores: bool
+    model: Any,
+    Z: np.ndarray,
+    y: np.ndarray,
+    splits: Splits,
+    scoring: str | Callable[..., Any] | None,
+    return_scores: bool,
 ) -> float | np.ndarray:
     # scikit-learn 1.6 fails with params=None where metadata routing is on
     scores = cross_val_score(model, Z, y, cv=splits, scoring=scoring, params={}, error_score="raise")

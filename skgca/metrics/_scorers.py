@@ -93,7 +93,7 @@ def corrupt_cells(
 class _Scorer:
     """What the scorers share: the measure, its options, and the estimator's transform."""
 
-    score_func: Callable
+    score_func: Callable[..., float | np.ndarray]
     options: dict[str, Any]
 
     @staticmethod
@@ -131,7 +131,9 @@ class _ViewScorer(_Scorer):
 @validate_params(
     {"score_func": [callable], "inputs": [StrOptions({"Z", "Zy", "XZ"})]}, prefer_skip_nested_validation=True
 )
-def make_embedding_scorer(score_func: Callable, *, inputs: str = "Z", **options: Any) -> Callable[..., float]:
+def make_embedding_scorer(
+    score_func: Callable[..., float | np.ndarray], *, inputs: str = "Z", **options: Any
+) -> Callable[..., float]:
     """Make a scorer of a measure of an embedding, as :func:`sklearn.metrics.make_scorer` does of predictions.
 
     The scorer is called with a fitted estimator and held-out rows, and scores what ``estimator.transform`` makes of
@@ -193,7 +195,7 @@ def make_embedding_scorer(score_func: Callable, *, inputs: str = "Z", **options:
     prefer_skip_nested_validation=True,
 )
 def make_view_scorer(
-    score_func: Callable = view_retrieval_score,
+    score_func: Callable[..., float] = view_retrieval_score,
     *,
     views: Views = corrupt_cells,
     random_state: int = 0,

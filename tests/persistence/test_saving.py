@@ -628,6 +628,14 @@ def test_unfitted_estimators_are_copied(way):
     assert repr(WAYS[way](model).get_params()) == repr(model.get_params())
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_arrays_within_parameters_are_copied(way):
+    affinity = scipy.sparse.csr_matrix(np.eye(4)[[1, 0, 3, 2]])
+    other = WAYS[way](quick(target=affinity)).target
+    assert type(other) is scipy.sparse.csr_matrix
+    assert (other != affinity).nnz == 0
+
+
 def test_joblib_may_map_the_weights_into_memory(tmp_path):
     fitted, X = fitted_case("numbers")
     joblib.dump(fitted, tmp_path / "model")

@@ -63,7 +63,7 @@ class NetworkOptions(Options):
         return _AUTO_OUTPUTS if isinstance(self.n_components, str) else self.n_components
 
 
-# of the shape of a row behind the stem, and of widths
+# (options, shape of a row behind the stem, widths) -> body
 _Make: TypeAlias = "Callable[[NetworkOptions, tuple[int, ...], tuple[int, ...]], nn.Module]"
 
 

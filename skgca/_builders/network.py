@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .._data import Reader
 from .._utils.compat import InvalidParameterError
-from .._utils.random import seeded_global_generator
+from .._utils.random import RandomStreams, seeded_global_generator
 from ..encoders import (
     MLP,
     ChannelStem,
@@ -161,7 +161,13 @@ def series_wanted(encoder: object) -> bool | None:
 
 
 def make_module(
-    options: NetworkOptions, reader: Reader, rows: Tensor, n_rows: int, *, with_predictor: bool, seed: int
+    options: NetworkOptions,
+    reader: Reader,
+    rows: Tensor,
+    n_rows: int,
+    *,
+    with_predictor: bool,
+    random_streams: RandomStreams,
 ) -> EncoderWithHead:
     """Make the encoder and its heads, with random weights.
 
@@ -176,15 +182,15 @@ def make_module(
         How many there are in all.
     with_predictor : bool
         Whether the loss needs one.
-    seed : int
-        Of the weights.
+    random_streams : RandomStreams
+        Source of the initial weights and of the rotation of the readout.
 
     Raises
     ------
     InvalidParameterError
         If the encoder does not give (n, k), or another k than ``n_components``.
     """
-    with seeded_global_generator(seed):  # torch initialises weights from its global generator
+    with seeded_global_generator(random_streams.seed("weights")):  # torch initialises weights from its global generator
         stem = _make_stem(options, reader, rows)
         body = _make_body(options, reader, stem)
         width = _output_width(options, nn.Sequential(stem, body), rows[:2])
@@ -193,7 +199,9 @@ def make_module(
             raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
         head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
         predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
-    readout = _make_readout(options, reader, nn.Sequential(stem, body), width, rows, n_rows, seed=seed)
+    readout = _make_readout(
+        options, reader, nn.Sequential(stem, body), width, rows, n_rows, seed=random_streams.seed("rotation")
+    )
     passthrough = reader.kind == "table" if options.passthrough == "auto" else bool(options.passthrough)
     return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)
 
@@ -222,7 +230,7 @@ def last_module(
         If the parameters now ask for another architecture.
     """
     module = copy.deepcopy(last)
-    fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, seed=0)
+    fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
     if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
         raise ValueError(
             "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "

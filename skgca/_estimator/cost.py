@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from .._data import bytes_ahead
-from .fitting import Given, Prepared, prepare, read_out
+from .fitting import Prepared, prepare, read_out
+from .inputs import FitInputs
 
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
@@ -52,12 +53,12 @@ class CostEstimate:
         return f"{self.n_steps:,} steps in about {self.seconds:,.0f} s, with about {self.bytes / 2**20:,.0f} MiB"
 
 
-def estimate_cost(estimator: GCAEmbedder, given: Given, *, continues: bool) -> CostEstimate:
+def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> CostEstimate:
     """Read the rows, try some steps on a copy, and reckon from them; see ``GCAEmbedder.estimate_cost``."""
     tried = copy.copy(estimator)
     tried.set_params(callbacks=None, checkpoint_dir=None, resume=False, verbose=0)
     began = time.perf_counter()
-    prepared = prepare(tried, given, continues=continues)
+    prepared = prepare(tried, inputs, continues=continues)
     net = prepared.net.initialize()
     reading = time.perf_counter() - began
     on_cuda = torch.device(net.device).type == "cuda"
@@ -65,13 +66,13 @@ def estimate_cost(estimator: GCAEmbedder, given: Given, *, continues: bool) -> C
         torch.cuda.reset_peak_memory_stats(net.device)
     seconds, kept = _try_steps(prepared) if net.max_epochs else ([0.0], 0)
     began = time.perf_counter()
-    read_out(net, prepared.sample, given)
+    read_out(net, prepared.rows)
     following = time.perf_counter() - began
     n_steps = net.max_epochs * prepared.n_batches
     per_step = float(np.median(seconds))
     return CostEstimate(
         seconds=reading + n_steps * per_step + following,
-        bytes=torch.cuda.max_memory_allocated(net.device) if on_cuda else _held(prepared, given) + kept,
+        bytes=torch.cuda.max_memory_allocated(net.device) if on_cuda else _held(prepared, inputs) + kept,
         n_epochs=net.max_epochs,
         n_steps=n_steps,
         seconds_per_step=per_step,
@@ -80,7 +81,7 @@ def estimate_cost(estimator: GCAEmbedder, given: Given, *, continues: bool) -> C
 
 def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
     """Return the seconds of some steps, and the bytes that one keeps for its gradient: each storage once."""
-    net, dataset = prepared.net, prepared.dataset
+    net, dataset = prepared.net, prepared.training
     storages: dict[int, int] = {}
     ends: list[float] = []
 
@@ -105,8 +106,8 @@ def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
     return np.diff(ends), sum(storages.values())
 
 
-def _held(prepared: Prepared, given: Given) -> int:
+def _held(prepared: Prepared, inputs: FitInputs) -> int:
     """Bytes that are held all the while: weights and their copies, and rows that were read ahead."""
     weights = sum(tensor.nbytes for tensor in prepared.net.module_.state_dict().values())
-    rows = sum(map(bytes_ahead, given.measured)) + prepared.sample.nbytes
+    rows = sum(map(bytes_ahead, inputs.measured)) + prepared.rows.sample.nbytes
     return _COPIES * weights + rows

@@ -39,7 +39,9 @@ from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost
 from .description import html_table, visual_block
-from .fitting import Trained, check_given, train, train_on_part, unchanged_on_failure
+from .fitting import Trained, train, unchanged_on_failure
+from .inputs import check_fit_inputs
+from .streaming import train_on_part
 
 __all__ = ["GCAEmbedder"]
 
@@ -491,7 +493,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         continues = self.warm_start and hasattr(self, "net_")
         with unchanged_on_failure(self), fixed_threads(self.n_threads):
-            given = check_given(
+            given = check_fit_inputs(
                 self,
                 X,
                 y,
@@ -544,7 +546,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         self._validate_params()  # which scikit-learn leaves out once an estimator is fitted
         with unchanged_on_failure(self), fixed_threads(self.n_threads):
-            given = check_given(
+            given = check_fit_inputs(
                 self,
                 X,
                 y,
@@ -698,7 +700,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         continues = self.warm_start and hasattr(self, "net_")
         tried = copy.copy(self)
         with fixed_threads(self.n_threads):
-            given = check_given(
+            given = check_fit_inputs(
                 tried,
                 X,
                 y,

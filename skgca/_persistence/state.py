@@ -20,6 +20,7 @@ from .._data.tables import ordinal_encoder
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
+from .._utils.random import RandomStreams
 from ..encoders import EncoderWithHead
 from ..exceptions import SavedFileError
 from ..losses import make_loss
@@ -171,7 +172,7 @@ def restored_net(
     settings = {
         "views": None,
         "view_pairs": params["view_pairs"],
-        "seed": 0,
+        "random_streams": RandomStreams(0),
         "callbacks": "disable",
         "train_split": None,
         "yardstick": criterion,

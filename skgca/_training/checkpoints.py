@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpoints", "SaveCheckpoints", "identity"]
 
-_MAGIC = b"skgca checkpoint 1\n"
+_MAGIC = b"skgca checkpoint 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _HASHED_ROWS = 4096  # at a time
 # Parameters that may change when a training is resumed: they say where and how long it runs, not what it computes.
@@ -164,7 +164,7 @@ class SaveCheckpoints(Callback):
     begins_from : dict or None
         A state that was written.
     header : dict
-        What a state holds beside the net's: its identity, and the seeds.
+        What a state holds beside the net's: its identity, and the source of random numbers.
     every_epochs : int
         Epochs from one to the next.
     every_minutes : float
@@ -232,7 +232,7 @@ class SaveCheckpoints(Callback):
                 "guard": net.guard.state_dict(),
                 "stop_reason": net.stop_reason,
                 "order": self.order_,
-                "views": net.views_state(),
+                "drawing": net.drawing_states(),
                 "history": history,
                 "epoch_under_way": None if ended else net.history[-1],
                 "callbacks": {name: saved() for name, (saved, _) in _stateful(net).items()},
@@ -247,7 +247,7 @@ def _restore(net: ContrastiveNet, state: dict[str, Any]) -> None:
     net.guard.load_state_dict(state["guard"])
     net.guard.keep(net, learned=bool(state["history"]) or state["epoch_under_way"] is not None)
     net.stop_reason = state["stop_reason"]
-    net.begin_from(state["order"], state["views"])
+    net.begin_from(state["order"], state["drawing"])
     for name, (_, load) in _stateful(net).items():
         if name in state["callbacks"]:
             load(state["callbacks"][name])

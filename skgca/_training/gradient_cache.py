@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .._utils.random import seeded_global_generator
-from ..encoders._mlp import SeededDropout
 
 __all__ = ["CachedForward"]
 
@@ -42,16 +41,15 @@ class CachedForward:
         Calls ``module``, or parts of it. But for batch normalisation, a row of what it gives depends on the same row of
         the part, and on no other.
     module : Module
-        Whose batch normalisations and dropouts are looked for. Its parameters and its mode must stay until
+        Whose batch normalisations are looked for. Its parameters and its mode must stay until
         :meth:`backward`.
     batch : Tensor of shape (n, ...)
         It gets no gradient.
     micro_batch_size : int
         Rows of a part at most. Parts differ by one row at most.
     draws : bool, default=False
-        Whether the module draws from torch's global generators, as ``torch.nn.Dropout`` does. These are lent to it, and
-        put back. Our own dropout needs no such thing. Either way, a part meets the same numbers in each pass, and
-        another part others.
+        Whether the module draws from torch's global generators, as ``torch.nn.Dropout`` does. They are seeded for each
+        part, the same way in each pass over it, and restored afterwards.
     generator : torch.Generator, default=None
         Gives a seed for each part if the module draws.
 
@@ -59,7 +57,7 @@ class CachedForward:
     ----------
     outputs : Tensor of shape (n, ...)
         What ``function(batch)`` gives, without a graph. Running statistics have moved on as by that call. So have other
-        buffers if they depend on no row, and the seeds of our dropouts by as many calls as there are parts.
+        buffers if they depend on no row.
 
     Raises
     ------
@@ -121,7 +119,7 @@ class CachedForward:
             self.outputs = self._whole.detach()
             return
         self._norms = _BatchNorms(module)
-        self._state = _State(module, self._norms.modules, n_parts)
+        self._state = _State(module, self._norms.modules)
         self._statistics: list[_Statistics] = []
         with torch.no_grad(), self._norms.patched():
             self.outputs = self._forward()
@@ -198,7 +196,8 @@ class CachedForward:
     def _run(self, i: int, statistics: list[_Statistics], *, keep: bool = False) -> Tensor | None:
         """Run part i as far as the statistics go: return its outputs, or None if a further call was reached."""
         part = self._parts[i]
-        with self._state.of_part(i), self._drawing(i):
+        self._state.begin_part()
+        with self._drawing(i):
             outputs = self._norms.run(self._function, part, statistics, keep=keep)
         if outputs is not None and (outputs.ndim == 0 or len(outputs) != len(part)):
             raise ValueError(
@@ -364,14 +363,9 @@ class _Reached(BaseException):
 
 
 class _State:
-    """What a module changes when it is called, but for running statistics: every run of a part begins with the same.
+    """The buffers that a call of a module changes, except running statistics; all runs of parts begin with the same."""
 
-    That holds the seeds of our dropouts: call k of part i takes the seed k n_parts + i further on.
-    """
-
-    def __init__(self, module: nn.Module, norms: list[Any], n_parts: int) -> None:
-        self._n_parts = n_parts
-        self._dropouts = [layer for layer in module.modules() if isinstance(layer, SeededDropout)]
+    def __init__(self, module: nn.Module, norms: list[Any]) -> None:
         self._buffers = [
             (owner, name, buffer, buffer._version)
             for owner in module.modules()
@@ -381,19 +375,9 @@ class _State:
         ]
         self._start = self._values()
 
-    @contextmanager
-    def of_part(self, i: int) -> Iterator[None]:
-        """Begin a run of part i; behind the last one, all is as behind one call of each part."""
+    def begin_part(self) -> None:
+        """Bring back the buffers as they were before the first part."""
         self._set(self._start)
-        for dropout in self._dropouts:
-            dropout.seed += i
-            dropout.stride = self._n_parts
-        try:
-            yield
-        finally:
-            for dropout in self._dropouts:
-                dropout.seed -= i
-                dropout.stride = 1
 
     @contextmanager
     def put_back(self) -> Iterator[None]:

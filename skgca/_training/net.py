@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from .._data import RowDataset, fixed_batches, shuffled_batches
 from .._data.batches import EvenBatches
-from .._utils.random import seeded_by
+from .._utils.random import RandomStreams, seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
 from ..views import MultiView
@@ -26,19 +26,20 @@ from .rollback import Guard, NotFiniteError, check_finite, copied
 __all__ = ["ContrastiveNet", "MomentumNet"]
 
 _KEPT_EVERY = 100  # batches of an epoch, after which the state is kept to go back to
-_HELD_OUT = 2  # added to the seed for the views of rows that are not trained on
 
 
 @dataclass
 class _Run:
-    """What a net needs while it trains, and no longer.
+    """What a net needs only while it trains.
 
-    order, view_generator : generators of the order of batches and of the views; forward : the module, compiled if that
-    was asked for; learnable : what the optimizer moves; batches : the sampler of the epoch.
+    order, views, dropout : generators of the order of batches, of the views, and of what the module draws;
+    forward : the module, compiled if that was asked for; learnable : the parameters that the optimizer updates;
+    batches : the sampler of the epoch.
     """
 
     order: torch.Generator
-    view_generator: torch.Generator
+    views: torch.Generator
+    dropout: torch.Generator
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
     batches: EvenBatches | None = None
@@ -57,8 +58,8 @@ class ContrastiveNet(NeuralNet):
         Makes the views of a batch.
     view_pairs : {"all", "worst"}
         As in :func:`skgca.losses.multiview_loss`.
-    seed : int
-        Seed of the order of batches, of the views, and of what the module draws.
+    random_streams : RandomStreams
+        Source of the order of batches, of the views, and of what the module draws.
     yardstick : Module
         Loss of rows that are held out, comparable between epochs.
     draws : bool, default=False
@@ -79,11 +80,11 @@ class ContrastiveNet(NeuralNet):
     ----------
     stop_reason : str or None
         Why training ended: "max_epochs", "no_change", "diverged", "callback" or "interrupted".
-    streams : bool
-        Whether training goes on with more rows, in further calls of ``partial_fit``.
+    more_to_come : bool
+        Whether training continues with more rows, in further calls of ``partial_fit``.
     """
 
-    streams = False
+    more_to_come = False
     _run: Any = None  # a _Run while the net trains
 
     def __init__(
@@ -93,7 +94,7 @@ class ContrastiveNet(NeuralNet):
         *,
         views: MultiView | None,
         view_pairs: str,
-        seed: int,
+        random_streams: RandomStreams,
         yardstick: nn.Module,
         draws: bool = False,
         precision: torch.dtype = torch.float32,
@@ -104,7 +105,7 @@ class ContrastiveNet(NeuralNet):
     ) -> None:
         self.views = views
         self.view_pairs = view_pairs
-        self.seed = seed
+        self.random_streams = random_streams
         self.yardstick = yardstick
         self.draws = draws
         self.precision = precision
@@ -131,8 +132,9 @@ class ContrastiveNet(NeuralNet):
         self.guard.keep(self, learned=False)
         forward = self.module_.__call__
         self._run = _Run(
-            order=torch.Generator().manual_seed(self.seed),
-            view_generator=torch.Generator(self.device).manual_seed(self.seed + 1),
+            order=self.random_streams.generator("order"),
+            views=self.random_streams.generator("views", self.device),
+            dropout=self.random_streams.generator("dropout", self.device),
             forward=torch.compile(forward) if self.compiled else forward,
             learnable=[parameter for _, parameter in self.get_all_learnable_params()],
         )
@@ -203,14 +205,15 @@ class ContrastiveNet(NeuralNet):
         """Return the state of what draws the order of batches; at the start of an epoch, that of its batches."""
         return self._run.order.get_state()
 
-    def views_state(self) -> Tensor:
-        """Return the state of what draws the views."""
-        return self._run.view_generator.get_state()
+    def drawing_states(self) -> dict[str, Tensor]:
+        """Return the states of what draws in each step."""
+        return {name: getattr(self._run, name).get_state() for name in ("views", "dropout")}
 
-    def begin_from(self, order: Tensor, views: Tensor) -> None:
-        """Go on drawing from states that :meth:`order_state` and :meth:`views_state` gave."""
+    def begin_from(self, order: Tensor, drawing: dict[str, Tensor]) -> None:
+        """Continue drawing from the states that :meth:`order_state` and :meth:`drawing_states` returned."""
         self._run.order.set_state(order)
-        self._run.view_generator.set_state(views)
+        for name, state in drawing.items():
+            getattr(self._run, name).set_state(state)
 
     def skip_batches(self, n_batches: int) -> None:
         """Leave out the first batches of the epoch that begins."""
@@ -260,7 +263,7 @@ class ContrastiveNet(NeuralNet):
     def make_views(self, x: tuple[Tensor, ...]) -> list[Tensor]:
         """Return the views of a batch, which is (n, ...) once, or once for each measured view."""
         measured = [part.to(self.device) for part in x]
-        return self.views(measured[0] if len(measured) == 1 else measured, self._run.view_generator)
+        return self.views(measured[0] if len(measured) == 1 else measured, self._run.views)
 
     def infer(self, x: tuple[Tensor, ...], **fit_params: Any) -> Tensor:
         """Project the views of a batch: -> (v, n, d)."""
@@ -318,18 +321,18 @@ class ContrastiveNet(NeuralNet):
     @contextmanager
     def fixed_views(self) -> Iterator[None]:
         """Draw the views of the block from random numbers that are the same each time, and no others."""
-        ours = self._run.view_generator
-        self._run.view_generator = torch.Generator(self.device).manual_seed(self.seed + _HELD_OUT)
+        ours = self._run.views
+        self._run.views = self.random_streams.generator("fixed_views", self.device)
         try:
             yield
         finally:
-            self._run.view_generator = ours
+            self._run.views = ours
 
     # Small parts of the above
 
     def _in_parts(self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor) -> CachedForward:
         return CachedForward(
-            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.view_generator
+            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.dropout
         )
 
     def _autocast(self) -> AbstractContextManager:
@@ -338,7 +341,7 @@ class ContrastiveNet(NeuralNet):
         return torch.autocast(torch.device(self.device).type, dtype=self.precision)
 
     def _lent_generator(self) -> AbstractContextManager:
-        return seeded_by(self._run.view_generator) if self.draws else nullcontext()
+        return seeded_by(self._run.dropout) if self.draws else nullcontext()
 
     def _on_device(self, beside: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(self.device) for name, value in beside.items()}
@@ -387,7 +390,7 @@ class MomentumNet(ContrastiveNet):
     def release(self) -> None:
         """Let go of the target network too, unless more rows are to come: the encoder is what is kept."""
         super().release()
-        if not self.streams:
+        if not self.more_to_come:
             self._target = None
 
     def training_state(self) -> dict[str, Any]:

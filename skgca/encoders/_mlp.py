@@ -18,35 +18,6 @@ _NORMALIZATIONS = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, None: None}
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "selu": nn.SELU}
 
 
-class SeededDropout(nn.Module):
-    """Dropout with random numbers of its own, so that training leaves torch's global generators alone.
-
-    Its seed is drawn where the module is made, from the generator that gives the initial weights. Each call in training
-    uses the next seed, so that a copy goes on as the original would, and so does a module that loads its state.
-    """
-
-    seed: Tensor
-    stride = 1  # from the seed of a call to that of the next
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-        self.register_buffer("seed", torch.randint(2**62, ()))
-
-    def forward(self, batch: Tensor) -> Tensor:
-        """Set random entries to 0 in training, and scale up the others to keep the mean."""
-        if not self.training:
-            return batch
-        generator = torch.Generator(batch.device).manual_seed(int(self.seed))
-        self.seed += self.stride
-        kept = torch.rand(batch.shape, generator=generator, device=batch.device) >= self.rate
-        return batch * kept / (1 - self.rate)
-
-    def extra_repr(self) -> str:
-        """Show the rate."""
-        return f"rate={self.rate}"
-
-
 def _block_parts(normalization: str | None, activation: str, dropout: float) -> tuple[type | None, type]:
     """Look up the classes of normalisation and activation, and check the rate of dropout.
 
@@ -123,7 +94,7 @@ class MLP(_Perceptron, nn.Sequential):
       (0): Linear(in_features=4, out_features=8, bias=True)
       (1): LayerNorm((8,), eps=1e-05, elementwise_affine=True, bias=True)
       (2): GELU(approximate='none')
-      (3): SeededDropout(rate=0.1)
+      (3): Dropout(p=0.1, inplace=False)
       (4): Linear(in_features=8, out_features=2, bias=True)
     )
     """
@@ -144,7 +115,7 @@ class MLP(_Perceptron, nn.Sequential):
             layers.append(nn.Linear(fan_in, fan_out))
             layers += [norm(fan_out)] if norm else []
             layers.append(act())
-            layers += [SeededDropout(dropout)] if dropout else []
+            layers += [nn.Dropout(dropout)] if dropout else []
         super().__init__(*layers, nn.Linear((n_inputs, *hidden_layer_sizes)[-1], n_outputs))
         self.n_inputs, self.hidden_layer_sizes, self.n_outputs = n_inputs, tuple(hidden_layer_sizes), n_outputs
         self.dropout, self.normalization, self.activation = dropout, normalization, activation
@@ -219,7 +190,7 @@ class ResNetMLP(_Perceptron, nn.Module):
         for size in hidden:
             layers = [norm(width)] if norm else []
             layers += [nn.Linear(width, size), act()]
-            layers += [SeededDropout(dropout)] if dropout else []
+            layers += [nn.Dropout(dropout)] if dropout else []
             self.blocks.append(nn.Sequential(*layers, nn.Linear(size, width)))
         self.last = nn.Sequential(*([norm(width)] if norm else []), act(), nn.Linear(width, n_outputs))
 

@@ -17,7 +17,7 @@ from .._builders.loss import effective_target
 from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
 from .._data.metadata import annotations
-from .._estimator.fitting import check_pair
+from .._estimator.inputs import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
 from .._utils.threads import fixed_threads

@@ -97,7 +97,6 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
             max_epochs=1,
             n_batches=math.inf,  # nobody knows how many will come
         )
-        net.more_to_come = True
         stream = Stream(net.initialize())
     net = stream.net
     net.callbacks = callbacks_of(estimator, n_steps=n_batches, measured=inputs_to_measure(rows.dataset), steady=True)
@@ -109,10 +108,6 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
         # each call draws an order and views of its own
         random_streams=replace(net.random_streams, call=net.random_streams.call + 1),
     )
-    try:
-        net.partial_fit(rows.dataset, y=None)
-    except BaseException:
-        net.release()
-        raise
+    net.partial_fit(rows.dataset, y=None)
     sample = stream.sample.add(rows.sample)
     return finish(estimator, replace(rows, sample=sample), net), stream

@@ -119,7 +119,7 @@ def _check_series(view: object, batch: Tensor) -> None:
     if batch.ndim != 3 or not batch.is_floating_point():
         raise ValueError(
             f"{type(view).__name__} takes floating-point batches (n, channels, length), not {batch.dtype} of shape "
-            f"{tuple(batch.shape)}; a single channel is batch[:, None].float()."
+            f"{tuple(batch.shape)}; for a single channel, use batch[:, None].float()."
         )
 
 

@@ -89,7 +89,7 @@ class ColumnCorruption(Configured):
         if not isinstance(self.rate, tuple):
             return self.rate
         if len(self.rate) != batch.shape[1]:
-            raise ValueError(f"rate holds {len(self.rate)} shares for {batch.shape[1]} columns; give one a column.")
+            raise ValueError(f"rate holds {len(self.rate)} values for {batch.shape[1]} columns; give one per column.")
         # float32 as the draws; float64 would promote all draws, which some accelerators cannot do
         return torch.tensor(self.rate, dtype=torch.float32, device=batch.device)
 

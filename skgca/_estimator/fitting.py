@@ -103,11 +103,11 @@ def check_given(
     estimator: GCAEmbedder,
     X: Any,
     y: Any,
-    *,
     sample_weight: Any,
     sample_domain: Any,
     sample_group: Any,
     X_pair: Any,
+    *,
     reset: bool,
 ) -> Given:
     """Check what ``fit`` got, as far as that needs no look at every value of X.
@@ -471,14 +471,16 @@ def _warn_of_the_end(net: ContrastiveNet) -> None:
     elif net.stop_reason == "diverged":
         warnings.warn(
             f"The loss or its gradient stopped being finite in epoch {len(net.history)}; training {retries}, and gave "
-            f"up. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or set max_grad_norm.",
+            f"up. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or add "
+            "skorch.callbacks.GradientNormClipping(1.0) to callbacks.",
             ConvergenceWarning,
             stacklevel=4,
         )
     elif net.guard.n_retries:
         warnings.warn(
             f"The loss or its gradient was not finite at times; training {retries}, and ended at "
-            f"{net.guard.rate:g} of lr={net.lr:g}. A lower lr, or max_grad_norm, would spare it.",
+            f"{net.guard.rate:g} of lr={net.lr:g}. Lower lr, or add skorch.callbacks.GradientNormClipping(1.0) to "
+            "callbacks.",
             ConvergenceWarning,
             stacklevel=4,
         )

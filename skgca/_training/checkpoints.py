@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from .._data import RowDataset
 from .._utils.files import PARTIAL, replace_file
+from .._utils.renamed import with_current_names
 from .._version import __version__
 from ..exceptions import CheckpointError
 
@@ -42,9 +43,9 @@ _FREE = {
     "checkpoint_epochs",
     "checkpoint_minutes",
     "device",
-    "memory_limit",
     "n_threads",
     "resume",
+    "sinkhorn_memory_limit",
     "verbose",
 }
 
@@ -139,7 +140,7 @@ class Checkpoints:
         state = self.read()
         if state is None:
             return None
-        found = state["identity"]
+        found = with_current_names(state["identity"])  # as another version may have named them
         for name in sorted({*wanted, *found}):
             if wanted.get(name) == found.get(name):
                 continue
@@ -265,7 +266,8 @@ def _stateful(net: ContrastiveNet) -> dict[str, tuple[Callable[[], Any], Callabl
 
 def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) -> dict[str, str]:
     """Describe what a training computes: its parameters, its data by a checksum of all rows, and the kind of device."""
-    described = {name: _described(value) for name, value in params.items() if name not in _FREE}
+    current = with_current_names(params)
+    described = {name: _described(value) for name, value in current.items() if name not in _FREE}
     digest = hashlib.sha256()
     for rows in torch.arange(len(dataset)).split(_HASHED_ROWS):
         inputs, beside = dataset[rows]

@@ -238,7 +238,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ``net_.callbacks_`` afterwards. A skorch ``LRScheduler`` replaces warm-up and decay. With ``early_stopping``, a
         skorch ``EarlyStopping`` replaces ``n_iter_no_change`` and ``tol``.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the weights of the previous ``fit``, and keeps its standardisation.
+        Whether ``fit`` continues from the weights of the previous ``fit``, and keeps its preprocessing.
     checkpoint_dir : str or path, default=None
         Folder for the checkpoint of a training, which ``resume`` needs. It can be used by one training at a time.
     checkpoint_epochs : int, default=10
@@ -505,7 +505,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     ) -> GCAEmbedder:
         """Learn the embedding.
 
-        An interrupt from the keyboard ends training early. The estimator is then fitted with the weights so far.
+        An interrupt from the keyboard ends training early. The embedder then has the weights learned so far.
 
         Parameters
         ----------
@@ -523,7 +523,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             Domain of each row, a number or text, for ``target="domains"``. -1, None and NaN mark rows without a domain.
         sample_group : array-like of shape (n_samples,) or (n_samples, k), default=None
             Groups of related rows, such as subjects or documents. Rows of the same group are not negatives of each
-            other. -1, None and NaN mark rows without a group. If ``related`` is set, any values that it reads.
+            other. -1, None and NaN mark rows without a group. With ``related``, any values that it can read.
         X_pair : as X, default=None
             A second measurement of each row of X. It replaces augmentation: the first view is made from X and the
             second from X_pair. Both are left unchanged unless ``views`` is set.
@@ -631,10 +631,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Score the embedding without labels, by the information that views of held-out rows carry about their row.
 
-        Ten views of each row are embedded and compared by :func:`skgca.metrics.view_information_score`, in nats. Views
-        are always made by ``views="auto"`` with the default ``corruption_rate``. So scores are comparable between
-        embedders that were trained with different losses, epsilons, marginals, targets, widths or views. Passthrough
-        columns are not used.
+        Ten views of each row are embedded, and :func:`skgca.metrics.view_information_score` measures their information
+        in nats. The views are always those of ``views="auto"`` with the default ``corruption_rate``. So scores are
+        comparable between embedders that were trained with different losses, epsilons, marginals, targets, widths or
+        views. Passthrough columns are not used.
 
         The score separates bad settings from good ones better than good ones from the best. ``docs/guide/scores.md``
         shows how well it ranks them.
@@ -698,7 +698,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If ``epsilon`` or ``rho`` is not finite and above 0, or no rows were kept.
+            If ``epsilon`` or ``rho`` is not finite and above 0, or if fewer than 2 training rows were kept.
         TypeError, ValueError
             As ``transform``.
 

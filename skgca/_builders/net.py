@@ -35,7 +35,6 @@ class NetOptions(Options):
     lr: float
     weight_decay: float
     ema_decay: float | None
-    max_grad_norm: float | None
     micro_batch_size: int | None
     precision: str
     compile: bool
@@ -97,7 +96,6 @@ def make_net(
         "yardstick": yardstick,
         "precision": resolve_precision(options.precision, device),
         "compiled": options.compile,
-        "max_grad_norm": float("inf") if options.max_grad_norm is None else options.max_grad_norm,
         "micro_batch_size": options.micro_batch_size,
         "optimizer": torch.optim.AdamW,
         "optimizer__weight_decay": options.weight_decay,

@@ -329,14 +329,16 @@ def _warn_of_the_end(net: ContrastiveNet) -> None:
     elif net.stop_reason == "diverged":
         warnings.warn(
             f"The loss or its gradient stopped being finite in epoch {len(net.history)}; training {retries}, and gave "
-            f"up. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or set max_grad_norm.",
+            f"up. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or add "
+            "skorch.callbacks.GradientNormClipping(1.0) to callbacks.",
             ConvergenceWarning,
             stacklevel=5,
         )
     elif net.guard.n_retries:
         warnings.warn(
             f"The loss or its gradient was not finite at times; training {retries}, and ended at "
-            f"{net.guard.rate:g} of lr={net.lr:g}. A lower lr, or max_grad_norm, would spare it.",
+            f"{net.guard.rate:g} of lr={net.lr:g}. Lower lr, or add skorch.callbacks.GradientNormClipping(1.0) to "
+            "callbacks.",
             ConvergenceWarning,
             stacklevel=5,
         )

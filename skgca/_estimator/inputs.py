@@ -16,7 +16,7 @@ from .._utils.compat import check_sample_weight
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
 
-__all__ = ["FitInputs", "check_fit_inputs", "check_pair"]
+__all__ = ["FitInputs", "check_inputs", "check_pair"]
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class FitInputs:
         return len(self.measured[0])
 
 
-def check_fit_inputs(
+def check_inputs(
     estimator: GCAEmbedder,
     X: Any,
     y: Any,
-    *,
     sample_weight: Any,
     sample_domain: Any,
     sample_group: Any,
     X_pair: Any,
+    *,
     reset: bool,
 ) -> FitInputs:
     """Check the arguments of ``fit``; ``reset`` is whether X may have other columns than in the last fit.

@@ -25,6 +25,7 @@ from .._data import Reader, Rows
 from .._inference.embedding import embed
 from .._utils.device import resolve_device
 from .._utils.files import replace_file
+from .._utils.renamed import with_current_names
 from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..encoders import Encoder
@@ -98,7 +99,7 @@ def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor], dict[st
     """Return what a file holds, as JSON and tensors, and by name the classes of other packages that it has."""
     tensors: dict[str, Tensor] = {}
     own: dict[str, type] = {}
-    params = estimator.get_params(deep=False)
+    params = with_current_names(estimator.get_params(deep=False))
     module = estimator.net_.module_
     content = {
         "format": _FORMAT,
@@ -282,13 +283,13 @@ def _parameters(
     """Return the parameters in a file, and those given beside it; those missing are at their defaults."""
     if content["class"] != cls.__name__:
         raise SavedFileError(f"it holds a {content['class']}, not a {cls.__name__}; use {content['class']}.load.")
-    unknown = sorted(set(content["parameters"]) - set(cls._get_param_names()))
+    encoded = with_current_names(content["parameters"])
+    unknown = sorted(set(encoded) - set(cls._get_param_names()))
     if unknown:
         raise SavedFileError(
             f"it has parameters {unknown} that skgca {__version__} does not know, as skgca {_writer(content)} wrote "
             "it; install that version, or a later one."
         )
-    encoded = content["parameters"]
     unsaved = {name for name, value in encoded.items() if _is_not_saved(value)}
     needless = sorted(
         name

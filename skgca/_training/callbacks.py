@@ -64,8 +64,8 @@ class WarnUnconverged(Callback):
         if loss.n_missed:
             warnings.warn(
                 f"{loss.n_missed} of {loss.n_solved} transport plans missed sinkhorn_tol={loss.tol} within "
-                f"n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
-                "Raise n_iter, sinkhorn_tol or epsilon.",
+                f"sinkhorn_n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
+                "Raise sinkhorn_n_iter, sinkhorn_tol or epsilon.",
                 SinkhornConvergenceWarning,
                 stacklevel=2,
             )

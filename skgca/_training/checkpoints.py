@@ -46,9 +46,9 @@ _FREE = {
     "checkpoint_epochs",
     "checkpoint_minutes",
     "device",
-    "memory_limit",
     "n_threads",
     "resume",
+    "sinkhorn_memory_limit",
     "verbose",
 }
 

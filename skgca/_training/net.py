@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -69,8 +68,6 @@ class ContrastiveNet(NeuralNet):
         Precision of the module in training. The loss is always computed in single precision.
     compiled : bool, default=False
         Whether to train through ``torch.compile``.
-    max_grad_norm : float, default=inf
-        Largest norm of the gradient. Longer gradients are scaled down.
     micro_batch_size : int, default=None
         Rows that go through the module at a time, for batches larger than memory; see :class:`CachedForward`.
     **kwargs
@@ -96,7 +93,6 @@ class ContrastiveNet(NeuralNet):
         draws: bool = False,
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
-        max_grad_norm: float = float("inf"),
         micro_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -107,7 +103,6 @@ class ContrastiveNet(NeuralNet):
         self.draws = draws
         self.precision = precision
         self.compiled = compiled
-        self.max_grad_norm = max_grad_norm
         self.micro_batch_size = micro_batch_size
         super().__init__(module, criterion, **kwargs)
 
@@ -253,13 +248,10 @@ class ContrastiveNet(NeuralNet):
         return {"loss": loss, "y_pred": projections}
 
     def on_grad_computed(self, net: ContrastiveNet, named_parameters: Any, **kwargs: Any) -> None:
-        """Check that the gradient is finite, record its norm, and scale it down if it is too long."""
+        """Record the length of the gradient, before any callback clips it, and check that it is finite."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        if math.isinf(self.max_grad_norm):
-            lengths = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
-            norm = torch.linalg.vector_norm(torch.stack(lengths))
-        else:
-            norm = torch.nn.utils.clip_grad_norm_(self._run.learnable, self.max_grad_norm)
+        lengths = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(lengths))
         self.history.record_batch("grad_norm", check_finite("gradient", norm))
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
 

@@ -34,7 +34,7 @@ class TrainingDisplay:
 
     See Also
     --------
-    skgca.GCAEmbedder.history_frame : The same figures as a table.
+    skgca.GCAEmbedder : Its attribute ``history_`` holds the same figures.
 
     Examples
     --------

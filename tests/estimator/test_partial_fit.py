@@ -55,7 +55,7 @@ def test_the_rate_is_steady_and_the_optimizer_goes_on():
         model.partial_fit(X[part])
         states = model.net_.optimizer_.state.values()
         steps.append({int(state["step"]) for state in states})
-    assert model.history_frame()["lr"].tolist() == [1e-3] * 3
+    assert [record["lr"] for record in model.history_] == [1e-3] * 3
     assert steps == [{2}, {4}, {6}]  # batches of 25 rows
     model.set_params(lr=5e-4, batch_size=10).partial_fit(X[:50])
     assert model.history_[-1]["lr"] == 5e-4

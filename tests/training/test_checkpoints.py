@@ -239,7 +239,9 @@ def test_other_data_is_refused(tmp_path, given):
 def test_what_does_not_change_the_result_may_change(tmp_path):
     whole = quick(checkpoint_dir=tmp_path).fit(X)
     moved = os.path.join(tmp_path, ".")
-    other = quick(checkpoint_dir=moved, verbose=0, checkpoint_epochs=3, memory_limit=1e9, resume=True, device="cpu")
+    other = quick(
+        checkpoint_dir=moved, verbose=0, checkpoint_epochs=3, sinkhorn_memory_limit=1e9, resume=True, device="cpu"
+    )
     assert_same(other.fit(X), whole)
 
 

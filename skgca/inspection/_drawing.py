@@ -73,7 +73,7 @@ def embedder_of(estimator: Any) -> Located:
     """
     located = only_embedder(
         estimator,
-        remedy="Pass one fitted embedder, such as a step of the pipeline, and rows as the steps before it give them.",
+        remedy="Pass one that is fitted, such as a step of the pipeline, and rows that earlier steps transformed.",
     )
     check_is_fitted(located.embedder)
     return located

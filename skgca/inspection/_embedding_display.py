@@ -43,6 +43,9 @@ _METHODS: dict[str, Callable[[Any], Any]] = {
 class EmbeddingDisplay:
     """Rows of an embedding in two dimensions, coloured by class or by value.
 
+    Classes in y have a colour and a marker each. Numbers with fractions have a colour scale. Without y, all rows have
+    the same colour.
+
     Parameters
     ----------
     points : ndarray of shape (n, 2)

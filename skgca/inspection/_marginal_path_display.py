@@ -23,13 +23,13 @@ _MOST_TICKS = 8  # with more values of epsilon, the axis has ticks at round numb
 class MarginalPathDisplay:
     """Scores of a search over epsilon, with a line for each value of marginals.
 
-    The bars are the standard deviation over folds. Lines are shifted sideways by a few points, so that their bars do
-    not hide each other. All settings share the difficulty of the folds, so overlapping bars do not mean that the
-    difference of two settings is not significant.
+    The bars show the standard deviation over folds. Lines are shifted sideways by a few points, so that their bars do
+    not hide each other. All settings are scored on the same folds, some of which are harder than others. So two
+    settings may differ significantly although their bars overlap.
 
     Among settings that differ in other parameters, the best one is shown. A learned epsilon is a star at its starting
     value. In a halving search, a setting has the score of the last iteration that it took part in. Its marker is hollow
-    if later iterations followed, because they used more resources. Settings without a score are left out.
+    if other settings were scored in a later iteration, with more resources. Settings without a score are left out.
 
     Parameters
     ----------

@@ -21,6 +21,15 @@ from ._row_plan import RowPlan, plan_of_rows
 __all__ = ["PlanReport", "plan_report"]
 
 _SHOWN = 10  # number of rows of a long table in HTML
+_FIGURES = {  # the figures of the summary, each with the text next to it in HTML
+    "own_share": "share of all mass that goes to the other view of the same row",
+    "own_share_due": "the same share in the target plan",
+    "effective_matches": "number of rows that the mass of a row is spread over",
+    "mass": "mean mass of a row; 1 is prescribed",
+    "marginal_error": "distance of the marginals from those of the solution, as a share of the prescribed mass",
+    "same_class": "share of the mass between different rows that stays in one class",
+    "same_class_by_chance": "share of the pairs of different rows that are of one class",
+}
 _EXPLAINED = {  # the tables of the report, each with the text above it in HTML
     "matches": "The other rows that get the most mass of each row. own_mass goes to the other view of the row itself.",
     "false_negatives": (
@@ -128,7 +137,10 @@ class PlanReport:
         return f"PlanReport of {len(self.plan)} rows ({self.plan.settings})\n  {', '.join(figures)}\n  tables: {sizes}"
 
     def _repr_html_(self) -> str:
-        figures = "".join(f"<tr><th>{name}</th><td>{value:.3g}</td></tr>" for name, value in self.summary.items())
+        figures = "".join(
+            f"<tr><th>{name}</th><td>{value:.3g}</td><td>{_FIGURES[name]}</td></tr>"
+            for name, value in self.summary.items()
+        )
         parts = [
             f"<h3>Plan of {len(self.plan)} rows</h3>",
             f"<p>{html.escape(self.plan.settings)}; target plan: {html.escape(self.plan.target_name)}</p>",

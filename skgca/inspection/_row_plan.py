@@ -244,7 +244,7 @@ def _criterion(embedder: Any) -> tuple[AlignmentLoss, Any, str]:
         return criterion, target, "callable"
     # A matrix is about the training rows, not about these; or the target was not saved.
     criterion.target = make_target("pairs")
-    return criterion, "pairs", "pairs, as no other is known of these rows"
+    return criterion, "pairs", "pairs, as the target of these rows is not known"
 
 
 def _loss_inputs(

@@ -124,13 +124,13 @@ def test_a_matrix_of_training_rows_says_nothing_of_others():
     model = small(target=np.ones((75, 75))).fit(X[TRAIN])
     found = plan_of_rows(model, X[HELD_OUT])
     assert_close(found.target, np.eye(75), DOUBLE)
-    assert found.target_name == "pairs, as no other is known of these rows"
+    assert found.target_name == "pairs, as the target of these rows is not known"
 
 
 def test_a_target_that_was_not_saved_is_not_known(tmp_path):
     small(target=_alike).fit(X[TRAIN], Y[TRAIN]).save(tmp_path / "model")
     found = plan_of_rows(GCAEmbedder.load(tmp_path / "model"), X[HELD_OUT], Y[HELD_OUT])
-    assert found.target_name == "pairs, as no other is known of these rows"
+    assert found.target_name == "pairs, as the target of these rows is not known"
 
 
 def test_a_learned_epsilon_is_where_training_ended():

@@ -36,7 +36,7 @@ def test_what_is_drawn_is_the_history():
     loss, geometry, rank = display.axes_
     np.testing.assert_array_equal(lines(loss)["training"], frame[["epoch", "loss"]])
     np.testing.assert_array_equal(lines(loss)["held out"], frame[["epoch", "valid_loss"]])
-    assert lines(loss)["kept"][0, 0] == model.best_epoch_
+    assert lines(loss)["epoch kept"][0, 0] == model.best_epoch_
     np.testing.assert_array_equal(geometry.get_lines()[0].get_xydata(), frame[["uniformity", "alignment"]])
     np.testing.assert_array_equal(rank.get_lines()[0].get_xydata(), frame[["epoch", "effective_rank"]])
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in display.axes_)

@@ -95,7 +95,7 @@ def strong_jobs(data):
 def iterations_jobs(data):
     for epsilon in (0.5, 0.1):
         for n_iter in ITERATIONS:
-            yield "mnist", "standard", "gca_ince", {"n_iter": n_iter, "epsilon": epsilon}
+            yield "mnist", "standard", "gca_ince", {"sinkhorn_n_iter": n_iter, "epsilon": epsilon}
 
 
 def epsilon_jobs(data):
@@ -254,7 +254,7 @@ def report_domains(results):
 
 def report_iterations(results):
     report_rows(results, "Iterations")
-    report_against(results, "Points above one iteration on the same seed", SCORES, {"n_iter": 1})
+    report_against(results, "Points above one iteration on the same seed", SCORES, {"sinkhorn_n_iter": 1})
 
 
 def report_epsilon(results):

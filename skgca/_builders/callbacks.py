@@ -1,4 +1,4 @@
-"""What training does besides stepping, from the parameters of the estimator."""
+"""The callbacks of a training, from the parameters of the estimator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import Tensor
 
 from .._training.callbacks import StopWithoutProgress, WarnUnconverged, copied_callback, warmup_cosine
@@ -28,7 +28,6 @@ class CallbackOptions(Options):
     early_stopping: bool
     n_iter_no_change: int
     tol: float
-    restore_best: bool
     verbose: int
 
 
@@ -48,45 +47,63 @@ def make_callbacks(
     changed : container of str
         Names of the estimator's parameters that differ from their defaults.
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the whole training.
     measured : tuple of Tensor of shape (m, ...)
-        Rows to measure the embedding by, once or once for each measured view.
+        Rows that the measures of ``history_`` are computed on; one tensor, or one for each measured view.
     steady : bool, default=False
-        Whether the learning rate is constant and training does not end early.
+        Whether the learning rate is constant and training does not stop early, as in ``partial_fit``.
 
     Raises
     ------
     InvalidParameterError
-        If ``callbacks`` does not hold skorch callbacks.
+        If ``callbacks`` does not hold skorch callbacks, or if one of them overrides a parameter that was set.
     """
     own = _own_callbacks(options.callbacks)
+    unnamed = [entry[1] if isinstance(entry, tuple) else entry for entry in own]
+    schedule = next((callback for callback in unnamed if isinstance(callback, LRScheduler)), None)
+    stopping = next((callback for callback in unnamed if isinstance(callback, EarlyStopping)), None)
     made: list[Entry] = [
         ("measures", Measures(measured, always=options.early_stopping)),
         ("progress", Progress(int(options.verbose), n_steps)),
     ]
-    unnamed = [entry[1] if isinstance(entry, tuple) else entry for entry in own]
-    schedules = [callback for callback in unnamed if isinstance(callback, LRScheduler)]
-    if schedules and "warmup_fraction" in changed:
-        raise InvalidParameterError(
-            f"warmup_fraction={options.warmup_fraction!r} has no effect: {type(schedules[0]).__name__} among callbacks "
-            "sets the rate. Leave one out."
-        )
-    if not schedules and not steady:
+    if schedule is not None:
+        _check_not_set(options, ("warmup_fraction",), changed, schedule, does="sets the rate")
+    elif not steady:
         made.append(("schedule", warmup_cosine(n_steps, options.warmup_fraction)))
+    # Callbacks of the user run after the measures, so that they can read them in the history, and before ours that
+    # ends training, so that they see the last epoch too.
     made += own
-    if options.early_stopping and not steady:
-        stopping = StopWithoutProgress(
-            patience=options.n_iter_no_change,
-            threshold=options.tol,
-            threshold_mode="abs",
-            load_best=options.restore_best,
-        )
-        made.append(("stopping", stopping))
+    if options.early_stopping and stopping is not None:
+        _check_not_set(options, ("n_iter_no_change", "tol"), changed, stopping, does="decides when training stops")
+    elif options.early_stopping and not steady:
+        made.append(("stopping", _early_stopping(options)))
     return [*made, ("unconverged", WarnUnconverged())]
 
 
+def _early_stopping(options: CallbackOptions) -> StopWithoutProgress:
+    # like MLPClassifier, early stopping restores the best weights
+    return StopWithoutProgress(
+        patience=options.n_iter_no_change, threshold=options.tol, threshold_mode="abs", load_best=True
+    )
+
+
+def _check_not_set(
+    options: CallbackOptions, names: Sequence[str], changed: Container[str], callback: Callback, *, does: str
+) -> None:
+    """Raise InvalidParameterError if a parameter was set that a callback of the user overrides."""
+    for name in names:
+        if name in changed:
+            raise InvalidParameterError(
+                f"{name}={getattr(options, name)!r} has no effect: {type(callback).__name__} among callbacks {does}. "
+                f"Leave {name} or the callback out."
+            )
+
+
 def _own_callbacks(callbacks: Sequence[object] | None) -> list[Entry]:
-    """Return copies of the user's callbacks, so that a fit leaves the parameter unchanged; skorch names the unnamed."""
+    """Return copies of the user's callbacks, so that ``fit`` leaves the parameter unchanged.
+
+    Callbacks without a name are named by skorch.
+    """
     own: list[Entry] = []
     for entry in callbacks or []:
         name, callback = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry)
@@ -94,7 +111,7 @@ def _own_callbacks(callbacks: Sequence[object] | None) -> list[Entry]:
         if not isinstance(made, Callback):
             raise InvalidParameterError(
                 f"callbacks holds {entry!r}, which is no callback; it must hold skorch callbacks, such as "
-                "skorch.callbacks.EpochScoring(...), what makes one when called, or pairs (name, callback)."
+                "skorch.callbacks.EpochScoring(...), callables that return one, or pairs (name, callback)."
             )
         own.append(made if name is None else (name, made))
     return own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ class _PresetOptions(Options):
     """Parameters that a loss may or may not have; None takes the default of the loss."""
 
     marginals: str | float | tuple[float, float] | None
-    n_iter: int | None
+    sinkhorn_n_iter: int | None
     q: float | None
     lam: float | None
     kl: str | None
@@ -33,6 +34,12 @@ class _PresetOptions(Options):
 
 
 LOSS_OPTIONS = tuple(field.name for field in fields(_PresetOptions))
+_SINKHORN = {  # where make_loss has a shorter name than the estimator, whose tol is that of early stopping
+    "sinkhorn_n_iter": "n_iter",
+    "sinkhorn_tol": "tol",
+    "sinkhorn_gradient": "gradient",
+    "sinkhorn_memory_limit": "memory_limit",
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class LossOptions(_PresetOptions):
     target: object  # a name, a callable, a matrix or None
     sinkhorn_tol: float | None
     sinkhorn_gradient: str
-    memory_limit: float | None
+    sinkhorn_memory_limit: float | None
     ema_decay: float | None  # the loss only says whether there is something to average
 
 
@@ -76,31 +83,31 @@ def make_criterion(options: LossOptions, *, last_epsilon: float | None = None) -
     target = options.target
     if target is not None and not isinstance(target, str):
         target = "affinity"  # the rows bring its values
+    names = ("cost", "layout", *_SINKHORN, *LOSS_OPTIONS)
+    given = {_SINKHORN.get(name, name): getattr(options, name) for name in names}
     try:
-        criterion = make_loss(
-            options.loss,
-            epsilon=epsilon,
-            target=target,
-            cost=options.cost,
-            layout=options.layout,
-            tol=options.sinkhorn_tol,
-            gradient=options.sinkhorn_gradient,
-            memory_limit=options.memory_limit,
-            **{name: getattr(options, name) for name in LOSS_OPTIONS},
-        )
+        criterion = make_loss(options.loss, epsilon=epsilon, target=target, **given)
     except ValueError as error:
-        raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {error}") from error
+        message = _with_estimators_names(str(error))
+        raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {message}") from error
     _check_effect(options, criterion)
     return criterion
+
+
+def _with_estimators_names(message: str) -> str:
+    """Replace the names of make_loss's options in a message; "gradient" is one only before "=", else a plain word."""
+    for own, name in _SINKHORN.items():
+        message = re.sub(rf"\b{name}\b" + ("(?==)" if name == "gradient" else ""), own, message)
+    return message
 
 
 def _check_effect(options: LossOptions, criterion: AlignmentLoss) -> None:
     """Raise InvalidParameterError if a parameter has no effect; make_loss checks the options of its own."""
     own_marginals = Marginals.parse(default_options(options.loss).get("marginals", criterion.marginals))
-    if options.n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
+    if options.sinkhorn_n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
         raise InvalidParameterError(
-            f"n_iter={options.n_iter!r} has no effect: loss={options.loss!r} leaves a marginal free, which half a step "
-            "solves exactly. Leave n_iter out."
+            f"sinkhorn_n_iter={options.sinkhorn_n_iter!r} has no effect: loss={options.loss!r} leaves a marginal free, "
+            "which half a step solves exactly. Leave sinkhorn_n_iter out."
         )
     if options.ema_decay is not None and criterion.repels:
         raise InvalidParameterError(
@@ -119,6 +126,5 @@ def make_yardstick(options: LossOptions) -> AlignmentLoss:
     criterion = make_criterion(replace(options, epsilon=epsilon))
     if criterion.repels:
         return criterion
-    return make_loss(
-        "ince", epsilon=epsilon, cost=options.cost, layout=options.layout, memory_limit=options.memory_limit
-    )
+    limit = options.sinkhorn_memory_limit
+    return make_loss("ince", epsilon=epsilon, cost=options.cost, layout=options.layout, memory_limit=limit)

@@ -13,6 +13,7 @@ from .._data import RowDataset
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_precision
+from .._utils.random import RandomStreams
 from ..encoders import EncoderWithHead
 from ..losses import AlignmentLoss
 from ..views import MultiView
@@ -34,7 +35,6 @@ class NetOptions(Options):
     lr: float
     weight_decay: float
     ema_decay: float | None
-    max_grad_norm: float | None
     micro_batch_size: int | None
     precision: str
     compile: bool
@@ -52,7 +52,7 @@ def make_net(
     n_batches: float,
     callbacks: Sequence[Entry],
     dataset_valid: RowDataset | None,
-    seed: int,
+    random_streams: RandomStreams,
     device: torch.device,
 ) -> ContrastiveNet:
     """Make the net that trains a module.
@@ -74,8 +74,8 @@ def make_net(
     callbacks : sequence of Callback or (str, Callback)
     dataset_valid : RowDataset or None
         Rows that are held out, if any.
-    seed : int
-        Seed of the order of batches and of the views.
+    random_streams : RandomStreams
+        Source of the order of batches, of the views, and of what the module draws.
     device : torch.device
 
     Raises
@@ -92,11 +92,10 @@ def make_net(
         "views": views,
         "draws": draws,
         "view_pairs": options.view_pairs,
-        "seed": seed,
+        "random_streams": random_streams,
         "yardstick": yardstick,
         "precision": resolve_precision(options.precision, device),
         "compiled": options.compile,
-        "max_grad_norm": float("inf") if options.max_grad_norm is None else options.max_grad_norm,
         "micro_batch_size": options.micro_batch_size,
         "optimizer": torch.optim.AdamW,
         "optimizer__weight_decay": options.weight_decay,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from .._data import READERS, ImageReader, Reader, SeriesReader, Stem
 from .._utils.compat import InvalidParameterError
-from .._utils.random import seeded_global_generator
+from .._utils.random import RandomStreams, seeded_global_generator
 from ..encoders import (
     MLP,
     Conv1dEncoder,
@@ -165,7 +165,13 @@ def encoded_kind(encoder: object) -> type[Reader] | None:
 
 
 def make_module(
-    options: NetworkOptions, reader: Reader, rows: Tensor, n_rows: int, *, with_predictor: bool, seed: int
+    options: NetworkOptions,
+    reader: Reader,
+    rows: Tensor,
+    n_rows: int,
+    *,
+    with_predictor: bool,
+    random_streams: RandomStreams,
 ) -> EncoderWithHead:
     """Make the encoder and its heads, with random weights and a readout that is not fitted yet.
 
@@ -181,15 +187,15 @@ def make_module(
         Number of all training rows.
     with_predictor : bool
         Whether the loss needs a predictor.
-    seed : int
-        Seed of the weights.
+    random_streams : RandomStreams
+        Source of the initial weights and of the rotation of the readout.
 
     Raises
     ------
     InvalidParameterError
         If the encoder does not return (n, k), or another k than ``n_components``.
     """
-    with seeded_global_generator(seed):  # torch initialises weights from its global generator
+    with seeded_global_generator(random_streams.seed("weights")):  # torch initialises weights from its global generator
         encoding = _numeric_encoding(options, reader, rows)
         stem = reader.make_stem(standardize=options.standardize, numeric_encoding=encoding)
         body = _make_body(options, reader, stem, rows)
@@ -202,7 +208,7 @@ def make_module(
             )
         head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
         predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
-    readout = _make_readout(options, reader, stem, body, width, rows, n_rows, seed=seed)
+    readout = _make_readout(options, reader, stem, body, width, rows, n_rows, seed=random_streams.seed("rotation"))
     passthrough = reader.passes_through if options.passthrough == "auto" else bool(options.passthrough)
     return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)
 
@@ -232,7 +238,7 @@ def last_module(
     """
     module = copy.deepcopy(last)
     # what the parameters ask for now: its weights are thrown away
-    fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, seed=0)
+    fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
     if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
         raise ValueError(
             "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "

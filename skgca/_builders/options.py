@@ -1,4 +1,4 @@
-"""Parameters of the estimator, grouped by the builder that reads them."""
+"""Base of the records that hand parameters of the estimator to the builders."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Options"]
 
 @dataclass(frozen=True)
 class Options:
-    """Base of the records that builders take; their fields have the names of the estimator's parameters.
+    """Base of the records that builders take. The fields are named like the parameters of the estimator.
 
-    Fields have no defaults: those stand in the signature of the estimator only.
+    Fields have no defaults. The signature of the estimator is the only place where defaults are defined.
     """
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> Self:
-        """Take the fields out of the attributes of an estimator, ``vars(estimator)``.
+        """Take the fields from the attributes of an estimator, ``vars(estimator)``.
 
-        ``get_params`` would not do: a subclass may have fewer parameters, and sets the others in ``__init__``.
+        ``get_params`` would not suffice: a subclass may have fewer parameters and set the others in ``__init__``.
         """
         return cls(**{field.name: attributes[field.name] for field in fields(cls)})

@@ -1,4 +1,7 @@
-"""What each parameter of the estimator may be, by itself; what does not go together is found where it is used."""
+"""The parameters of the estimator: their groups, and the values that each may have.
+
+Combinations of parameters are checked where they are used.
+"""
 
 import os
 from numbers import Integral, Real
@@ -17,63 +20,87 @@ from ..losses._targets import TARGETS
 from ..ot._autograd import GRADIENTS
 from ..ot._log_kernel import LOG_KERNELS
 
-__all__ = ["PARAMETER_CONSTRAINTS"]
+__all__ = ["PARAMETER_CONSTRAINTS", "PARAMETER_GROUPS"]
 
-PARAMETER_CONSTRAINTS: dict[str, list[Any]] = {
-    "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "loss": [StrOptions(set(PRESETS))],
-    "epsilon": [Interval(Real, 0, None, closed="neither"), LearnableEpsilon],
-    "cost": [StrOptions(set(LOG_KERNELS))],
-    "marginals": [None, StrOptions({"row", "balanced"}), Interval(Real, 0, np.inf, closed="both"), tuple, list],
-    "n_iter": [None, Interval(Integral, 1, None, closed="left")],
-    **{option: [None, Real] for option in ("q", "lam", "sigma", "alpha", "beta")},  # in the ranges of the loss
-    "kl": [None, str],
-    **{f"{term}_weight": [None, Real] for term in ("kl", "rince", "marginal", "entropy", "uniformity")},
-    "sinkhorn_tol": [None, Interval(Real, 0, None, closed="neither")],
-    "sinkhorn_gradient": [StrOptions(set(GRADIENTS))],
-    "memory_limit": [None, Interval(Real, 0, None, closed="left")],
-    "layout": [StrOptions(set(LAYOUTS))],
-    "target": [None, StrOptions(set(TARGETS) - {"affinity"}), callable, "array-like", "sparse matrix"],
-    "related": [None, callable],
-    "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module, callable],
-    "hidden_layer_sizes": [None, "array-like"],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "normalization": [None, StrOptions({"batch", "layer"})],
-    "numeric_embedding": [None, StrOptions(set(NUMERIC_EMBEDDINGS))],
-    "layers": [StrOptions({"auto", "all", "last"})],
-    "passthrough": [StrOptions({"auto"}), "boolean"],
-    "projection_sizes": ["array-like"],
-    "ema_decay": [None, Interval(Real, 0, 1, closed="both")],
-    "views": [StrOptions({"auto", *VIEWS}), callable, list, tuple],
-    "n_views": [None, Interval(Integral, 2, None, closed="left")],
-    "view_pairs": [StrOptions(set(VIEW_PAIRS))],
-    "corruption_rate": [Interval(Real, 0, 1, closed="both")],
-    "standardize": ["boolean"],
-    "categorical_features": [None, StrOptions({"from_dtype"}), "array-like"],
-    "image_shape": [None, tuple, list],
-    "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-    "batch_size": [Interval(Integral, 2, None, closed="left")],
-    "lr": [Interval(Real, 0, None, closed="neither")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
-    "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "restore_best": ["boolean"],
-    "max_grad_norm": [None, Interval(Real, 0, None, closed="neither")],
-    "micro_batch_size": [None, Interval(Integral, 1, None, closed="left")],
-    "precision": [StrOptions({"auto", "float32", "bfloat16"})],
-    "compile": ["boolean"],
-    "callbacks": [None, list, tuple],
-    "checkpoint_dir": [None, str, os.PathLike],
-    "checkpoint_epochs": [Interval(Integral, 1, None, closed="left")],
-    "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
-    "resume": ["boolean"],
-    "n_reference_rows": [Interval(Integral, 0, None, closed="left")],
-    "device": [str, torch.device],
-    "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-    "warm_start": ["boolean"],
+# Docstring, signature and HTML of GCAEmbedder have these groups and this order.
+PARAMETER_GROUPS: dict[str, dict[str, list[Any]]] = {
+    "essentials": {
+        "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "loss": [StrOptions(set(PRESETS))],
+        "epsilon": [Interval(Real, 0, None, closed="neither"), LearnableEpsilon],
+        "marginals": [None, StrOptions({"row", "balanced"}), Interval(Real, 0, np.inf, closed="both"), tuple, list],
+        "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module, callable],
+        "views": [StrOptions({"auto", *VIEWS}), callable, list, tuple],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "random_state": ["random_state"],
+    },
+    "loss": {
+        "cost": [StrOptions(set(LOG_KERNELS))],
+        "layout": [StrOptions(set(LAYOUTS))],
+        "q": [None, Real],  # make_loss checks the ranges of its options
+        "lam": [None, Real],
+        "kl": [None, str],
+        "kl_weight": [None, Real],
+        "rince_weight": [None, Real],
+        "marginal_weight": [None, Real],
+        "entropy_weight": [None, Real],
+        "uniformity_weight": [None, Real],
+        "ema_decay": [None, Interval(Real, 0, 1, closed="both")],
+        "sinkhorn_n_iter": [None, Interval(Integral, 1, None, closed="left")],
+        "sinkhorn_tol": [None, Interval(Real, 0, None, closed="neither")],
+        "sinkhorn_gradient": [StrOptions(set(GRADIENTS))],
+        "sinkhorn_memory_limit": [None, Interval(Real, 0, None, closed="left")],
+    },
+    "target": {
+        "target": [None, StrOptions(set(TARGETS) - {"affinity"}), callable, "array-like", "sparse matrix"],
+        "sigma": [None, Real],
+        "alpha": [None, Real],
+        "beta": [None, Real],
+        "related": [None, callable],
+    },
+    "network": {
+        "hidden_layer_sizes": [None, "array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "normalization": [None, StrOptions({"batch", "layer"})],
+        "numeric_embedding": [None, StrOptions(set(NUMERIC_EMBEDDINGS))],
+        "layers": [StrOptions({"auto", "all", "last"})],
+        "passthrough": [StrOptions({"auto"}), "boolean"],
+        "projection_sizes": ["array-like"],
+    },
+    "views and input": {
+        "n_views": [None, Interval(Integral, 2, None, closed="left")],
+        "view_pairs": [StrOptions(set(VIEW_PAIRS))],
+        "corruption_rate": [Interval(Real, 0, 1, closed="both")],
+        "standardize": ["boolean"],
+        "categorical_features": [None, StrOptions({"from_dtype"}), "array-like"],
+        "image_shape": [None, tuple, list],
+    },
+    "optimisation and stopping": {
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="both")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "callbacks": [None, list, tuple],
+        "warm_start": ["boolean"],
+    },
+    "checkpoints": {
+        "checkpoint_dir": [None, str, os.PathLike],
+        "checkpoint_epochs": [Interval(Integral, 1, None, closed="left")],
+        "checkpoint_minutes": [Interval(Real, 0, None, closed="left")],
+        "resume": ["boolean"],
+    },
+    "runtime": {
+        "micro_batch_size": [None, Interval(Integral, 1, None, closed="left")],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "compile": ["boolean"],
+        "device": [str, torch.device],
+        "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_reference_rows": [Interval(Integral, 0, None, closed="left")],
+        "verbose": ["verbose"],
+    },
 }
+PARAMETER_CONSTRAINTS = {name: valid for group in PARAMETER_GROUPS.values() for name, valid in group.items()}

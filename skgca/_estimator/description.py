@@ -1,11 +1,12 @@
-"""What the HTML of an embedder shows beside its parameters: a caption in its diagram, and a table under it."""
+"""The HTML of an embedder: a caption in its diagram, a table of what it is made of, and its parameters in groups."""
 
 from __future__ import annotations
 
 import html
 import inspect
 import math
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Iterable
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -17,27 +18,31 @@ from .._data import READERS
 from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
 from ..ot import Marginals
+from .constraints import PARAMETER_GROUPS
 
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
 
 __all__ = ["caption", "description", "html_table", "visual_block"]
 
-_MOST_LAYERS = 6  # whose widths are told one by one
+_MOST_LAYERS = 6  # networks with more layers are shown by their number of layers, not by widths
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _STYLE = (
-    # hidden until a style is loaded, as scikit-learn's diagram, so that an untrusted notebook shows the text only
+    # As scikit-learn's diagram, it is hidden until a style is loaded: an untrusted notebook, which loads none, then
+    # shows the text only.
     ".skgca-description {display: block !important; font-family: monospace; font-size: 0.85em; margin: 0.5em 0}"
     ".skgca-description th {text-align: left; font-weight: normal; opacity: 0.65; padding-right: 1em}"
     ".skgca-description td {text-align: left}"
+    ".skgca-description th.group {padding-top: 0.5em; opacity: 1}"
+    ".skgca-description tr.user-set th {opacity: 1; font-weight: bold}"
 )
 
 
 def description(estimator: GCAEmbedder) -> dict[str, str]:
-    """Return what an embedder is made of, and how far it is, in words.
+    """Describe in words the loss and the network of an embedder, and whether it is fitted.
 
-    Loss, epsilon and marginals are what the parameters say, which ``set_params`` may have changed since ``fit``.
-    Nothing here raises, whatever the parameters are, and for half an embedder neither.
+    Loss, epsilon and marginals are those of the parameters, which ``set_params`` may have changed since ``fit``.
+    Nothing here raises, neither for invalid parameters nor for missing attributes.
 
     Parameters
     ----------
@@ -48,34 +53,55 @@ def description(estimator: GCAEmbedder) -> dict[str, str]:
     dict of str
         "loss", "epsilon", "marginals", "encoder" and "state".
     """
-    told = {"loss": _loss, "epsilon": _epsilon, "marginals": _marginals, "encoder": _encoder, "state": _state}
-    return {name: _told(tell, estimator) for name, tell in told.items()}
+    parts = {"loss": _loss, "epsilon": _epsilon, "marginals": _marginals, "encoder": _encoder, "state": _state}
+    return {name: _described(describe, estimator) for name, describe in parts.items()}
 
 
 def caption(estimator: GCAEmbedder) -> str:
-    """Return the few words that have room in a box of a diagram."""
+    """Return a short description for the box of a diagram."""
     about = description(estimator)
     return f"{about['loss']}, epsilon {about['epsilon']}, marginals {about['marginals']}"
 
 
 def html_table(estimator: GCAEmbedder) -> str:
-    """Return the description as a table of HTML."""
-    rows = "".join(
-        f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in description(estimator).items()
+    """Return the description as a table, and the parameters in their groups in a second one, which unfolds."""
+    rows = "".join(_row(name, text) for name, text in description(estimator).items())
+    groups = "".join(_group_rows(estimator, name, group) for name, group in PARAMETER_GROUPS.items())
+    return (
+        f'<style>{_STYLE}</style><div class="skgca-description" hidden><table>{rows}</table>'
+        f"<details><summary>Parameters by group</summary><table>{groups}</table></details></div>"
     )
-    return f'<style>{_STYLE}</style><div class="skgca-description" hidden><table>{rows}</table></div>'
+
+
+def _row(name: str, text: str, kind: str = "") -> str:
+    attribute = f' class="{kind}"' if kind else ""
+    return f"<tr{attribute}><th>{name}</th><td>{html.escape(text)}</td></tr>"
+
+
+def _group_rows(estimator: GCAEmbedder, heading: str, names: Iterable[str]) -> str:
+    """Return rows of a table: a heading, then name and value of each parameter."""
+    values = estimator.get_params(deep=False)
+    defaults = inspect.signature(type(estimator)).parameters
+    rows = [f'<tr><th class="group" colspan="2">{heading}</th></tr>']
+    for name in names:
+        if name in values:  # a subclass may have fewer parameters
+            text = reprlib.repr(values[name])
+            # by their text, since arrays cannot be compared by ==
+            changed = text != reprlib.repr(defaults[name].default)
+            rows.append(_row(name, text, "user-set" if changed else "default"))
+    return "".join(rows)
 
 
 def visual_block(estimator: GCAEmbedder) -> Any:
-    """Return the box of a diagram by scikit-learn, with a caption."""
+    """Return the box of scikit-learn's diagram, with a caption."""
     name = type(estimator).__name__
     return VisualBlock("single", estimator, names=name, name_details=str(estimator), name_caption=caption(estimator))
 
 
-def _told(tell: Callable[[GCAEmbedder], str], estimator: GCAEmbedder) -> str:
+def _described(describe: Callable[[GCAEmbedder], str], estimator: GCAEmbedder) -> str:
     try:
-        return tell(estimator)
-    except Exception:  # showing an estimator must not raise; fit reports what is wrong
+        return describe(estimator)
+    except Exception:  # showing an estimator must not raise; fit reports invalid parameters
         return "unknown"
 
 
@@ -95,10 +121,10 @@ def _epsilon(estimator: GCAEmbedder) -> str:
 def _marginals(estimator: GCAEmbedder) -> str:
     try:
         criterion = make_criterion(LossOptions.of(vars(estimator)))
-    except Exception:  # of any parameter of the loss
+    except Exception:  # by any invalid parameter of the loss
         return f"{estimator.marginals!r}, which with these parameters makes no loss"
     if not criterion.repels:
-        return "none"  # a loss that compares no rows has no plan to hold to any
+        return "none"  # a loss without negatives has no plan with marginals
     return _strengths(criterion.marginals)
 
 
@@ -134,7 +160,7 @@ def _encoder(estimator: GCAEmbedder) -> str:
 
 
 def _architecture(module: nn.Module) -> str:
-    """Return the class of a network, and the width of its input and of each layer."""
+    """Return the class of a network, with the widths of its input and of each layer."""
     if type(module) is nn.Sequential and len(module) == 2 and isinstance(module[0], nn.Flatten):
         module = module[1]
     layers = [layer for layer in module.modules() if isinstance(layer, _LAYERS)]

@@ -1,4 +1,4 @@
-"""Where in a pipeline the embedder is."""
+"""Find the embedder in a pipeline."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["Located", "all_embedders", "only_embedder", "rows_at", "spelled"]
 
 
 class Located(NamedTuple):
-    """An embedder, and the names of the steps that lead to it: none if it is the estimator itself."""
+    """An embedder, and the names of the steps that lead to it. There are none if it is the estimator itself."""
 
     steps: tuple[str, ...]
     embedder: GCAEmbedder
 
 
 def all_embedders(estimator: Any, *, frozen: bool = True) -> list[Located]:
-    """Return the embedders that an estimator is or holds, in the order of its steps; pipelines may be nested.
+    """Return all embedders in an estimator, in the order of its steps. Pipelines may be nested.
 
     Parameters
     ----------
     estimator : object
-        Of any kind.
+        An embedder, a pipeline, or any other object, which holds none.
     frozen : bool, default=True
-        Whether those within a ``FrozenEstimator`` count.
+        Whether to include embedders within a ``FrozenEstimator``.
     """
     if frozen:
         estimator = _thawed(estimator)
@@ -43,35 +43,35 @@ def all_embedders(estimator: Any, *, frozen: bool = True) -> list[Located]:
 
 
 def only_embedder(estimator: Any, *, remedy: str, frozen: bool = True) -> Located:
-    """Return the one embedder that an estimator is or holds.
+    """Return the only embedder in an estimator.
 
     Parameters
     ----------
     estimator, frozen
         As in :func:`all_embedders`.
     remedy : str
-        A sentence on what the caller takes, for the error.
+        Last sentence of the error, which says what the caller accepts.
 
     Raises
     ------
     TypeError
-        If there is none.
+        If there is no embedder.
     ValueError
-        If there are several.
+        If there are several embedders.
     """
-    found = all_embedders(estimator, frozen=frozen)
+    located = all_embedders(estimator, frozen=frozen)
     kind = type(estimator).__name__
-    if not found:
+    if not located:
         steps = f"; its steps are {[name for name, _ in estimator.steps]}" if isinstance(estimator, Pipeline) else ""
         raise TypeError(f"{kind} is no GCAEmbedder, nor a pipeline with one{steps}. {remedy}")
-    if len(found) > 1:
-        places = " and ".join(spelled(steps) for steps, _ in found)
-        raise ValueError(f"{kind} has {len(found)} embedders, {places}. {remedy}")
-    return found[0]
+    if len(located) > 1:
+        places = " and ".join(spelled(steps) for steps, _ in located)
+        raise ValueError(f"{kind} has {len(located)} embedders, {places}. {remedy}")
+    return located[0]
 
 
 def rows_at(estimator: Any, steps: tuple[str, ...], X: Any) -> Any:
-    """Return rows as they reach a step, transformed by the fitted steps before it."""
+    """Return the input of a step: X, transformed by the fitted steps before it."""
     for name in steps:
         pipeline = _thawed(estimator)
         position = list(pipeline.named_steps).index(name)
@@ -81,7 +81,7 @@ def rows_at(estimator: Any, steps: tuple[str, ...], X: Any) -> Any:
 
 
 def spelled(steps: tuple[str, ...]) -> str:
-    """Return how a step is written in Python: ``estimator['outer']['inner']``."""
+    """Return the Python expression of a step: ``estimator['outer']['inner']``."""
     return "estimator" + "".join(f"[{name!r}]" for name in steps)
 
 

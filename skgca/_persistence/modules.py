@@ -9,14 +9,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from .. import encoders
 from .._data import Reader
 from .._utils.random import seeded_global_generator
 from ..encoders import Encoder, EncoderWithHead, TableStem
-from ..encoders._mlp import SeededDropout
 from ..exceptions import SavedFileError
 from .codec import UnknownClassError, add_class, classes_of, decode, encode, made_of
 
@@ -124,7 +122,7 @@ def rebuild(
 
 
 def weights(module: nn.Module, *, body: bool = True) -> dict[str, Tensor]:
-    """Return all that a module has learned, on the CPU, by name. Dropout has its next seed.
+    """Return all that a module has learned, on the CPU, by name.
 
     Parameters
     ----------
@@ -144,9 +142,6 @@ def weights(module: nn.Module, *, body: bool = True) -> dict[str, Tensor]:
         if not isinstance(value, Tensor):
             raise SavedFileError(f"the encoder keeps {name!r}, a {type(value).__name__}; only tensors can be written.")
         found[name] = value.detach().cpu()
-    for name, part in _dropouts(module):
-        if body or not name.startswith(_BODY):
-            found[f"{name}.seed"] = torch.tensor(int(part.seed))
     return found
 
 
@@ -158,18 +153,13 @@ def load_weights(module: nn.Module, found: dict[str, Tensor]) -> None:
     SavedFileError
         If the names or shapes differ from those of the module.
     """
-    found = dict(found)
-    for name, part in _dropouts(module):
-        if not isinstance(part.seed, Tensor):
-            part.seed = int(found.pop(f"{name}.seed"))
+    # Version 0.1 wrote the next seed of each dropout layer, which had random numbers of its own.
+    seeds = {f"{name}.seed" for name, part in module.named_modules() if isinstance(part, nn.Dropout)}
+    found = {name: value for name, value in found.items() if name not in seeds}
     try:
         module.load_state_dict(found, strict=True)
     except RuntimeError as error:
         raise SavedFileError(f"the weights are not those of the network: {error}") from error
-
-
-def _dropouts(module: nn.Module) -> list[tuple[str, SeededDropout]]:
-    return [(name, part) for name, part in module.named_modules() if isinstance(part, SeededDropout)]
 
 
 def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:

@@ -29,6 +29,7 @@ from .._data import Reader, Rows
 from .._inference.embedding import embed
 from .._utils.device import resolve_device
 from .._utils.files import replace_file
+from .._utils.renamed import with_current_names
 from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..encoders import Encoder, EncoderWithHead
@@ -71,7 +72,7 @@ def save(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
     # Try to open it with what the user would have to give: values that are not in the file, and classes of objects
     # whose configuration is.
     params = estimator.get_params(deep=False)
-    given = {name: params[name] for name in _unsaved(content) - set(_configs(content))}
+    given = {name: params[name] for name in _unsaved(content["parameters"]) - set(_configs(content))}
     try:
         _opened(type(estimator), *_checked(data), {**given, **own})
     except SavedFileError as error:
@@ -114,7 +115,7 @@ def _content(estimator: FittedEmbedder) -> tuple[dict[str, Any], dict[str, Tenso
     """Return what a file holds, as JSON and tensors, and the classes of other packages that it names, by name."""
     tensors: dict[str, Tensor] = {}
     own: dict[str, type] = {}
-    params = estimator.get_params(deep=False)
+    params = with_current_names(estimator.get_params(deep=False))
     module = estimator.net_.module_
     content: dict[str, Any] = {
         "format": _FORMAT,
@@ -130,7 +131,7 @@ def _content(estimator: FittedEmbedder) -> tuple[dict[str, Any], dict[str, Tenso
     tensors |= {f"weights.{name}": value for name, value in weights(module).items()}
     # Parameters of the user's own classes are not saved under "parameters". Their configurations have a place of their
     # own, where versions of skgca that know no configurations do not look.
-    unsaved = _unsaved(content)
+    unsaved = _unsaved(content["parameters"])
     configs = {name: encode_parameter(name, params[name], tensors, own) for name in params if name in unsaved}
     if own:
         content["custom"] = {
@@ -259,9 +260,9 @@ def _opened(
     return estimator, module
 
 
-def _unsaved(content: dict[str, Any]) -> set[str]:
-    """Return the names of the parameters whose values are not in the file."""
-    return {name for name, encoded in content["parameters"].items() if _is_not_saved(encoded)}
+def _unsaved(parameters: dict[str, Any]) -> set[str]:
+    """Return the names of the parameters, in JSON, whose values are not in the file."""
+    return {name for name, encoded in parameters.items() if _is_not_saved(encoded)}
 
 
 def _configs(content: dict[str, Any]) -> dict[str, Any]:
@@ -317,13 +318,14 @@ def _parameters(
     """Return the parameters in a file and those in ``custom``; others get their defaults."""
     if content["class"] != cls.__name__:
         raise SavedFileError(f"it holds a {content['class']}, not a {cls.__name__}; use {content['class']}.load.")
-    unknown = sorted(set(content["parameters"]) - set(cls._get_param_names()))
+    encoded = with_current_names(content["parameters"])
+    unknown = sorted(set(encoded) - set(cls._get_param_names()))
     if unknown:
         raise SavedFileError(
             f"it has parameters {unknown} that skgca {__version__} does not know, as skgca {_writer(content)} wrote "
             "it; install that version, or a later one."
         )
-    encoded, unsaved = content["parameters"], _unsaved(content)
+    unsaved = _unsaved(encoded)
     # custom may have the value of an unsaved parameter, or, under any of its names, a class that the file names
     needless = sorted(
         name

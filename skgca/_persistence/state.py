@@ -17,6 +17,8 @@ from .._data import READERS, Reader
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
+from .._utils.random import RandomStreams
+from .._utils.renamed import with_current_names
 from ..encoders import EncoderWithHead
 from ..exceptions import SavedFileError
 from ..losses import make_loss
@@ -135,7 +137,7 @@ def restored_net(
     settings = {
         "views": None,
         "view_pairs": params["view_pairs"],
-        "seed": 0,
+        "random_streams": RandomStreams(0),
         "callbacks": "disable",
         "train_split": None,
         "yardstick": criterion,
@@ -216,6 +218,9 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     coded_tensors = _tensors(state.pop(_CODED_ARRAYS, {}))
     state |= {name: decode(value, coded_tensors) for name, value in state.pop(_CODED, {}).items()}
     set_requests(estimator, state.pop(_REQUESTS, {}))
+    known, current = type(estimator)._get_param_names(), with_current_names(state)
+    params = vars(type(estimator)(**{name: current[name] for name in known if name in current}))
+    state = {**params, **current}  # with the defaults of parameters that an earlier version did not have
     fitted = state.pop(_FITTED, None)
     if fitted is None:
         return state
@@ -227,9 +232,6 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     load_weights(module, weights_in(tensors))
     if body is not None:
         module.encoder.body = body
-    known = type(estimator)._get_param_names()
-    # parameters that an earlier version did not know get their defaults
-    params = vars(type(estimator)(**{name: state[name] for name in known if name in state}))
     state["reader_"] = reader
     state["net_"] = restored_net(params, module, epsilon=state["epsilon_"], device=usable_device(params["device"]))
     return state

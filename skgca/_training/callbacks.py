@@ -1,4 +1,4 @@
-"""What training does besides stepping."""
+"""Callbacks of a training: learning rate, early stopping, and a warning about plans that did not converge."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["StopWithoutProgress", "WarmupCosine", "WarnUnconverged", "copied_cal
 
 
 def copied_callback(callback: Any) -> Any:
-    """Copy a callback; one that holds what cannot be copied, such as TensorBoard's writer, shares that."""
+    """Copy a callback. Where it holds something that cannot be copied, such as a file, the copy shares it."""
     try:
         return copy.deepcopy(callback)
     except TypeError:
@@ -27,14 +27,14 @@ def copied_callback(callback: Any) -> Any:
 
 
 class WarmupCosine:
-    """Factor of the learning rate at a step: linear warm-up, then half a cosine down to zero.
+    """Factor of the learning rate as a function of the step: linear warm-up, then half a cosine to zero.
 
     Parameters
     ----------
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the training.
     n_warmup : int
-        Steps until the full rate.
+        Number of steps before the full rate.
     """
 
     def __init__(self, n_steps: int, n_warmup: int) -> None:
@@ -42,7 +42,7 @@ class WarmupCosine:
         self.n_warmup = n_warmup
 
     def __call__(self, step: int) -> float:
-        """Return the factor at a step that counts from 0; it is above 0 at every step taken."""
+        """Return the factor at a step, counted from 0. It is above 0 at every step of the training."""
         if step < self.n_warmup:
             return (step + 1) / (self.n_warmup + 1)
         progress = (step - self.n_warmup) / max(1, self.n_steps - self.n_warmup)
@@ -50,7 +50,7 @@ class WarmupCosine:
 
 
 def warmup_cosine(n_steps: int, warmup_fraction: float) -> LRScheduler:
-    """Return the skorch callback of :class:`WarmupCosine`, stepped after every batch."""
+    """Return a skorch callback that sets the rate by :class:`WarmupCosine` after every batch."""
     factor = WarmupCosine(n_steps, round(warmup_fraction * n_steps))
     return LRScheduler(torch.optim.lr_scheduler.LambdaLR, lr_lambda=factor, step_every="batch", event_name=None)
 
@@ -64,17 +64,17 @@ class WarnUnconverged(Callback):
         if loss.n_missed:
             warnings.warn(
                 f"{loss.n_missed} of {loss.n_solved} transport plans missed sinkhorn_tol={loss.tol} within "
-                f"n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
-                "Raise n_iter, sinkhorn_tol or epsilon.",
+                f"sinkhorn_n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
+                "Raise sinkhorn_n_iter, sinkhorn_tol or epsilon.",
                 SinkhornConvergenceWarning,
                 stacklevel=2,
             )
 
 
 class StopWithoutProgress(EarlyStopping):
-    """End training once the loss of held-out rows has not fallen for some epochs, and bring back the best weights.
+    """End training once the held-out loss has not fallen for some epochs, and restore the best weights.
 
-    skorch's callback, whose state can be saved.
+    This is skorch's callback with a state that checkpoints can hold.
 
     Attributes
     ----------
@@ -85,17 +85,17 @@ class StopWithoutProgress(EarlyStopping):
     _STATE = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Compare, and end training if it was in vain too often."""
+        """Compare the loss with the best one, and end training if it has not fallen for too long."""
         try:
             super().on_epoch_end(net, **kwargs)
         except KeyboardInterrupt:
             net.stop("no_change")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training goes on from."""
+        """Return what a resumed training needs."""
         return {name: getattr(self, name) for name in self._STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         for name in self._STATE:
             setattr(self, name, state[name])

@@ -1,8 +1,12 @@
-"""Checkpoints: all of a training's state in one file, so that a training that was killed goes on as if it had not been.
+"""Checkpoints: the whole state of a training in one file, from which a killed training resumes with the same bits.
 
-The file is a line that names the format, the SHA-256 of what follows, and what ``torch.save`` makes of tensors and
-plain values, which ``torch.load`` reads with ``weights_only=True``, so that opening it runs no code. It is written
-beside the old one and takes its place at once.
+A checkpoint file has three parts: a line that names the format, the SHA-256 of the rest, and tensors and plain values
+as ``torch.save`` writes them. ``torch.load`` reads these with ``weights_only=True``, so opening a checkpoint runs no
+code. A new checkpoint is written beside the old one and then replaces it in one step, so one of them is always whole.
+
+What has to be saved for equal bits: weights, optimizer and loss; the states of all generators; the state of callbacks;
+the history; how often training was rolled back. A checkpoint within an epoch also has the batches done so far, and the
+state of the order's generator at the start of the epoch: the order is drawn again, and the batches done are skipped.
 """
 
 from __future__ import annotations
@@ -32,19 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Checkpoints", "SaveCheckpoints", "identity"]
 
-_MAGIC = b"skgca checkpoint 1\n"
+_MAGIC = b"skgca checkpoint 2\n"
 _DIGEST = hashlib.sha256().digest_size
 _HASHED_ROWS = 4096  # at a time
-# Parameters that may change when a training is resumed: they say where and how long it runs, not what it computes.
+# Parameters that may change when a training resumes: they say where and how it runs, not what it computes.
 _FREE = {
     "callbacks",
     "checkpoint_dir",
     "checkpoint_epochs",
     "checkpoint_minutes",
     "device",
-    "memory_limit",
     "n_threads",
     "resume",
+    "sinkhorn_memory_limit",
     "verbose",
 }
 
@@ -55,12 +59,12 @@ class Checkpoints:
     Parameters
     ----------
     folder : str or path
-        Made if it is not there.
+        Created if it does not exist.
 
     Raises
     ------
     CheckpointError
-        If the folder cannot be made, or written to.
+        If the folder cannot be created or written to.
     """
 
     def __init__(self, folder: str | os.PathLike) -> None:
@@ -77,12 +81,12 @@ class Checkpoints:
             ) from error
 
     def write(self, state: dict[str, Any]) -> None:
-        """Put a state in the place of the last one, which stays if that fails.
+        """Replace the checkpoint by a new state. If that fails, the old one stays.
 
         Raises
         ------
         CheckpointError
-            If it cannot be written, as on a full disk.
+            If the state cannot be written, for example on a full disk.
         """
         buffer = io.BytesIO()
         torch.save(_plain(state, "checkpoint"), buffer)
@@ -96,12 +100,12 @@ class Checkpoints:
             ) from error
 
     def read(self) -> dict[str, Any] | None:
-        """Return the state that was written last, None if there is none.
+        """Return the state that was written last, or None if there is none.
 
         Raises
         ------
         CheckpointError
-            If the file is not whole, or not a checkpoint of this format.
+            If the file is damaged or not a checkpoint of this format.
         """
         try:
             content = self.path.read_bytes()
@@ -119,22 +123,22 @@ class Checkpoints:
         if head != _MAGIC or hashlib.sha256(payload).digest() != digest:
             raise CheckpointError(
                 f"{self.path} is damaged, or no checkpoint: {len(content)} bytes that do not match their checksum. "
-                "Take it away, or start anew with resume=False."
+                "Remove it, or start anew with resume=False."
             )
         return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
 
     def matching(self, wanted: dict[str, str]) -> dict[str, Any] | None:
-        """Return the state to go on from, None if there is none yet.
+        """Return the state to resume from, or None if there is none yet.
 
         Parameters
         ----------
         wanted : dict of str
-            The identity of the training, see :func:`identity`.
+            Identity of the training that resumes, see :func:`identity`.
 
         Raises
         ------
         CheckpointError
-            If the checkpoint is of another training; the message says in what.
+            If the checkpoint is of another training; the message names the difference.
         """
         state = self.read()
         if state is None:
@@ -145,30 +149,32 @@ class Checkpoints:
                 continue
             if name == "data":
                 raise CheckpointError(
-                    f"{self.path} is of other data: the rows of X, or what goes with them, are not those that the "
-                    "training began with. Give it the same, or start anew with resume=False."
+                    f"{self.path} is of other data: the rows of X, or their metadata, are not those that the training "
+                    "began with. Pass the same data, or start anew with resume=False."
                 )
             raise CheckpointError(
                 f"{self.path} is of a training with {name}={found.get(name)}, but now it is {wanted.get(name)}. Set it "
-                "back, or start anew with resume=False; warm_start=True goes on from a fitted estimator."
+                "back, or start anew with resume=False; warm_start=True continues from a fitted estimator."
             )
         return state
 
 
 class SaveCheckpoints(Callback):
-    """Write a checkpoint every so many epochs or minutes, and begin from one. It is to be the last callback.
+    """Write a checkpoint every so many epochs or minutes, and resume from one.
+
+    It must be the last callback, so that a checkpoint holds what the others did in the same epoch.
 
     Parameters
     ----------
     checkpoints : Checkpoints
     begins_from : dict or None
-        A state that was written.
+        State to resume from, as it was written.
     header : dict
-        What a state holds beside the net's: its identity, and the seeds.
+        Part of each state: the identity of the training and the source of its random numbers.
     every_epochs : int
-        Epochs from one to the next.
+        Epochs between checkpoints.
     every_minutes : float
-        Minutes after which one is written even amid an epoch, where states are kept.
+        Minutes after which a checkpoint is written in any case, also within an epoch.
     """
 
     def __init__(
@@ -187,7 +193,7 @@ class SaveCheckpoints(Callback):
         self.every_minutes = every_minutes
 
     def on_train_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Bring the net to where the checkpoint was written."""
+        """Restore the state of the checkpoint."""
         self.written_at_ = time.monotonic()
         if self.begins_from is not None:
             _restore(net, self.begins_from)
@@ -195,7 +201,7 @@ class SaveCheckpoints(Callback):
         self.order_ = net.order_state()
 
     def on_epoch_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Note the order that the epoch's batches are drawn from; go on amid an epoch that was broken off."""
+        """Record the state of the order's generator; in an epoch that was broken off, skip the batches done."""
         self.order_ = net.order_state()
         broken_off = (self.begins_from or {}).get("epoch_under_way")
         self.begins_from = None
@@ -204,18 +210,22 @@ class SaveCheckpoints(Callback):
             net.skip_batches(len(broken_off["batches"]))
 
     def on_batch_end(self, net: ContrastiveNet, training: bool = False, **kwargs: Any) -> None:
-        """Write amid an epoch, if it is time and the state was kept, so that a retry goes back to the same one."""
+        """Write within an epoch if the time has come.
+
+        This happens only where the guard has just kept the state too. Otherwise a roll-back after resuming would go
+        back to another state than in a training that was not interrupted.
+        """
         if training and net.keeps_state_after_batch() and self._minutes_are_over():
             self._write(net)
 
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Write if it is time."""
+        """Write if enough epochs or minutes have passed."""
         if len(net.history) - self.epoch_ >= self.every_epochs or self._minutes_are_over():
             self.order_ = net.order_state()
             self._write(net, ended=True)
 
     def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Write that training ended; one that was interrupted goes on from the checkpoint before."""
+        """Write that training has ended. One that was interrupted resumes from the last checkpoint."""
         if net.stop_reason not in (None, "interrupted"):
             self._write(net, ended=True)
         self.header, self.begins_from = {}, None
@@ -232,7 +242,7 @@ class SaveCheckpoints(Callback):
                 "guard": net.guard.state_dict(),
                 "stop_reason": net.stop_reason,
                 "order": self.order_,
-                "views": net.views_state(),
+                "drawing": net.drawing_states(),
                 "history": history,
                 "epoch_under_way": None if ended else net.history[-1],
                 "callbacks": {name: saved() for name, (saved, _) in _stateful(net).items()},
@@ -247,24 +257,24 @@ def _restore(net: ContrastiveNet, state: dict[str, Any]) -> None:
     net.guard.load_state_dict(state["guard"])
     net.guard.keep(net, learned=bool(state["history"]) or state["epoch_under_way"] is not None)
     net.stop_reason = state["stop_reason"]
-    net.begin_from(state["order"], state["views"])
+    net.begin_from(state["order"], state["drawing"])
     for name, (_, load) in _stateful(net).items():
         if name in state["callbacks"]:
             load(state["callbacks"][name])
 
 
 def _stateful(net: ContrastiveNet) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
-    """Return how the state of each callback that has one is saved and loaded, by the callback's name."""
+    """Return the functions that save and load the state of callbacks, by the name of each callback that has a state."""
     found = {}
     for name, callback in net.callbacks_:
-        owner = getattr(callback, "lr_scheduler_", None) or callback  # skorch's schedulers keep torch's there
+        owner = getattr(callback, "lr_scheduler_", None) or callback  # where skorch's LRScheduler holds torch's
         if hasattr(owner, "state_dict") and hasattr(owner, "load_state_dict"):
             found[name] = (owner.state_dict, owner.load_state_dict)
     return found
 
 
 def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) -> dict[str, str]:
-    """Describe what a training computes: its parameters, its data by a checksum of all rows, and the kind of device."""
+    """Describe what a training computes: its parameters, a checksum of all its rows, and the type of device."""
     described = {name: _described(value) for name, value in params.items() if name not in _FREE}
     digest = hashlib.sha256()
     for rows in torch.arange(len(dataset)).split(_HASHED_ROWS):
@@ -276,7 +286,7 @@ def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) 
 
 
 def _described(value: Any) -> str:
-    """Describe the value of a parameter, so that equal ones are described alike in another process."""
+    """Describe the value of a parameter by text that is the same for equal values in another process."""
     if isinstance(value, nn.Module):
         return f"{type(value).__qualname__} {_checksum(list(value.state_dict().values()))}"
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -297,12 +307,12 @@ def _checksum(tensors: list[Tensor]) -> str:
 
 
 def _plain(value: Any, place: str) -> Any:
-    """Return tensors and plain values only, numpy's scalars as Python's.
+    """Return a state of tensors and plain values; scalars of numpy become those of Python.
 
     Raises
     ------
     CheckpointError
-        If there is anything else, such as in the state of a callback of the user's own.
+        If it holds anything else, for example in the state of a callback of the user's own.
     """
     if isinstance(value, Tensor) or value is None or type(value) in (bool, int, float, str):
         return value
@@ -313,6 +323,6 @@ def _plain(value: Any, place: str) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_plain(entry, f"{place}[{k}]") for k, entry in enumerate(value))
     raise CheckpointError(
-        f"{place} holds a {type(value).__name__}, which a checkpoint does not take; give tensors, numbers and text in "
-        "the state_dict of a callback."
+        f"{place} holds a {type(value).__name__}, which a checkpoint does not take; return only tensors, numbers "
+        "and text from the state_dict of a callback."
     )

@@ -1,4 +1,29 @@
-"""The gradient of a batch larger than memory, part by part: gradient caching, exact through batch normalisation."""
+"""The gradient of a batch that is larger than memory, part by part: gradient caching, exact for batch normalisation.
+
+A contrastive loss compares all rows of a batch, but it sees the network only through its outputs. Two steps are enough:
+
+    1. Run all parts without a graph, and compute the loss and its gradient by the outputs.
+    2. Run each part again with a graph, and pass its share of that gradient on to the parameters.
+
+Only one part's activations are in memory at a time. The price is one more forward pass.
+
+Batch normalisation makes rows depend on each other inside the network too. Take a network with two of them:
+
+    rows -> A -> normalise (s1) -> B -> normalise (s2) -> C -> outputs
+
+s1 and s2 are the mean and variance of the *whole* batch. They are means over rows, so they can be summed up part by
+part, first s1, then s2, which depends on s1:
+
+    pass 1: each part through A                      -> s1
+    pass 2: each part through A, s1, B               -> s2
+    pass 3: each part through A, s1, B, s2, C        -> outputs; now the loss and its gradient are computed
+    pass 4: pass 3 with a graph, pulls the gradient of the outputs back to s1 and s2
+    pass 5: pass 2 with a graph, pulls the gradient of s2 back to s1
+    pass 6: pass 3 with a graph, pulls the gradients of the outputs, of s2 and of s1 back to the parameters
+
+With L batch normalisations there are 1 + L passes in each direction. Passes that are only needed for statistics stop at
+the normalisation in question, by an exception.
+"""
 
 from __future__ import annotations
 
@@ -15,64 +40,55 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .._utils.random import seeded_global_generator
-from ..encoders._mlp import SeededDropout
 
 __all__ = ["CachedForward"]
 
 
 class CachedForward:
-    """Outputs of a module for a whole batch, and later its gradient, holding the activations of one part at a time.
+    """Outputs of a module for a whole batch, and later their gradient, with the activations of one part at a time.
 
-    A contrastive loss compares all rows of a batch, but knows the module by its outputs alone. So the outputs are found
-    without a graph, the loss gives their gradient, and each part is run again, with a graph, to carry that gradient on
-    to the parameters [1]_.
+    The outputs are computed without a graph [1]_. After the loss has given their gradient, :meth:`backward` runs each
+    part again with a graph. Calls of batch normalisation use the statistics of the whole batch: the l-th call has
+    s_l = S_l(parameters, s_1, ..., s_{l-1}), a mean over rows, and the outputs are F(parameters, s_1, ..., s_L), row by
+    row. The head of this file shows the passes.
 
-    Batch normalisation makes rows depend on each other inside the module as well. Let s_1, ..., s_L be the mean and
-    variance that its calls take, in their order, of the whole batch. Then s_l = S_l(parameters, s_1, ..., s_{l-1}) is
-    a mean over rows, and the outputs F(parameters, s_1, ..., s_L) are a function of one row each: both may be
-    found part by part. The forward is S_1, ..., S_L, F, a pass over all parts each, that for S_l no further than call
-    l. The backward is this chain in reverse: F, S_L, ..., S_2 give the gradients of the statistics, and a last pass
-    with all of these gives that of the parameters. So there are 1 + L passes each way, and 1 each where L is 0.
-
-    A batch of a single part is run as it is, once, and its graph kept.
+    A batch of a single part is run once, as it is, and its graph is kept.
 
     Parameters
     ----------
     function : callable ``(part of the batch) -> Tensor (k, ...)``
-        Calls ``module``, or parts of it. But for batch normalisation, a row of what it gives depends on the same row of
-        the part, and on no other.
+        Calls ``module``, or parts of it. Except for batch normalisation, each row of its output depends only on the
+        same row of the part.
     module : Module
-        Whose batch normalisations and dropouts are looked for. Its parameters and its mode must stay until
-        :meth:`backward`.
+        Holds the batch normalisations. Its parameters and its mode must not change until :meth:`backward`.
     batch : Tensor of shape (n, ...)
-        It gets no gradient.
+        Gets no gradient.
     micro_batch_size : int
-        Rows of a part at most. Parts differ by one row at most.
+        Largest number of rows in a part. Sizes of parts differ by at most one row.
     draws : bool, default=False
-        Whether the module draws from torch's global generators, as ``torch.nn.Dropout`` does. These are lent to it, and
-        put back. Our own dropout needs no such thing. Either way, a part meets the same numbers in each pass, and
-        another part others.
+        Whether the module draws from torch's global generators, as ``torch.nn.Dropout`` does. They are seeded for each
+        part, the same way in each pass over it, and restored afterwards.
     generator : torch.Generator, default=None
-        Gives a seed for each part if the module draws.
+        Source of the seeds of the parts. Needed if ``draws``.
 
     Attributes
     ----------
     outputs : Tensor of shape (n, ...)
-        What ``function(batch)`` gives, without a graph. Running statistics have moved on as by that call. So have other
-        buffers if they depend on no row, and the seeds of our dropouts by as many calls as there are parts.
+        The value of ``function(batch)``, without a graph. Running statistics are updated as by one call for the whole
+        batch, and so are other buffers whose updates do not depend on rows.
 
     Raises
     ------
     ValueError
-        If ``micro_batch_size`` is no whole number of at least 1, ``draws`` has no generator, the outputs are not one a
-        row, or a batch normalisation has a forward of its own.
+        If ``micro_batch_size`` is not a whole number of at least 1, ``draws`` has no generator, the function does not
+        return one output for each row, or a batch normalisation has a ``forward`` other than torch's.
     RuntimeError
         If parts call batch normalisations in different orders, or the backward pass calls them again.
 
     Notes
     -----
-    Batch normalisation is known by its module. Where it is a functional call, or within TorchScript, a part is
-    normalised by itself.
+    Batch normalisation is recognised by its module. Where it is a functional call, or inside TorchScript, each part is
+    normalised by its own statistics.
 
     References
     ----------
@@ -121,7 +137,7 @@ class CachedForward:
             self.outputs = self._whole.detach()
             return
         self._norms = _BatchNorms(module)
-        self._state = _State(module, self._norms.modules, n_parts)
+        self._state = _State(module, self._norms.modules)
         self._statistics: list[_Statistics] = []
         with torch.no_grad(), self._norms.patched():
             self.outputs = self._forward()
@@ -129,17 +145,17 @@ class CachedForward:
                 statistics.update_running()
 
     def backward(self, grad_outputs: Tensor) -> None:
-        """Add to the gradients of the parameters what ``function(batch).backward(grad_outputs)`` would.
+        """Add to the gradients of the parameters what ``function(batch).backward(grad_outputs)`` would add.
 
         Parameters
         ----------
         grad_outputs : Tensor of the shape of the outputs
-            Their gradient.
+            Gradient of the loss by the outputs.
 
         Raises
         ------
         ValueError
-            If its shape is another.
+            If it has another shape than the outputs.
         """
         if grad_outputs.shape != self.outputs.shape:
             raise ValueError(
@@ -152,8 +168,8 @@ class CachedForward:
         grads = grad_outputs.detach().tensor_split(len(self._parts))
         leaves = [statistics.leaf() for statistics in self._statistics]
         with torch.enable_grad(), self._norms.patched(), self._state.put_back():
-            # The statistics of a call act on the outputs and on later calls: from the last on, their gradients are
-            # complete when they are passed on.
+            # The statistics of a call act on the outputs and on all later statistics. Going from the last call to the
+            # first, the gradient of each is complete before it is passed on.
             for n_known in range(len(leaves), 0, -1):
                 for i, grad in enumerate(grads):
                     self._pull_to_statistics(i, grad, leaves, n_known)
@@ -161,7 +177,7 @@ class CachedForward:
                 self._pull_to_parameters(i, grad, leaves)
 
     def _forward(self) -> Tensor:
-        """Find the statistics of one call after the other, until a pass goes through; return its outputs."""
+        """Compute the statistics of one call after the other, until a pass reaches the outputs; return these."""
         while True:
             outputs, statistics = [], []
             for i in range(len(self._parts)):
@@ -172,13 +188,17 @@ class CachedForward:
                     outputs.append(found)
             _check_order(not (outputs and statistics))
             if outputs:
-                # Autocast of older torch keeps weights that it cast, here without a graph, for the backward to meet.
+                # Autocast in older torch caches the weights that it has cast, here without a graph. The backward passes
+                # must not find them.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
             self._statistics.append(_Statistics.merged(statistics))
 
     def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[_Statistics], n_known: int) -> None:
-        """Pass the gradient of the next statistics, or else of the outputs, of part i on to those that are known."""
+        """Pass a gradient of part i back to the first ``n_known`` statistics.
+
+        It is the gradient of the next statistics, or of the outputs where all statistics are known.
+        """
         known = leaves[:n_known]
         root = self._run(i, known)
         _check_order((root is None) == (n_known < len(leaves)))
@@ -188,7 +208,7 @@ class CachedForward:
         _backward([root], [grad], [tensor for leaf in known for tensor in (leaf.mean, leaf.variance)])
 
     def _pull_to_parameters(self, i: int, grad: Tensor, leaves: list[_Statistics]) -> None:
-        """Pass the gradients of the outputs and of all statistics of part i on."""
+        """Pass the gradients of the outputs and of all statistics of part i back to the parameters."""
         outputs = self._run(i, self._statistics, keep=True)
         _check_order(outputs is not None)
         inputs = self._norms.inputs
@@ -196,9 +216,10 @@ class CachedForward:
         _backward([outputs, *inputs], [grad, *through])
 
     def _run(self, i: int, statistics: list[_Statistics], *, keep: bool = False) -> Tensor | None:
-        """Run part i as far as the statistics go: return its outputs, or None if a further call was reached."""
+        """Run part i as far as statistics are known: return its outputs, or None if it reached a further call."""
         part = self._parts[i]
-        with self._state.of_part(i), self._drawing(i):
+        self._state.begin_part()
+        with self._drawing(i):
             outputs = self._norms.run(self._function, part, statistics, keep=keep)
         if outputs is not None and (outputs.ndim == 0 or len(outputs) != len(part)):
             raise ValueError(
@@ -215,7 +236,7 @@ class CachedForward:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Mean and variance (n_channels,) of what one call of a batch normalisation gets, n_values a channel."""
+    """Mean and variance (n_channels,) of the inputs of one call of a batch normalisation, n_values in each channel."""
 
     norm: _BatchNorm
     n_values: int
@@ -224,17 +245,17 @@ class _Statistics:
 
     @classmethod
     def of(cls, norm: _BatchNorm, inputs: Tensor) -> _Statistics:
-        """Find those of a part."""
+        """Compute the statistics of a part."""
         values = inputs.to(_parameter_dtype(inputs))
         rest = [axis for axis in range(values.ndim) if axis != 1]
         mean = values.mean(rest)
-        variance = (values - _by_channel(mean, values)).square_().mean(rest)  # a tenth of the time of torch.var
+        variance = (values - _by_channel(mean, values)).square_().mean(rest)  # ten times as fast as torch.var
         exact = torch.float32 if inputs.device.type == "mps" else torch.float64  # MPS has no double precision
         return cls(norm, values.numel() // values.shape[1], mean.to(exact), variance.to(exact))
 
     @classmethod
     def merged(cls, parts: list[_Statistics]) -> _Statistics:
-        """Merge those of all parts: the variances within them and that of their means."""
+        """Merge the statistics of all parts; the variance is that within the parts and that of their means."""
         norm, n_values = parts[0].norm, sum(part.n_values for part in parts)
         _check_order(all(part.norm is norm for part in parts))
         means = torch.stack([part.mean for part in parts])
@@ -244,16 +265,17 @@ class _Statistics:
         return cls(norm, n_values, mean, (share * (variances + (means - mean).square())).sum(0))
 
     def leaf(self) -> _Statistics:
-        """Copy with gradients, 0 to begin with."""
+        """Return a copy that collects gradients, which start at 0."""
         mean, variance = (tensor.clone().requires_grad_() for tensor in (self.mean, self.variance))
         mean.grad, variance.grad = torch.zeros_like(mean), torch.zeros_like(variance)
         return _Statistics(self.norm, self.n_values, mean, variance)
 
     def normalize(self, inputs: Tensor) -> Tensor:
-        """Do to a part what the batch normalisation does to the whole batch.
+        """Normalise a part by the statistics of the whole batch.
 
-        Torch's kernel takes statistics as constants. For those of a leaf, it is given a scale and a shift besides that
-        are 1 and 0, and whose gradients are the ones of the statistics.
+        torch's kernel treats given statistics as constants. Where their gradients are needed, it also gets a scale of
+        value 1 and a shift of value 0, which are functions of the statistics: scale = sigma0 / sigma and
+        shift = (mean0 - mean) / sigma, with mean0 and sigma0 the detached values. They pass the gradients on.
         """
         norm, dtype = self.norm, _parameter_dtype(inputs)
         mean, variance = self.mean.detach().to(dtype), self.variance.detach().to(dtype)
@@ -269,14 +291,17 @@ class _Statistics:
         return F.batch_norm(inputs, mean, variance, scale, shift, training=False, eps=norm.eps)
 
     def grad_inputs(self, inputs: Tensor) -> Tensor:
-        """Gradient of the loss by the inputs of a part, on the way through the statistics."""
+        """Return the gradient of the loss by the inputs of a part, by way of the statistics.
+
+        With n values in a channel, d mean / d x = 1 / n and d variance / d x = 2 (x - mean) / n.
+        """
         of_channel = (self.mean.grad / self.n_values, 2 * self.variance.grad / self.n_values, self.mean.detach())
         shift, slope, mean = (_by_channel(each.to(_parameter_dtype(inputs)), inputs) for each in of_channel)
-        # The variance goes by the mean too, but its derivative by that is 0 where it is the mean.
+        # The variance also depends on x through the mean, but its derivative by the mean is 0 at the mean.
         return (shift + slope * (inputs.detach() - mean)).to(inputs.dtype)
 
     def update_running(self) -> None:
-        """Move the running statistics on, as a call in training does."""
+        """Update the running statistics, as a call in training does."""
         norm = self.norm
         if not (norm.training and norm.track_running_stats):
             return
@@ -285,6 +310,7 @@ class _Statistics:
             norm.num_batches_tracked.add_(1)
             if norm.momentum is None:
                 factor = 1.0 / float(norm.num_batches_tracked)
+        # torch normalises by the biased variance, but keeps the unbiased one for evaluation
         unbiased = self.variance * (self.n_values / (self.n_values - 1))
         for running, now in ((norm.running_mean, self.mean), (norm.running_var, unbiased)):
             if running is not None:
@@ -292,9 +318,9 @@ class _Statistics:
 
 
 class _BatchNorms:
-    """The batch normalisations of a module that use the statistics of a batch, to be told those of the whole one."""
+    """The batch normalisations of a module that would use the statistics of a part, made to use those of the batch."""
 
-    # those of classes that do no more than torch's; SyncBatchNorm is one of them in a single process
+    # ``forward`` of classes that do no more than torch's; in a single process SyncBatchNorm is one of them
     _KNOWN = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
 
     def __init__(self, module: nn.Module) -> None:
@@ -306,17 +332,17 @@ class _BatchNorms:
         for norm in self.modules:
             if type(norm).forward not in self._KNOWN or "forward" in vars(norm):
                 raise ValueError(
-                    f"{type(norm).__name__} has a forward of its own; what that makes of a whole batch cannot be found "
-                    "part by part. Use a batch normalisation of torch, or micro_batch_size=None."
+                    f"{type(norm).__name__} has a forward of its own, whose result for a whole batch cannot be "
+                    "computed part by part. Use a batch normalisation of torch, or micro_batch_size=None."
                 )
         self.inputs: list[Tensor] = []
         self._statistics: list[_Statistics] | None = None
 
     @contextmanager
     def patched(self) -> Iterator[None]:
-        """Let the modules ask this object in the block."""
+        """Let the modules normalise through this object inside the block."""
         for norm in self.modules:
-            norm.forward = functools.partial(self._normalize, norm)  # the instance's, before that of its class
+            norm.forward = functools.partial(self._normalize, norm)  # an attribute of the instance hides the method
         try:
             yield
         finally:
@@ -327,10 +353,10 @@ class _BatchNorms:
     def run(
         self, function: Callable[[Tensor], Tensor], part: Tensor, statistics: list[_Statistics], *, keep: bool
     ) -> Tensor | None:
-        """Return what the function makes of a part, or None if it called more often than there are statistics.
+        """Return the outputs of a part, or None if it reached a call whose statistics are not known.
 
-        ``inputs`` are then those of the last call, or those of all calls to be kept; ``reached`` is the module that
-        was called.
+        Afterwards ``inputs`` holds the inputs of the last call, or of all calls with ``keep``, and ``reached`` the
+        module whose statistics are missing.
         """
         self._statistics, self._n_calls, self._keep, self.inputs = statistics, 0, keep, []
         try:
@@ -346,7 +372,7 @@ class _BatchNorms:
         if self._statistics is None:
             raise RuntimeError(
                 f"The backward pass calls {type(norm).__name__} again, as checkpointing does. Leave checkpointing out: "
-                "micro_batch_size saves that memory already."
+                "micro_batch_size already saves this memory."
             )
         norm._check_input_dim(inputs)
         self.inputs = [*self.inputs, inputs] if self._keep else [inputs]
@@ -360,44 +386,29 @@ class _BatchNorms:
 
 
 class _Reached(BaseException):
-    """Ends a run at a call whose statistics are not known; no ``except Exception`` of a module's own catches it."""
+    """Ends a run at a call whose statistics are not known. A module's own ``except Exception`` does not catch it."""
 
 
 class _State:
-    """What a module changes when it is called, but for running statistics: every run of a part begins with the same.
+    """The buffers that a call of a module changes, except running statistics; all runs of parts begin with the same."""
 
-    That holds the seeds of our dropouts: call k of part i takes the seed k n_parts + i further on.
-    """
-
-    def __init__(self, module: nn.Module, norms: list[Any], n_parts: int) -> None:
-        self._n_parts = n_parts
-        self._dropouts = [layer for layer in module.modules() if isinstance(layer, SeededDropout)]
+    def __init__(self, module: nn.Module, norms: list[Any]) -> None:
         self._buffers = [
             (owner, name, buffer, buffer._version)
             for owner in module.modules()
             if owner not in norms
             for name, buffer in owner.named_buffers(recurse=False)
-            if not buffer.is_inference()  # which no training can write to
+            if not buffer.is_inference()  # training cannot write to such a buffer
         ]
         self._start = self._values()
 
-    @contextmanager
-    def of_part(self, i: int) -> Iterator[None]:
-        """Begin a run of part i; behind the last one, all is as behind one call of each part."""
+    def begin_part(self) -> None:
+        """Set the buffers to their values before the first part."""
         self._set(self._start)
-        for dropout in self._dropouts:
-            dropout.seed += i
-            dropout.stride = self._n_parts
-        try:
-            yield
-        finally:
-            for dropout in self._dropouts:
-                dropout.seed -= i
-                dropout.stride = 1
 
     @contextmanager
     def put_back(self) -> Iterator[None]:
-        """Leave all as it was before the block."""
+        """Restore the buffers after the block to their values before it."""
         before = self._values()
         try:
             yield
@@ -411,14 +422,14 @@ class _State:
     def _set(self, values: list[Tensor]) -> None:
         for (owner, name, buffer, version), value in zip(self._buffers, values, strict=True):
             now = getattr(owner, name)
-            if now is not buffer or now._version != version:  # most have never been written to
+            if now is not buffer or now._version != version:  # most buffers are never written to
                 now.copy_(value)
 
 
 def _backward(roots: list[Tensor], grads: list[Tensor], wanted: list[Tensor] | None = None) -> None:
-    """Add to the gradients of some leaves, by default all, those of the roots that have a graph.
+    """Backpropagate from those roots that have a graph, to the leaves that are wanted, by default all.
 
-    Autocast is off: the operations keep the types that it gave them in the forward.
+    Autocast is off: each operation keeps the type that autocast gave it in the forward pass.
     """
     pairs = [(root, grad) for root, grad in zip(roots, grads, strict=True) if root.requires_grad]
     device = grads[0].device.type
@@ -429,18 +440,18 @@ def _backward(roots: list[Tensor], grads: list[Tensor], wanted: list[Tensor] | N
 
 
 def _by_channel(values: Tensor, inputs: Tensor) -> Tensor:
-    """Shape (n_channels,) for inputs (n, n_channels, ...)."""
+    """Reshape (n_channels,) to (n_channels, 1, ...), which broadcasts with inputs (n, n_channels, ...)."""
     return values.view(-1, *[1] * (inputs.ndim - 2))
 
 
 def _parameter_dtype(inputs: Tensor) -> torch.dtype:
-    """Type that statistics of some inputs have in torch: half precision does for values only."""
+    """Return the type of statistics in torch, which is at least float32 where inputs have half precision."""
     return torch.promote_types(inputs.dtype, torch.float32)
 
 
 def _check_order(same: bool) -> None:
     if not same:
         raise RuntimeError(
-            "Parts of a batch call batch normalisations in different orders, so these have no statistics of the whole "
+            "Parts of a batch call batch normalisations in different orders, so there are no statistics of the whole "
             "batch. Make the calls the same for all rows, or use micro_batch_size=None."
         )

@@ -1,4 +1,4 @@
-"""The target network of losses that repel nothing: a moving average of the network in training."""
+"""The target network of losses without repulsion: a moving average of the network that is trained."""
 
 import math
 from typing import Any
@@ -11,14 +11,14 @@ __all__ = ["MomentumSchedule", "MomentumTarget"]
 
 
 class MomentumSchedule:
-    """Decay of a moving average at a step: from ``start``, by half a cosine, to 1.
+    """Decay of a moving average as a function of the step: half a cosine from ``start`` to 1.
 
     Parameters
     ----------
     start : float
         Decay at step 0.
     n_steps : float
-        Step at which it reaches 1; inf is never.
+        Step at which the decay reaches 1; with inf it stays at ``start``.
     """
 
     def __init__(self, start: float, n_steps: float) -> None:
@@ -32,10 +32,10 @@ class MomentumSchedule:
 
 
 class MomentumTarget:
-    """A network that follows another as the exponential moving average of its weights.
+    """A network whose weights are the exponential moving average of those of another network.
 
-    It is no module, so that skorch neither trains nor keeps it. Its batch normalisation uses the statistics of the
-    batch, as that of the network which it follows does.
+    This is not a module itself, so that skorch neither trains nor saves it. It stays in training mode: its batch
+    normalisation uses the statistics of the batch, as that of the trained network does.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class MomentumTarget:
             return self._average(batch)
 
     def follow(self, online: nn.Module) -> None:
-        """Move towards the network, by the decay of this step."""
+        """Update the average by the weights of the network, with the decay of this step."""
         self._average.update_parameters(online)
         self.step += 1
 
@@ -65,11 +65,11 @@ class MomentumTarget:
         return current.lerp(average, self.schedule(self.step))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the weights of the average and its step."""
+        """Return the averaged weights and the step."""
         return {"average": self._average.state_dict(), "step": self.step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         self._average.load_state_dict(state["average"])
         self.step = state["step"]
 

@@ -1,4 +1,4 @@
-"""What a training shows of itself: measures of its embedding, a line or a bar, and warnings."""
+"""Monitoring of a training: measures of its embedding, progress in the log and on the screen, and warnings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Measures", "Progress", "epoch_records"]
 
-_MEASURED_EVERY = 100  # steps at least, which keeps measuring at a hundredth of the time or two
-_COLLAPSED_RANK = 1.5  # effective rank below which all rows are one, as far as anyone can use them
-_COLLAPSED_SPREAD = 0.02  # the same of the mean squared distance of two directions, which is 2 where they are unrelated
-_JUDGED_AFTER = 100  # steps, before which neither is a verdict
-_STUCK = 0.98  # distance of the views of a row, over that of any two rows, above which they are strangers
+_MEASURED_EVERY = 100  # steps between measurements at least, so that measuring takes one or two percent of the time
+_COLLAPSED_RANK = 1.5  # an effective rank below this means that embeddings lie almost on one line
+_COLLAPSED_SPREAD = 0.02  # likewise a mean squared distance of directions, which is 2 for unrelated ones
+_JUDGED_AFTER = 100  # fewer steps than this say nothing about a collapse
+_STUCK = 0.98  # above this ratio, two views of a row are as far apart as views of different rows
 _MEASURES = ("alignment", "uniformity", "effective_rank", "marginal_error")
 _logger = logging.getLogger("skgca")
-_logger.addHandler(logging.NullHandler())  # or the warnings of a service without handlers would go to its stderr
+_logger.addHandler(logging.NullHandler())  # without it, logging prints warnings to stderr where nobody set up handlers
 
 COLUMNS = (
     "epoch",
@@ -49,15 +49,12 @@ COLUMNS = (
 
 
 def epoch_records(history: Any) -> list[dict[str, Any]]:
-    """Return skorch's history as one flat record an epoch; one that was interrupted does not count.
-
-    What was not measured in an epoch is NaN.
-    """
+    """Return skorch's history as one flat record for each complete epoch; what was not measured in it is NaN."""
     return [_epoch_record(record) for record in history if "train_loss" in record]
 
 
 def _steps(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the batches of an epoch that were trained on."""
+    """Return the records of the training batches of an epoch, without those of held-out batches."""
     return [batch for batch in record["batches"] if "grad_norm" in batch]
 
 
@@ -76,14 +73,14 @@ def _epoch_record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 class Measures(Callback):
-    """Measure the projections of the same views of the same rows, every so many steps.
+    """Measure the projections of some rows every so many steps, always for the same rows and the same views.
 
     Parameters
     ----------
     inputs : tuple of Tensor of shape (m, ...)
-        Rows to measure by, once or once for each measured view.
+        Rows to measure, one tensor or one for each measured view.
     always : bool
-        Whether to measure in every epoch.
+        Whether to measure after every epoch.
     """
 
     def __init__(self, inputs: tuple[Tensor, ...], *, always: bool) -> None:
@@ -91,14 +88,14 @@ class Measures(Callback):
         self.always = always
 
     def initialize(self) -> Measures:
-        """Forget what was measured."""
+        """Start without measurements."""
         self.last_: dict[str, float] = {}
         self.measured_at_ = 0
         self.steps_ = 0
         return self
 
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Measure, if enough steps were taken, or this is the last epoch."""
+        """Measure if enough steps were taken, or if this is the last epoch."""
         self.steps_ += len(_steps(net.history[-1]))
         due = self.steps_ - self.measured_at_ >= _MEASURED_EVERY or len(net.history) >= net.max_epochs
         if not (self.always or due):
@@ -109,7 +106,7 @@ class Measures(Callback):
             net.history.record(name, self.last_[name])
 
     def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Warn if the projections tell nothing, and let go of the rows."""
+        """Warn if the projections collapsed or training is stuck, and drop the rows."""
         self.inputs = ()
         if self.measured_at_ >= _JUDGED_AFTER:
             self._warn(net)
@@ -127,7 +124,7 @@ class Measures(Callback):
             measured["alignment"] = alignment_score(first, second)
             measured["uniformity"] = uniformity_score(first)
             measured["spread"] = _mean_squared_distance(first, second)
-        except ValueError:  # a projection is zero, and so has no direction
+        except ValueError:  # a projection is zero, which has no direction
             measured.update(dict.fromkeys(("alignment", "uniformity", "spread"), math.nan))
         return measured
 
@@ -135,45 +132,47 @@ class Measures(Callback):
         width, rank, spread = (self.last_[name] for name in ("width", "effective_rank", "spread"))
         if width > 1 and (rank < _COLLAPSED_RANK or spread < _COLLAPSED_SPREAD):
             warnings.warn(
-                f"The embedding collapsed: its projections have an effective rank of {rank:.2f} of {width}, and a mean "
-                f"squared distance of {spread:.2g}, where unrelated directions have 2, so all rows look alike to the "
+                f"The embedding collapsed: its projections have an effective rank of {rank:.2f} of {width} and a mean "
+                f"squared distance of {spread:.2g} (unrelated directions have 2), so all rows look alike to the "
                 f"loss. Lower lr (now {net.lr:g}), use a loss that keeps rows apart, such as 'gca_ince', raise "
-                "ema_decay where there is one, and check that the rows of X differ.",
+                "ema_decay if the loss has it, and check that the rows of X differ.",
                 CollapseWarning,
                 stacklevel=2,
             )
         elif -self.last_["alignment"] > _STUCK * spread:
             warnings.warn(
-                f"The loss is stuck, at {net.history[-1].get('train_loss', math.nan):.3g}, where embeddings that tell "
-                "nothing are (log(N) for InfoNCE): the views of a row are as far apart as any two rows. Make the views "
-                f"weaker (corruption_rate, views=), train longer or at a higher lr (now {net.lr:g}), or lower epsilon.",
+                f"The loss is stuck at {net.history[-1].get('train_loss', math.nan):.3g}, the value of an embedding "
+                "that tells nothing (log(N) for InfoNCE): two views of a row are as far apart as any two rows. Make "
+                f"the views weaker (corruption_rate, views=), train longer or at a higher lr (now {net.lr:g}), or "
+                "lower epsilon.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training goes on from."""
+        """Return what a resumed training needs."""
         return {"last": self.last_, "measured_at": self.measured_at_, "steps": self.steps_}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         self.last_, self.measured_at_, self.steps_ = state["last"], state["measured_at"], state["steps"]
 
 
 def _mean_squared_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean squared distance of the directions of any row of one and any row of the other."""
+    """Return the mean squared distance between all directions of the first rows and all those of the second."""
+    # |u - v|^2 = 2 - 2 u.v for unit vectors, and the mean of u.v over all pairs is the product of the means
     return 2 - 2 * float(directions(first).mean(axis=0) @ directions(second).mean(axis=0))
 
 
 class Progress(Callback):
-    """Show where a training is: in the log, and on the screen by a line an epoch, or a bar.
+    """Show the progress of a training: in the log, and on the screen by one line for each epoch, or by a bar.
 
     Parameters
     ----------
     verbose : int
-        0 shows nothing on the screen, 1 a line an epoch, 2 a bar, in a notebook as a widget.
+        0 shows nothing on the screen, 1 one line for each epoch, 2 a bar, in a notebook as a widget.
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the training.
     """
 
     def __init__(self, verbose: int, n_steps: int) -> None:

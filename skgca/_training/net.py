@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from .._data import RowDataset, fixed_batches, shuffled_batches
 from .._data.batches import EvenBatches
-from .._utils.random import seeded_by
+from .._utils.random import RandomStreams, seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
 from ..views import MultiView
@@ -26,52 +25,51 @@ from .rollback import Guard, NotFiniteError, check_finite, copied
 __all__ = ["ContrastiveNet", "MomentumNet"]
 
 _KEPT_EVERY = 100  # batches of an epoch, after which the state is kept to go back to
-_HELD_OUT = 2  # added to the seed for the views of rows that are not trained on
 
 
 @dataclass
 class _Run:
-    """What a net needs while it trains, and no longer.
+    """What a net needs only while it trains.
 
-    order, view_generator : generators of the order of batches and of the views; forward : the module, compiled if that
-    was asked for; learnable : what the optimizer moves; batches : the sampler of the epoch.
+    order, views, dropout : generators of the order of batches, of the views, and of what the module draws;
+    forward : the module, compiled if that was asked for; learnable : the parameters that the optimizer updates;
+    batches : the sampler of the epoch.
     """
 
     order: torch.Generator
-    view_generator: torch.Generator
+    views: torch.Generator
+    dropout: torch.Generator
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
     batches: EvenBatches | None = None
 
 
 class ContrastiveNet(NeuralNet):
-    """A skorch net whose prediction for a batch is the projections of the views of it.
+    """A skorch net whose prediction for a batch is the projections of its views.
 
     Parameters
     ----------
     module : Module
         (n, ...) -> (n, d): encoder and projection head.
     criterion : Module
-        ``(z_a, z_b, **what the dataset gives beside its inputs) -> scalar``.
+        ``(z_a, z_b, **extras) -> scalar``, with the extras that the dataset returns beside its inputs.
     views : MultiView
         Makes the views of a batch.
     view_pairs : {"all", "worst"}
         As in :func:`skgca.losses.multiview_loss`.
-    seed : int
-        Seed of the order of batches, of the views, and of what the module draws.
+    random_streams : RandomStreams
+        Source of the order of batches, of the views, and of what the module draws.
     yardstick : Module
-        Loss of rows that are held out, comparable between epochs.
+        Loss of held-out rows, comparable between epochs.
     draws : bool, default=False
-        Whether the module draws random numbers in training, as dropout does: from torch's global generators, which are
-        lent to it and put back.
+        Whether the module draws random numbers in training, as dropout does. It draws them from torch's global
+        generators, which are seeded for each step and restored afterwards.
     precision : torch.dtype, default=torch.float32
-        Of the module in training; the loss is always computed in single precision.
+        Precision of the module in training. The loss is always computed in single precision.
     compiled : bool, default=False
-        Whether ``torch.compile`` is to make the module quicker.
-    max_grad_norm : float, default=inf
-        Longer gradients are scaled down to this norm.
+        Whether to train through ``torch.compile``.
     micro_batch_size : int, default=None
-        Rows that go through the module at a time, for batches that memory does not hold; see :class:`CachedForward`.
+        Rows that go through the module at a time, for batches larger than memory; see :class:`CachedForward`.
     **kwargs
         As in :class:`skorch.NeuralNet`.
 
@@ -79,11 +77,8 @@ class ContrastiveNet(NeuralNet):
     ----------
     stop_reason : str or None
         Why training ended: "max_epochs", "no_change", "diverged", "callback" or "interrupted".
-    streams : bool
-        Whether training goes on with more rows, in further calls of ``partial_fit``.
     """
 
-    streams = False
     _run: Any = None  # a _Run while the net trains
 
     def __init__(
@@ -93,23 +88,21 @@ class ContrastiveNet(NeuralNet):
         *,
         views: MultiView | None,
         view_pairs: str,
-        seed: int,
+        random_streams: RandomStreams,
         yardstick: nn.Module,
         draws: bool = False,
         precision: torch.dtype = torch.float32,
         compiled: bool = False,
-        max_grad_norm: float = float("inf"),
         micro_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.views = views
         self.view_pairs = view_pairs
-        self.seed = seed
+        self.random_streams = random_streams
         self.yardstick = yardstick
         self.draws = draws
         self.precision = precision
         self.compiled = compiled
-        self.max_grad_norm = max_grad_norm
         self.micro_batch_size = micro_batch_size
         super().__init__(module, criterion, **kwargs)
 
@@ -124,36 +117,37 @@ class ContrastiveNet(NeuralNet):
         return loader
 
     def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Start the random numbers of the views, on the device that makes them, and the guard of the weights."""
+        """Start the random streams and the guard of the weights."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stop_reason: str | None = None
         self.guard = Guard()
         self.guard.keep(self, learned=False)
         forward = self.module_.__call__
         self._run = _Run(
-            order=torch.Generator().manual_seed(self.seed),
-            view_generator=torch.Generator(self.device).manual_seed(self.seed + 1),
+            order=self.random_streams.generator("order"),
+            views=self.random_streams.generator("views", self.device),
+            dropout=self.random_streams.generator("dropout", self.device),
             forward=torch.compile(forward) if self.compiled else forward,
             learnable=[parameter for _, parameter in self.get_all_learnable_params()],
         )
 
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Keep the state that the epoch led to."""
+        """Keep the state at the end of the epoch, to go back to."""
         super().on_epoch_end(net, **kwargs)
         self.guard.keep(self)
 
     def on_batch_end(self, net: ContrastiveNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
-        """Keep the state amid a long epoch."""
+        """Keep the state within a long epoch too."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
         if training and self.keeps_state_after_batch():
             self.guard.keep(self)
 
     def keeps_state_after_batch(self) -> bool:
-        """Whether the last batch of the epoch is one after which the state is kept."""
+        """Whether the state is kept after the batch that was just trained on."""
         return len(self.history[-1]["batches"]) % _KEPT_EVERY == 0
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
-        """Train until there are ``max_epochs`` in all, and note why it ended."""
+        """Train until there are ``max_epochs`` epochs in all, and record why training ended."""
         left = 0 if self.stop_reason else max(0, self.max_epochs - len(self.history))
         try:
             super().fit_loop(X, y, epochs=left, **kwargs)
@@ -164,29 +158,35 @@ class ContrastiveNet(NeuralNet):
         return self
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call a method of all callbacks; one that ends training, as skorch's do by KeyboardInterrupt, is noted."""
+        """Call a method of all callbacks; record it if one of them ends training, which skorch's do by an interrupt."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:
             self.stop_reason = self.stop_reason or "callback"
             raise
-        if method_name == "on_train_end":
-            self.release()
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> ContrastiveNet:
+        """Train; afterwards, also after an error, nothing is held that only training needs."""
+        try:
+            return super().partial_fit(X, y, classes, **fit_params)
+        finally:
+            if self._run is not None:
+                self.release()
 
     def release(self) -> None:
-        """Let go of what belongs to the run, not to the fitted net."""
+        """Drop what only training needs, so that the fitted net does not hold it."""
         self._run = None
         self.module_.eval()
-        self.train_split = None  # it holds the rows that were held out
+        self.train_split = None  # holds the rows that were held out
         self.guard.forget()
 
     def stop(self, reason: str) -> None:
-        """End training, in skorch's way."""
+        """End training by an interrupt, as skorch's own callbacks do."""
         self.stop_reason = reason
         raise KeyboardInterrupt
 
     def training_state(self) -> dict[str, Any]:
-        """Return all that steps change, as it is now, not copied."""
+        """Return everything that a step changes, not copied."""
         return {
             "module": self.module_.state_dict(),
             "criterion": self.criterion_.state_dict(),
@@ -194,32 +194,33 @@ class ContrastiveNet(NeuralNet):
         }
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`training_state` gave, by copy."""
+        """Load a copy of what :meth:`training_state` returned."""
         self.module_.load_state_dict(state["module"])
         self.criterion_.load_state_dict(state["criterion"])
         self.optimizer_.load_state_dict(copied(state["optimizer"]))
 
     def order_state(self) -> Tensor:
-        """Return the state of what draws the order of batches; at the start of an epoch, that of its batches."""
+        """Return the state of the generator of the order; at the start of an epoch it determines all its batches."""
         return self._run.order.get_state()
 
-    def views_state(self) -> Tensor:
-        """Return the state of what draws the views."""
-        return self._run.view_generator.get_state()
+    def drawing_states(self) -> dict[str, Tensor]:
+        """Return the states of the generators that each step draws from."""
+        return {name: getattr(self._run, name).get_state() for name in ("views", "dropout")}
 
-    def begin_from(self, order: Tensor, views: Tensor) -> None:
-        """Go on drawing from states that :meth:`order_state` and :meth:`views_state` gave."""
+    def begin_from(self, order: Tensor, drawing: dict[str, Tensor]) -> None:
+        """Continue drawing from the states that :meth:`order_state` and :meth:`drawing_states` returned."""
         self._run.order.set_state(order)
-        self._run.view_generator.set_state(views)
+        for name, state in drawing.items():
+            getattr(self._run, name).set_state(state)
 
     def skip_batches(self, n_batches: int) -> None:
-        """Leave out the first batches of the epoch that begins."""
+        """Skip the first batches of the epoch that begins."""
         self._run.batches.skip = n_batches
 
     # A step
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
-        """Step. Where the loss or its gradient is not finite, go back to the last good weights and try again."""
+        """Take a step. Where the loss or its gradient is not finite, go back to the last good weights and try again."""
         while True:
             try:
                 with self.guard.slowed(self.optimizer_):
@@ -247,35 +248,32 @@ class ContrastiveNet(NeuralNet):
         return {"loss": loss, "y_pred": projections}
 
     def on_grad_computed(self, net: ContrastiveNet, named_parameters: Any, **kwargs: Any) -> None:
-        """Look at the length of the gradient, and scale it down if it is too long."""
+        """Record the length of the gradient, before any callback clips it, and check that it is finite."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        if math.isinf(self.max_grad_norm):
-            lengths = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
-            norm = torch.linalg.vector_norm(torch.stack(lengths))
-        else:
-            norm = torch.nn.utils.clip_grad_norm_(self._run.learnable, self.max_grad_norm)
+        lengths = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(lengths))
         self.history.record_batch("grad_norm", check_finite("gradient", norm))
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
 
     def make_views(self, x: tuple[Tensor, ...]) -> list[Tensor]:
-        """Return the views of a batch, which is (n, ...) once, or once for each measured view."""
+        """Return the views of a batch: of one input (n, ...), or of one for each measured view."""
         measured = [part.to(self.device) for part in x]
-        return self.views(measured[0] if len(measured) == 1 else measured, self._run.view_generator)
+        return self.views(measured[0] if len(measured) == 1 else measured, self._run.views)
 
     def infer(self, x: tuple[Tensor, ...], **fit_params: Any) -> Tensor:
         """Project the views of a batch: -> (v, n, d)."""
         views = self.make_views(x)
-        stacked = torch.cat(views)  # (v n, ...), so that there is one pass through the module
+        stacked = torch.cat(views)  # (v n, ...): one pass for all views, which share the statistics of batch norm
         with self._lent_generator(), self._autocast():
             compared = self.joined(self.online(stacked).float(), stacked)
         return self._by_view(compared, views)
 
     def online(self, views: Tensor) -> Tensor:
-        """Project views by what is trained, (v n, ...) -> (v n, d)."""
+        """Project views by the network that is trained, (v n, ...) -> (v n, d)."""
         return self._run.forward(views)
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
-        """Join projections (v n, d) with whatever else of the views the loss compares: -> (..., v n, d)."""
+        """Add to the projections (v n, d) what the loss compares them with, if that is something else."""
         return projections
 
     def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
@@ -297,19 +295,19 @@ class ContrastiveNet(NeuralNet):
     # Rows that are not trained on
 
     def run_single_epoch(self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any) -> None:
-        """Go through the batches once; those that are held out get the same views in each epoch."""
+        """Go through the batches once. Held-out rows get the same views in each epoch."""
         with nullcontext() if training or iterator is None else self.fixed_views():
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Loss of a batch that is held out, by the yardstick."""
+        """Compute the loss of a held-out batch by the yardstick."""
         inputs, beside = batch
         projections = self.embed_views(inputs)
         loss = multiview_loss(self.yardstick, projections, pairs=self.view_pairs, **self._on_device(beside))
         return {"loss": loss, "y_pred": projections}
 
     def embed_views(self, x: tuple[Tensor, ...]) -> Tensor:
-        """Project the views of rows as the trained module does, without a gradient: -> (v, n, d)."""
+        """Project the views of rows in evaluation mode, without a gradient: -> (v, n, d)."""
         self.module_.eval()
         with torch.no_grad():
             views = self.make_views(x)
@@ -317,19 +315,19 @@ class ContrastiveNet(NeuralNet):
 
     @contextmanager
     def fixed_views(self) -> Iterator[None]:
-        """Draw the views of the block from random numbers that are the same each time, and no others."""
-        ours = self._run.view_generator
-        self._run.view_generator = torch.Generator(self.device).manual_seed(self.seed + _HELD_OUT)
+        """Draw the views inside the block from the same random numbers each time, and leave those of training alone."""
+        ours = self._run.views
+        self._run.views = self.random_streams.generator("fixed_views", self.device)
         try:
             yield
         finally:
-            self._run.view_generator = ours
+            self._run.views = ours
 
-    # Small parts of the above
+    # Helpers
 
     def _in_parts(self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor) -> CachedForward:
         return CachedForward(
-            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.view_generator
+            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.dropout
         )
 
     def _autocast(self) -> AbstractContextManager:
@@ -338,7 +336,7 @@ class ContrastiveNet(NeuralNet):
         return torch.autocast(torch.device(self.device).type, dtype=self.precision)
 
     def _lent_generator(self) -> AbstractContextManager:
-        return seeded_by(self._run.view_generator) if self.draws else nullcontext()
+        return seeded_by(self._run.dropout) if self.draws else nullcontext()
 
     def _on_device(self, beside: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(self.device) for name, value in beside.items()}
@@ -349,18 +347,18 @@ class ContrastiveNet(NeuralNet):
 
 
 class MomentumNet(ContrastiveNet):
-    """A contrastive net for losses that repel nothing: predictions of each view meet a slow copy's view of another.
+    """A net for losses without repulsion: predictions are compared with the projections of a target network.
 
-    The projections go through a predictor, ``module.predictor``, and are compared with those of a target network,
-    which is an exponential moving average of the encoder and head, and has no gradient [1]_. Without either, all
-    embeddings could become equal, at no loss.
+    The projections of a view go through a predictor, ``module.predictor``. The result is compared with the projection
+    of another view by the target network, an exponential moving average of encoder and head that has no gradient [1]_.
+    Predictor and target network together keep training from the trivial minimum at which all embeddings are equal.
 
     Parameters
     ----------
     ema_decay : float
-        Decay of the average in the first step. From there it rises by half a cosine to 1.
+        Decay of the average in the first step. It rises to 1 by half a cosine.
     n_steps : float
-        Steps of the whole training; inf if it is not known.
+        Number of steps of the training; inf if unknown.
     **kwargs
         As in :class:`ContrastiveNet`.
 
@@ -380,46 +378,47 @@ class MomentumNet(ContrastiveNet):
 
     def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the target network as a copy of the encoder and head."""
-        if self._target is None:  # a stream keeps it from call to call
+        if self._target is None:  # else partial_fit goes on with the target network of the last call
             self._target = MomentumTarget(self._followed(), MomentumSchedule(self.ema_decay, self.n_steps))
         super().on_train_begin(net, X=X, y=y, **kwargs)
 
-    def release(self) -> None:
-        """Let go of the target network too, unless more rows are to come: the encoder is what is kept."""
-        super().release()
-        if not self.streams:
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> MomentumNet:
+        """Train, and drop the target network afterwards. ``partial_fit`` keeps it for the next call."""
+        try:
+            return super().fit(X, y, **fit_params)
+        finally:
             self._target = None
 
     def training_state(self) -> dict[str, Any]:
-        """Return all that steps change, the target network with it."""
+        """Return everything that a step changes, including the target network."""
         return {**super().training_state(), "target": self._target.state_dict()}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`training_state` gave."""
+        """Load what :meth:`training_state` returned."""
         super().load_training_state(state)
         self._target.load_state_dict(state["target"])
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
-        """Step, and let the target network follow."""
+        """Take a step, and update the target network."""
         step = super().train_step(batch, **fit_params)
         self._target.follow(self._followed())
         return step
 
     def online(self, views: Tensor) -> Tensor:
-        """Predictions of views, (v n, ...) -> (v n, d)."""
+        """Predict from views, (v n, ...) -> (v n, d)."""
         return self.module_.predictor(self._run.forward(views))
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
-        """Stack predictions of views with their targets: -> (2, v n, d)."""
+        """Stack predictions with the projections of the target network: -> (2, v n, d)."""
         if self.micro_batch_size is None:
             return torch.stack([projections, self._target(views).float()])
         return torch.stack([projections, self._in_parts(self._target, self._target.module, views).outputs.float()])
 
     def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
-        """Loss of the predictions of each view and the targets of the others, (2, v, n, d)."""
+        """Compute the loss between the predictions of each view and the targets of the others, (2, v, n, d)."""
         predictions, targets = projections
         return multiview_loss(self.criterion_, predictions, targets, pairs=self.view_pairs, **kwargs)
 
     def _followed(self) -> nn.Module:
-        """Return what the target network follows, which shares its weights with the module."""
+        """Return encoder and head, which the target network follows; they share their weights with the module."""
         return EncoderWithHead(self.module_.encoder, self.module_.head)

@@ -1,4 +1,4 @@
-"""What keeps a training from ending on NaN: the last good state, and the way back to it."""
+"""Recovery from NaN: training goes back to the last good state, and continues at half the learning rate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _logger = logging.getLogger("skgca")
 
 
 class NotFiniteError(ArithmeticError):
-    """A step whose loss or gradient is not finite; raised before the weights move.
+    """A step whose loss or gradient is not finite; raised before the weights are updated.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ class NotFiniteError(ArithmeticError):
 
 
 class Guard:
-    """Keeps the last good state of a net, and brings it back where a loss or gradient is not finite.
+    """Keeps the last good state of a net, and restores it when a loss or gradient is not finite.
 
-    Each time the rate is halved. States are kept where an epoch ends, and amid long ones, so that a retry repeats
-    little; the order of batches and the views go on, since the same ones would blow up again.
+    Each roll-back halves the learning rate. The state is kept at the end of each epoch, and within long ones, so that
+    little work is repeated. The order of batches and the views are not rolled back: the same ones would fail again.
 
     Attributes
     ----------
     rate : float
-        Factor of the learning rate, 1 at first.
+        Factor of the learning rate; 1 before the first roll-back.
     n_retries : int
-        How often training went back.
+        Number of roll-backs.
     """
 
     def __init__(self) -> None:
@@ -56,25 +56,26 @@ class Guard:
         self._has_learned = False
 
     def keep(self, net: ContrastiveNet, *, learned: bool = True) -> None:
-        """Remember the state of a net; ``learned`` tells whether training brought it there."""
+        """Keep the state of a net; ``learned`` is whether training has changed it."""
         self._good = copied(net.training_state())
         self._has_learned |= learned
 
     def forget(self) -> None:
-        """Let go of the state; how often training went back stays known."""
+        """Drop the state; the number of roll-backs stays."""
         self._good = {}
 
     def roll_back(self, net: ContrastiveNet, error: NotFiniteError) -> None:
-        """Bring back the last good state, at half the rate.
+        """Restore the last good state, and halve the rate.
 
         Raises
         ------
         TrainingDivergedError
-            If that was done often enough, and nothing had been learned.
+            If no retries are left and nothing was learned.
         KeyboardInterrupt
-            If something had been: skorch ends training by it, and keeps the weights.
+            If no retries are left but something was learned. skorch then ends training and keeps the weights.
         """
-        rates = [group["lr"] for group in net.optimizer_.param_groups]  # the schedule goes on
+        # the state of the optimizer holds the rates of an earlier step, but the schedule has moved on
+        rates = [group["lr"] for group in net.optimizer_.param_groups]
         net.load_training_state(self._good)
         _set_rates(net.optimizer_, rates)
         where = f"{error} in epoch {len(net.history)} with lr={net.lr}"
@@ -86,13 +87,13 @@ class Guard:
         if self._has_learned:
             net.stop("diverged")
         raise TrainingDivergedError(
-            f"{where}; try a lower lr (a tenth, say), and check for features of very different scale, and views and "
-            f"an encoder that give finite values. {_MAX_RETRIES} retries, each at half the rate, did not help."
+            f"{where}; {_MAX_RETRIES} retries, each at half the rate, did not help. Try a lower lr (such as a tenth), "
+            "and check that features are of similar scale and that views and encoder return finite values."
         ) from error
 
     @contextmanager
     def slowed(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Scale the learning rate for the block, whatever schedule sets it outside."""
+        """Scale the learning rate inside the block; outside it belongs to the schedule."""
         if self.rate == 1:
             yield
             return
@@ -104,11 +105,11 @@ class Guard:
             _set_rates(optimizer, rates)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed training needs beside the state of the net, which is a good one."""
+        """Return what a resumed training needs, except the state of the net, which checkpoints hold anyway."""
         return {"rate": self.rate, "n_retries": self.n_retries}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         self.rate, self.n_retries = state["rate"], state["n_retries"]
 
 
@@ -118,7 +119,7 @@ def _set_rates(optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
 
 
 def check_finite(what: str, value: torch.Tensor) -> float:
-    """Return a scalar as a number, or raise NotFiniteError."""
+    """Return a scalar as a number, or raise NotFiniteError if it is NaN or infinite."""
     number = float(value.detach())
     if not math.isfinite(number):
         raise NotFiniteError(what, number)
@@ -126,7 +127,7 @@ def check_finite(what: str, value: torch.Tensor) -> float:
 
 
 def copied(state: Any) -> Any:
-    """Copy what a ``state_dict`` gives, tensors and all; ten times as fast as ``copy.deepcopy``."""
+    """Copy a ``state_dict`` with its tensors, ten times as fast as ``copy.deepcopy``."""
     if isinstance(state, torch.Tensor):
         return state.detach().clone()
     if isinstance(state, dict):

@@ -1,26 +1,85 @@
-"""The global random generators, lent to what draws from them and put back.
+"""Random numbers of a fit: independent streams by name, and the global generators lent to what draws from them.
 
-A fit with an integer ``random_state`` gives the same bits each time, in any process and under any ``n_jobs``. It leaves
-the global generators of numpy and torch as it found them. Initialising a torch module draws from torch's global
-generator, so that generator is seeded for a block and then restored.
+A fit with an integer ``random_state`` gives the same bits each time, in any process and under any ``n_jobs``, and
+leaves the global generators of Python, numpy and torch as it found them. Two mechanisms are needed for that:
+
+- What we draw ourselves (the order of batches, views, held-out rows) comes from generators of our own. Each purpose has
+  its own stream, so that one more draw for one purpose changes nothing for another.
+- Layers of torch draw from torch's global generator: initial weights when they are made, dropout in each training step.
+  The global generators are seeded for the block in which that happens, and restored afterwards.
 """
+
+from __future__ import annotations
 
 import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-__all__ = ["seeded_by", "seeded_global_generator"]
+__all__ = ["RandomStreams", "seeded_by", "seeded_global_generator"]
+
+# The position of a name is the key of its stream. A new stream is appended: inserting one would change the others.
+_STREAMS = (
+    "weights",  # initial weights of the network
+    "rotation",  # rotation of the readout
+    "held_out_rows",  # which rows early stopping holds out
+    "order",  # order of the batches
+    "views",  # augmentation of the training rows
+    "dropout",  # what the network draws in a training step
+    "fixed_views",  # augmentation of the rows that are only measured, the same in each epoch
+    "kept_rows",  # which rows of a stream the readout is fitted on
+)
 
 _global_generator = threading.RLock()
 
 
+@dataclass(frozen=True)
+class RandomStreams:
+    """Independent streams of random numbers, by name, from one :class:`numpy.random.SeedSequence`.
+
+    Parameters
+    ----------
+    entropy : int
+        Source of all streams.
+    call : int, default=0
+        Number of the call of ``partial_fit``, each of which has streams of its own.
+
+    Examples
+    --------
+    >>> from skgca._utils.random import RandomStreams
+    >>> streams = RandomStreams(0)
+    >>> streams.seed("order") == RandomStreams(0).seed("order")
+    True
+    >>> streams.seed("order") == streams.seed("views")
+    False
+    """
+
+    entropy: int
+    call: int = 0
+
+    @classmethod
+    def of(cls, random_state: np.random.RandomState) -> RandomStreams:
+        """Draw the source of all streams from scikit-learn's ``check_random_state(random_state)``."""
+        words = random_state.randint(2**32, size=4, dtype=np.uint32)
+        return cls(int.from_bytes(words.astype("<u4").tobytes(), "little"))
+
+    def seed(self, name: str) -> int:
+        """Return the seed of a stream, a number of 63 bits."""
+        key = (self.call, _STREAMS.index(name))
+        return int(np.random.SeedSequence(self.entropy, spawn_key=key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+    def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:
+        """Return a torch generator at the start of a stream."""
+        return torch.Generator(device).manual_seed(self.seed(name))
+
+
 @contextmanager
 def seeded_global_generator(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed the global generators for the block, one thread at a time, and put their states back after.
+    """Seed the global generators for the block and restore their states afterwards; one thread at a time.
 
     These are torch's on the CPU and on ``device``, if that is CUDA, numpy's, and Python's.
     """
@@ -46,7 +105,7 @@ def seeded_global_generator(seed: int, device: torch.device | None = None) -> It
 
 @contextmanager
 def seeded_by(generator: torch.Generator) -> Iterator[None]:
-    """Seed the global generators for the block from the next number of a generator, and that of its device too."""
+    """Seed the global generators for the block by the next number of a generator, and those of its device too."""
     seed = torch.randint(2**31 - 1, (), generator=generator, device=generator.device)
     with seeded_global_generator(int(seed), generator.device):
         yield

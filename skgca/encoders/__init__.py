@@ -1,8 +1,14 @@
-"""Encoders and projection heads: torch modules from a batch of inputs to a batch of vectors."""
+"""Torch modules that turn a batch of inputs into a batch of vectors.
+
+An :class:`Encoder` has three parts. The stem turns what the reader gives into features or channels. The body, such as
+:class:`MLP` or :class:`ConvEncoder`, is the network proper. The readout turns activations of the body into the columns
+of the embedding. :class:`EncoderWithHead` adds the projection head, which only training uses.
+"""
 
 from ._head import Encoder, EncoderWithHead
 from ._images import ConvEncoder, ResNet18
-from ._mlp import MLP, PeriodicEmbedding, PiecewiseLinearEncoding, ResNetMLP
+from ._mlp import MLP, ResNetMLP
+from ._numeric import PeriodicEmbedding, PiecewiseLinearEncoding
 from ._readout import RotatedComponents, Standardization, participation_ratio
 from ._series import Conv1dEncoder
 from ._stems import ChannelStem, TableStem

@@ -1,4 +1,9 @@
-"""An encoder as it is trained and as it is used: with heads, and with what reads the embedding out of it."""
+"""The encoder as it is used, and the encoder as it is trained.
+
+``transform`` runs :class:`Encoder`: stem, body, readout. Training runs :class:`EncoderWithHead`: stem, body, projection
+head. Both share stem and body. The head is dropped after training because it discards what the loss does not need, and
+the readout is fitted after training because it needs the final activations.
+"""
 
 from typing import Any
 
@@ -12,19 +17,20 @@ __all__ = ["Encoder", "EncoderWithHead"]
 
 
 class Encoder(Configured, nn.Module):
-    """Stem, body, and the readout of the embedding; what ``transform`` runs.
+    """Stem, body and readout, in the order in which ``transform`` runs them.
 
     Parameters
     ----------
     stem : Module
-        What a reader gives -> what the body takes; its ``plain`` gives the inputs as features.
+        Turns what the reader gives into what the body takes. Its method ``plain`` returns the inputs as features.
     body : Module
-        -> (n, n_outputs). With the readout :class:`RotatedComponents`, it has ``activations(batch)``, which gives those
-        of each layer, the outputs last.
+        Turns the output of the stem into (n, n_outputs). For the readout :class:`RotatedComponents`, it needs a method
+        ``activations(batch)``, which returns the activations of each layer in a list, the outputs last.
     readout : Standardization or RotatedComponents
-        From the outputs of the body, or from all activations, to the columns of the embedding.
+        Turns the outputs of the body (:class:`Standardization`) or the activations of all its layers
+        (:class:`RotatedComponents`) into the columns of the embedding.
     passthrough : bool, default=False
-        Whether the embedding has the inputs beside it.
+        Whether the inputs are appended to the embedding.
 
     Examples
     --------
@@ -35,6 +41,10 @@ class Encoder(Configured, nn.Module):
     >>> encoder(torch.zeros(5, 2)).shape, encoder.features(torch.zeros(5, 2)).shape
     (torch.Size([5, 5]), torch.Size([5, 3]))
     """
+
+    # torch types the attributes of any Module as tensors or modules, and so rejects calls of `plain` and `activations`.
+    stem: Any
+    body: Any
 
     def __init__(
         self,
@@ -51,36 +61,37 @@ class Encoder(Configured, nn.Module):
         self.passthrough = passthrough
 
     def get_config(self) -> dict[str, Any]:
-        """Return the parts, which have configurations of their own, and whether the inputs are passed through."""
+        """Return the parts, each with a configuration of its own, and whether the inputs are passed through."""
         return {"stem": self.stem, "body": self.body, "readout": self.readout, "passthrough": self.passthrough}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Embed a batch: what is read out of the body, then the inputs if they are passed through."""
-        embedding = self.readout(self.activations(batch))
+        """Embed a batch; the inputs follow the columns of the readout if they are passed through."""
+        embedding: Tensor = self.readout(self.activations(batch))  # (n, n_columns)
         return torch.cat([embedding, self.stem.plain(batch)], dim=1) if self.passthrough else embedding
 
     def features(self, batch: Tensor) -> Tensor:
-        """Return the outputs of the body, which training works on: (n, ...) -> (n, n_outputs)."""
-        return self.body(self.stem(batch))
+        """Return the outputs of the body, which the projection head takes: (n, ...) -> (n, n_outputs)."""
+        outputs: Tensor = self.body(self.stem(batch))
+        return outputs
 
     def activations(self, batch: Tensor) -> Tensor:
-        """Return what the embedding is read from: (n, ...) -> (n, n_activations)."""
+        """Return what the readout takes: (n, ...) -> (n, n_activations)."""
         if isinstance(self.readout, RotatedComponents):
             return torch.cat(self.body.activations(self.stem(batch)), dim=1)
         return self.features(batch)
 
 
 class EncoderWithHead(Configured, nn.Module):
-    """An encoder, and the heads that only training uses.
+    """An encoder with the heads that only training uses.
 
     Parameters
     ----------
     encoder : Encoder
-        What is kept.
+        The part that is kept after training.
     head : Module
-        (n, n_outputs) -> (n, d); the loss compares its outputs.
+        Projection head, (n, n_outputs) -> (n, d); the loss compares its outputs.
     predictor : Module, default=None
-        (n, d) -> (n, d): from a projection to that of another view, for losses that need a target network.
+        (n, d) -> (n, d), predicts the projection of another view. It is for losses that need a target network.
 
     Examples
     --------
@@ -99,9 +110,10 @@ class EncoderWithHead(Configured, nn.Module):
         self.predictor = predictor
 
     def get_config(self) -> dict[str, Any]:
-        """Return the parts, which have configurations of their own."""
+        """Return the parts, each with a configuration of its own."""
         return {"encoder": self.encoder, "head": self.head, "predictor": self.predictor}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Project a batch."""
-        return self.head(self.encoder.features(batch))
+        """Project a batch: (n, ...) -> (n, d)."""
+        projected: Tensor = self.head(self.encoder.features(batch))
+        return projected

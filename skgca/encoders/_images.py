@@ -1,8 +1,12 @@
-"""Encoders of images."""
+"""Encoders of images (n, channels, height, width).
+
+:class:`ConvEncoder` is small and keeps where in the image something is. :class:`ResNet18` is large, pools over the
+image, and is the network with which GCA was published.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,30 +15,31 @@ from .._utils.config import Configured
 
 __all__ = ["ConvEncoder", "ResNet18"]
 
-_SMALLEST = 4  # height and width; below it all but the first convolution would see a single pixel
+_MIN_SIZE = 4  # height and width; two convolutions of stride 2 reduce 4 pixels to one
 
 
 class ConvEncoder(Configured, nn.Sequential):
     """Small convolutional encoder: 3 x 3 convolutions of stride 2 with batch normalisation and ReLU, then linear.
 
-    The features of the last convolution are flattened rather than pooled, so the embedding knows where in the image
-    something is. That suits images which fill their frame, such as digits, and fixes the size of the images.
+    The features of the last convolution are flattened, not pooled, so the encoding contains where in the image
+    something is. This suits images that fill their frame, such as digits. It also means that all images must have the
+    same size.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the images.
+        Number of channels of the images.
     image_size : (int, int)
-        Height and width of the images, 4 at least.
+        Height and width of the images, each at least 4.
     n_outputs : int
         Number of output features.
     widths : sequence of int, default=(32, 64, 128)
-        Channels of each convolution; each halves height and width, rounding up.
+        Number of output channels of each convolution. Each convolution halves height and width, rounded up.
 
     Raises
     ------
     ValueError
-        If the images are too small.
+        If height or width is below 4.
 
     Examples
     --------
@@ -48,15 +53,15 @@ class ConvEncoder(Configured, nn.Sequential):
         self, n_channels: int, image_size: tuple[int, int], n_outputs: int, *, widths: Sequence[int] = (32, 64, 128)
     ) -> None:
         height, width = image_size
-        if min(height, width) < _SMALLEST:
+        if min(height, width) < _MIN_SIZE:
             raise ValueError(
-                f"Images of {height} x {width} pixels are too small to convolve; they need {_SMALLEST} x {_SMALLEST} "
-                "at least. Flatten them to rows, and use an MLP."
+                f"Images of {height} x {width} pixels are too small to convolve; they need {_MIN_SIZE} x {_MIN_SIZE} "
+                "at least. Flatten smaller images to rows and use an MLP."
             )
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((n_channels, *widths)):
             layers += [_convolution(fan_in, fan_out, stride=2), nn.BatchNorm2d(fan_out), nn.ReLU()]
-            height, width = (height + 1) // 2, (width + 1) // 2
+            height, width = (height + 1) // 2, (width + 1) // 2  # stride 2 and padding 1 round up
         n_features = (n_channels, *widths)[-1] * height * width
         super().__init__(*layers, nn.Flatten(), nn.Linear(n_features, n_outputs))
         self.n_channels = n_channels
@@ -75,19 +80,19 @@ class ConvEncoder(Configured, nn.Sequential):
 
 
 class ResNet18(Configured, nn.Module):
-    """Residual network of 18 layers with a stem for small images: a 3 x 3 convolution of stride 1, and no pooling.
+    """Residual network of 18 layers with a stem for small images: a 3 x 3 convolution of stride 1 without pooling.
 
-    Four stages of two basic blocks [1]_, then the mean over the image, and a linear layer. It takes images of any size,
-    and is what the losses of this package were published with on CIFAR [2]_.
+    The stem is followed by four stages of two basic blocks each [1]_, the mean over the image, and a linear layer.
+    Images can have any size. The losses of this package were published with this network on CIFAR [2]_.
 
     Parameters
     ----------
     n_channels : int
-        Channels of the images.
+        Number of channels of the images.
     n_outputs : int
         Number of output features.
     width : int, default=64
-        Channels of the first stage; each of the following has twice as many as the one before.
+        Number of channels of the first stage. Each later stage has twice as many as the one before.
 
     References
     ----------
@@ -109,6 +114,7 @@ class ResNet18(Configured, nn.Module):
         self.stem = nn.Sequential(_convolution(n_channels, width), nn.BatchNorm2d(width), nn.ReLU())
         widths = [width * 2**stage for stage in range(4)]
         blocks: list[nn.Module] = []
+        # The first stage keeps the resolution, each later stage halves it.
         for stage, (fan_in, fan_out) in enumerate(pairwise((width, *widths))):
             blocks += [_BasicBlock(fan_in, fan_out, stride=1 if stage == 0 else 2), _BasicBlock(fan_out, fan_out)]
         self.blocks = nn.Sequential(*blocks)
@@ -120,11 +126,13 @@ class ResNet18(Configured, nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Embed a batch of images, (n, c, h, w) -> (n, n_outputs)."""
-        return self.linear(self.blocks(self.stem(batch)).mean((2, 3)))
+        pooled = self.blocks(self.stem(batch)).mean((2, 3))  # (n, 8 * width)
+        encoded: Tensor = self.linear(pooled)
+        return encoded
 
 
 class _BasicBlock(nn.Module):
-    """Two convolutions beside a shortcut, which is a 1 x 1 convolution where the shape changes."""
+    """Two convolutions, added to a shortcut. The shortcut is a 1 x 1 convolution if the shape changes."""
 
     def __init__(self, fan_in: int, fan_out: int, *, stride: int = 1) -> None:
         super().__init__()
@@ -146,6 +154,8 @@ class _BasicBlock(nn.Module):
 
 
 def _convolution(fan_in: int, fan_out: int, *, stride: int = 1) -> nn.Conv2d:
-    """3 x 3; the batch normalisation behind it makes a bias idle."""
+    """Return a 3 x 3 convolution without a bias, which the batch normalisation after it would cancel."""
     convolution = nn.Conv2d(fan_in, fan_out, 3, stride=stride, padding=1, bias=False)
-    return convolution.to(memory_format=torch.channels_last)  # a fifth faster on a CPU
+    # This order of the weights is a fifth faster on a CPU. torch's stubs lack the argument, hence the cast.
+    cast(Any, convolution).to(memory_format=torch.channels_last)
+    return convolution

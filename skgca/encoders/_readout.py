@@ -1,4 +1,14 @@
-"""From what a trained encoder computes to the embedding: fixed linear maps, set by the training rows."""
+"""Readouts: linear maps from the activations of a trained encoder to the columns of the embedding.
+
+A readout is fitted once, after training, on activations of training rows. Both readouts give columns of variance 1,
+which regularised linear models expect.
+
+:class:`RotatedComponents` reads all layers, because the last one discards what the loss does not need. All activations
+together are too many columns for a linear model on few rows, hence the principal components. Their variances differ
+much, and a scaler after the embedding would make the last components as important as the first. A random rotation
+mixes them, so that each column contains all components. To fit it takes n k^2 operations for the Gram matrix of n rows
+of k activations, and k^3 for its eigenvectors. To embed a batch takes one more matrix product.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +21,13 @@ from .._utils.config import Configured
 
 __all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
 
-_ROWS_OF_GRAM = 1024
-_N_MEASURED = 4096  # rows by which dimensions are counted
-_CONSTANT = 1e-6  # deviation of an activation, as a share of the largest, below which it tells rounding from rounding
+_GRAM_ROWS = 1024  # rows of a product in float32; products are added in double precision
+_MAX_ROWS = 4096  # rows that the participation ratio is computed from
+_CONSTANT = 1e-6  # a deviation below this share of the largest is rounding: the column is constant
 
 
 class Standardization(Configured, nn.Module):
-    """Bring each output of an encoder to mean 0 and deviation 1, by what the training rows showed.
+    """Standardise each output of an encoder to mean 0 and standard deviation 1 over the training rows.
 
     Parameters
     ----------
@@ -48,7 +58,7 @@ class Standardization(Configured, nn.Module):
         return {"n_outputs": self.n_outputs}
 
     def fit(self, outputs: Tensor) -> Standardization:
-        """Take mean and deviation from outputs (n, n_outputs) of training rows."""
+        """Learn mean and deviation from the outputs (n, n_outputs) of training rows."""
         mean, scale = _mean_and_scale(outputs.double())
         self.mean, self.scale = mean.to(self.mean), scale.to(self.scale)
         return self
@@ -61,11 +71,12 @@ class Standardization(Configured, nn.Module):
 class RotatedComponents(Configured, nn.Module):
     """Principal components of all activations of an encoder, spread evenly over the columns of an embedding.
 
-    Hidden activations say more of a row than the last layer, which has learned what to forget; but so many columns are
-    more than a linear model can take on few rows. So the activations, each standardised, are reduced to their
-    first principal components. These keep their variances, largest first, which is what holds the linear model back
-    from the last ones. A random rotation then gives all columns about equal variance, so that a scaler behind the
-    embedding does not undo it.
+    The activations of hidden layers contain more of a row than those of the last layer, which learns to discard what
+    the loss does not need. But all of them are too many columns for a linear model on few rows. So each activation is
+    standardised, and all are reduced to their first principal components. The components are not whitened: they keep
+    their variances, so that a regularised linear model relies less on the last ones. A random rotation then gives all
+    columns about equal variance, so that a scaler after the embedding does not whiten the components either. At the
+    end each column is scaled to variance 1.
 
     Parameters
     ----------
@@ -74,9 +85,9 @@ class RotatedComponents(Configured, nn.Module):
     n_outputs : int
         Number of columns of the embedding.
     n_kept : int
-        Components to keep, of which there are ``n_activations``. More than ``n_outputs`` are not.
+        Number of principal components to keep. At most ``n_outputs`` and ``n_activations`` are kept.
     seed : int, default=0
-        Of the rotation.
+        Seed of the rotation.
 
     Examples
     --------
@@ -105,15 +116,19 @@ class RotatedComponents(Configured, nn.Module):
         return {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
 
     def fit(self, activations: Tensor) -> RotatedComponents:
-        """Find the components of activations (n, n_activations) of training rows."""
+        """Learn the components from the activations (n, n_activations) of training rows."""
+        # Sums over many rows lose digits in float32, so mean and deviation are computed in double precision.
         mean, scale = _mean_and_scale(activations.double())
-        gram = _gram((activations - mean.to(activations)) * scale.to(activations))
-        _, vectors = torch.linalg.eigh(gram)  # ascending
-        components = vectors.flip(1)[:, : self.n_kept]
+        gram = _gram((activations - mean.to(activations)) * scale.to(activations))  # (n_activations, n_activations)
+        _, vectors = torch.linalg.eigh(gram)  # eigenvalues in ascending order
+        components = vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept), largest variance first
+        # An eigenvector is determined up to its sign, which depends on the solver. Here its largest entry is positive.
         largest = components.gather(0, components.abs().argmax(0, keepdim=True))
-        components = components * largest.sign()  # the solver leaves signs to chance
+        components = components * largest.sign()
         weight = components @ self._rotation().to(gram)  # (n_activations, n_outputs)
+        # The variance of column w is w^T gram w. Rounding can make it negative where it is 0.
         column_scale = _scale(((gram @ weight) * weight).sum(0).clamp(min=0).sqrt())
+        # One matrix does it all: standardise the activations, project, rotate, scale the columns.
         weight = scale[:, None] * weight * column_scale
         self.weight = weight.to(self.weight)
         self.mean = mean.to(self.mean)
@@ -121,40 +136,46 @@ class RotatedComponents(Configured, nn.Module):
 
     def forward(self, activations: Tensor) -> Tensor:
         """Embed activations: (n, n_activations) -> (n, n_outputs)."""
-        return (activations - self.mean) @ self.weight
+        embedding: Tensor = (activations - self.mean) @ self.weight
+        return embedding
 
     def _rotation(self) -> Tensor:
-        """Return random orthonormal rows (n_kept, n_outputs)."""
+        """Return a random matrix (n_kept, n_outputs) of orthonormal rows, in double precision on the CPU."""
         generator = torch.Generator().manual_seed(self.seed)
         columns = torch.randn(self.n_outputs, self.n_kept, generator=generator, dtype=torch.float64)
-        return torch.linalg.qr(columns).Q.T
+        rotation: Tensor = torch.linalg.qr(columns).Q.T
+        return rotation
 
 
 def _mean_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of each column (n, k), and one over its deviation."""
+    """Return the mean and the reciprocal of the standard deviation of each column: (n, k) -> (k,), (k,)."""
     deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
     return mean, _scale(deviation)
 
 
 def _scale(deviation: Tensor) -> Tensor:
-    """Return one over the deviation of each column; of a constant one, 1."""
+    """Return the reciprocal of the standard deviation of each column, 1 for a constant column: (k,) -> (k,)."""
     constant = ~(deviation > _CONSTANT * deviation.max())
     return deviation.masked_fill(constant, 1.0).reciprocal()
 
 
 def _gram(rows: Tensor) -> Tensor:
-    """Return the mean of the outer products of the rows (n, k): in double precision, but for some rows at a time."""
+    """Return the mean of the outer products of the rows: (n, k) -> (k, k) in double precision.
+
+    Products of some rows are computed in the dtype of the rows, which is faster, and added in double precision, so that
+    the error does not grow with n.
+    """
     total = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64, device=rows.device)
-    for part in rows.split(_ROWS_OF_GRAM):
+    for part in torch.split(rows, _GRAM_ROWS):
         total += part.T @ part
     return total / len(rows)
 
 
 def participation_ratio(rows: Tensor) -> float:
-    """Return how many dimensions some rows (n, d) fill: (sum of variances)^2 / sum of squared variances.
+    """Return the effective number of dimensions of rows (n, d): (sum of variances)^2 / sum of squared variances.
 
-    The variances are those along the principal axes. It is d for uncorrelated columns of equal variance, and 1 for
-    rows on a line, or all alike.
+    The variances are those along the principal axes of at most the first 4,096 rows. The ratio is d for uncorrelated
+    columns of equal variance, and 1 for rows on a line or equal rows.
 
     Examples
     --------
@@ -164,8 +185,10 @@ def participation_ratio(rows: Tensor) -> float:
     >>> participation_ratio(corners)
     2.0
     """
-    rows = rows[:_N_MEASURED].double()
+    rows = rows[:_MAX_ROWS].double()
     rows = rows - rows.mean(0)
+    # Both products have the same nonzero eigenvalues. Their sum is the trace, and the sum of their squares is that of
+    # all entries, so no decomposition is needed.
     gram = rows.T @ rows if rows.shape[1] <= len(rows) else rows @ rows.T
     squares = float(gram.square().sum())
     return float(gram.trace()) ** 2 / squares if squares > 0 else 1.0

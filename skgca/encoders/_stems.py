@@ -1,4 +1,9 @@
-"""What stands before the body of an encoder: from what a reader gives to what a body takes."""
+"""Stems, the first part of an encoder: they turn the output of a reader into the input of a body.
+
+Views come before the stem, since they change whole cells and pixels. Therefore a table has one column for each original
+column until the stem: a view that exchanges cells must not split a category into one-hot columns. Likewise images keep
+values in [0, 1], which views of images expect, until the stem standardises them.
+"""
 
 from __future__ import annotations
 
@@ -12,36 +17,39 @@ from .._utils.config import Configured
 
 __all__ = ["ChannelStem", "TableStem"]
 
-_ONE_HOT_UP_TO = 32  # categories; a column of more gets a learned vector for each
+_MAX_ONE_HOT = 32  # categories; columns with more categories are embedded
 _EMBEDDING_SIZE = 16
 
 
 class TableStem(Configured, nn.Module):
-    """From one column for each original column to the features that enter the network.
+    """Turn a table with one column for each original column into the features that enter the network.
 
-    Numbers that are missing become 0, which is their median, with an indicator beside them where training rows missed
-    some. Categories become one-hot vectors, which the first linear layer turns into learned ones, or learned vectors at
-    once where there are many. A category that was not seen in training is all zeros.
+    A missing number (NaN) becomes 0, the mean of a standardised column. A numeric column that had gaps in training also
+    gets an indicator, which is 1 where the value is missing. A column of up to 32 categories becomes one-hot columns,
+    which the first linear layer of the body maps to learned vectors. A column of more categories is embedded here, with
+    a learned vector of 16 entries for each category. A category that was not seen in training has code 0 and becomes
+    zeros. The features are ordered: numbers, indicators, one-hot columns, embeddings.
 
     Parameters
     ----------
     n_categories : sequence of int
-        Categories of each column, 0 for a column of numbers.
+        Number of categories of each column, 0 for a numeric column.
     has_missing : sequence of bool
-        Which columns of numbers get an indicator.
+        Which numeric columns get an indicator.
     numeric_encoding : Module, default=None
-        (n, n_numbers) -> (n, n_outputs), with that attribute: what numbers enter as. None leaves them.
+        Encodes the numeric columns after gaps are filled, (n, n_numbers) -> (n, n_outputs), and has an attribute
+        ``n_outputs``. None means that the numbers themselves are features.
 
     Attributes
     ----------
     n_features : int
-        Width of the output.
+        Number of features that :meth:`forward` returns.
     n_plain : int
-        Width of what :meth:`plain` gives.
+        Number of features that :meth:`plain` returns.
 
     Examples
     --------
-    A column of numbers with gaps, and one of three categories, numbered from 1:
+    A numeric column with gaps, and a column of three categories with the codes 1 to 3:
 
     >>> import torch
     >>> from skgca.encoders import TableStem
@@ -52,6 +60,15 @@ class TableStem(Configured, nn.Module):
             [-0.5000,  0.0000,  0.0000,  0.0000,  0.0000]])
     """
 
+    numbers: Tensor  # indices of numeric columns
+    indicated: Tensor  # indices of numeric columns with an indicator
+    few: Tensor  # indices of columns of categories that become one-hot
+    many: Tensor  # indices of columns of categories that are embedded
+    slot_starts: Tensor
+    known_slots: Tensor
+    n_features: int
+    n_plain: int
+
     def __init__(
         self,
         n_categories: Sequence[int],
@@ -59,28 +76,30 @@ class TableStem(Configured, nn.Module):
         numeric_encoding: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        sizes = torch.as_tensor(n_categories)
-        self.n_categories = sizes.tolist()
-        self.has_missing = torch.as_tensor(has_missing, dtype=torch.bool).tolist()
-        few = (sizes > 0) & (sizes <= _ONE_HOT_UP_TO)
-        self._index("numbers", sizes == 0)
-        self._index("indicated", torch.as_tensor(has_missing, dtype=torch.bool) & (sizes == 0))
-        self._index("few", few)
-        self._index("many", sizes > _ONE_HOT_UP_TO)
-        # a column of k categories has k + 1 slots, of which the first is for those unknown, and is left out
+        sizes, missing = torch.as_tensor(n_categories), torch.as_tensor(has_missing, dtype=torch.bool)
+        self.n_categories, self.has_missing = sizes.tolist(), missing.tolist()
+        few, many = (sizes > 0) & (sizes <= _MAX_ONE_HOT), sizes > _MAX_ONE_HOT
+        self._register_indices("numbers", sizes == 0)
+        self._register_indices("indicated", missing & (sizes == 0))
+        self._register_indices("few", few)
+        self._register_indices("many", many)
+        # All one-hot columns are made by one scatter into a row of slots. A column of k categories has k + 1 slots, for
+        # the codes 0 to k. The slot of code 0, the unknown categories, is not among the known slots and is dropped.
         slots = sizes[few] + 1
-        starts = slots.cumsum(0) - slots
-        self.register_buffer("starts", starts, persistent=False)
-        known = torch.ones(int(slots.sum()), dtype=torch.bool)
-        known[starts] = False
-        self.register_buffer("known", known.nonzero()[:, 0], persistent=False)
-        self.n_slots = len(known)
-        many = sizes[sizes > _ONE_HOT_UP_TO].tolist()
-        self.embeddings = nn.ModuleList([nn.Embedding(size + 1, _EMBEDDING_SIZE, padding_idx=0) for size in many])
+        slot_starts = slots.cumsum(0) - slots
+        self.register_buffer("slot_starts", slot_starts, persistent=False)
+        is_known = torch.ones(int(slots.sum()), dtype=torch.bool)
+        is_known[slot_starts] = False
+        self._register_indices("known_slots", is_known)
+        self.n_slots = len(is_known)
+        # padding_idx keeps the vector of code 0 at zero, and training does not change it
+        self.embeddings = nn.ModuleList(
+            [nn.Embedding(size + 1, _EMBEDDING_SIZE, padding_idx=0) for size in sizes[many].tolist()]
+        )
         self.numeric_encoding = numeric_encoding
-        self.n_plain = len(self.numbers) + len(self.indicated) + len(self.known)
-        encoded = len(self.numbers) if numeric_encoding is None else numeric_encoding.n_outputs
-        self.n_features = self.n_plain - len(self.numbers) + encoded + _EMBEDDING_SIZE * len(many)
+        self.n_plain = len(self.numbers) + len(self.indicated) + len(self.known_slots)
+        n_encoded: Any = len(self.numbers) if numeric_encoding is None else numeric_encoding.n_outputs
+        self.n_features = self.n_plain - len(self.numbers) + n_encoded + _EMBEDDING_SIZE * len(self.many)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -95,43 +114,43 @@ class TableStem(Configured, nn.Module):
         numbers, rest = self._parts(batch)
         if self.numeric_encoding is not None:
             numbers = self.numeric_encoding(numbers)
-        learned = [
+        embedded = [
             embed(batch[:, column].long()) for embed, column in zip(self.embeddings, self.many.tolist(), strict=True)
         ]
-        parts = [numbers, *rest, *learned]
-        return torch.cat(parts, dim=1) if len(parts) > 1 else numbers
+        parts = [numbers, *rest, *embedded]
+        return torch.cat(parts, dim=1) if len(parts) > 1 else numbers  # a table of numbers needs no copy
 
     def plain(self, batch: Tensor) -> Tensor:
-        """Return what needs no learning: numbers, indicators and one-hot columns, (n, n_columns) -> (n, n_plain)."""
+        """Return numbers, indicators and one-hot columns, without learned parts: (n, n_columns) -> (n, n_plain)."""
         numbers, rest = self._parts(batch)
         return torch.cat([numbers, *rest], dim=1)
 
     def _parts(self, batch: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Numbers without gaps (n, n_numbers), and indicators and one-hot columns, where there are some."""
+        """Return the numbers (n, n_numbers) with gaps filled, and a list of indicators and one-hot columns."""
         numbers = batch if len(self.numbers) == batch.shape[1] else batch[:, self.numbers]
         rest = []
         if len(self.indicated):
             rest.append(batch[:, self.indicated].isnan().to(batch.dtype))
         if len(self.few):
-            slots = batch[:, self.few].long() + self.starts
+            slots = batch[:, self.few].long() + self.slot_starts  # (n, n_few)
             one_hot = batch.new_zeros(batch.shape[0], self.n_slots).scatter_(1, slots, 1.0)
-            rest.append(one_hot[:, self.known])
+            rest.append(one_hot[:, self.known_slots])
         return numbers.nan_to_num(nan=0.0), rest
 
-    def _index(self, name: str, mask: Tensor) -> None:
-        """Keep the numbers of some columns; they are no weights, and move with the module."""
+    def _register_indices(self, name: str, mask: Tensor) -> None:
+        """Keep where a mask is True as a buffer: it moves with the module, and a state dict does not hold it."""
         self.register_buffer(name, mask.nonzero()[:, 0], persistent=False)
 
 
 class ChannelStem(Configured, nn.Module):
-    """Standardise the channels of images or series by fixed numbers, after the views, which know values in [0, 1].
+    """Standardise the channels of images or series with a given mean and standard deviation.
 
     Parameters
     ----------
     mean, std : sequence of float, of shape (n_channels,)
-        What is subtracted, then divided by.
+        Mean and standard deviation of each channel.
     n_dimensions : int
-        Places that follow the channel axis: 2 for images, 1 for series.
+        Number of axes after the channel axis: 2 for images, 1 for series.
 
     Examples
     --------
@@ -142,9 +161,12 @@ class ChannelStem(Configured, nn.Module):
     tensor([[[[2., 2., 2.]]]])
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Sequence[float], std: Sequence[float], n_dimensions: int) -> None:
         super().__init__()
-        shape = (-1, *[1] * n_dimensions)
+        shape = (-1, *[1] * n_dimensions)  # (n_channels, 1, ...), which broadcasts over a batch
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).view(shape))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).view(shape))
 
@@ -158,5 +180,6 @@ class ChannelStem(Configured, nn.Module):
         return (batch - self.mean) / self.std
 
     def plain(self, batch: Tensor) -> Tensor:
-        """Return the standardised values in rows: (n, c, ...) -> (n, k)."""
-        return self(batch).flatten(1)
+        """Return the standardised values as rows: (n, c, ...) -> (n, k)."""
+        standardized: Tensor = self(batch)
+        return standardized.flatten(1)

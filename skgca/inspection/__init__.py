@@ -1,6 +1,14 @@
-"""Displays, as those of scikit-learn, of trainings, embeddings, plans and searches; reports on plans and on stability.
+"""Displays and reports, which show what an embedder learned and how far to trust it.
 
-matplotlib is imported when something is drawn, pandas when a table is made.
+- ``TrainingDisplay``: the course of a training.
+- ``EmbeddingDisplay``: an embedding in two dimensions.
+- ``TransportPlanDisplay``, ``plan_report``, ``plan_of_rows``: which rows the embedding confuses, as a picture, as
+  tables and as arrays.
+- ``stability_report``: how much an embedding changes with the seed and with the training rows.
+- ``MarginalPathDisplay``: the scores of a search over epsilon and marginals.
+
+Displays are used as those of scikit-learn. They need matplotlib, and reports need pandas; both are imported on first
+use.
 """
 
 from ._embedding_display import EmbeddingDisplay

@@ -1,4 +1,9 @@
-"""How far embeddings of the same rows agree, row by row: neighbours, places, and what labels say of them."""
+"""How well several embeddings of the same rows agree, measured for each row.
+
+:func:`neighbor_overlap` compares the nearest neighbours of a row in two embeddings, :func:`place_agreement` compares
+its place, and :func:`votes` counts the classes among its nearest labelled rows. ``_fit_comparison.py`` combines them
+over the fits of a stability report.
+"""
 
 from __future__ import annotations
 
@@ -21,31 +26,36 @@ Pair = tuple[int, int]
 def neighbor_overlap(
     embeddings: Sequence[np.ndarray], n_neighbors: int, metric: str
 ) -> Iterator[tuple[slice, Pair, np.ndarray]]:
-    """Compare the neighbourhoods of each row in each two embeddings.
+    """Measure which share of its neighbours each row has in common in two embeddings, for all pairs of embeddings.
 
-    A row is a neighbour of another with a weight: 1 if nearer than the last one, and an equal share of the places left
-    if as near as that. Two neighbourhoods have the sum over rows of the smaller weight in common; by chance, if one of
-    them is shuffled, its mean over all pairs of rows. So copies of a row, of which tables are full, do not count
-    against equal embeddings, and a collapse, where all rows are as near as each other, is no agreement.
+    The neighbours of a row have weights that sum to ``n_neighbors``. Rows nearer than the last neighbour have weight 1.
+    Rows at the distance of the last neighbour share the remaining weight equally. Two neighbourhoods have in common the
+    sum, over rows, of the smaller of both weights. The share is adjusted for chance, which is the expected common
+    weight after the neighbours in one embedding are permuted at random.
+
+    Because ties share weight, copies of a row, which are frequent in tables, do not lower the overlap of equal
+    embeddings. In a collapsed embedding all rows are at one distance, and the overlap with any embedding is 0.
 
     Parameters
     ----------
     embeddings : sequence of ndarray of shape (n, n_components)
     n_neighbors : int
-        Below n - 1.
+        Less than n - 1.
     metric : {"cosine", "euclidean"}
 
     Yields
     ------
     rows : slice
-        Of some rows.
+        A chunk of rows.
     pair : tuple of int
-        Of embeddings, the lower one first.
+        Positions of two embeddings, in ascending order.
     overlap : ndarray of shape (n_rows,)
-        Share in common, less chance: 1 for equal neighbourhoods, 0 by chance, and for those of all rows.
+        ``(common - chance) / (n_neighbors - chance)``: 1 for equal neighbourhoods, about 0 for unrelated ones, and 0
+        where a neighbourhood consists of all rows.
     """
     points = [_comparable(Z, metric) for Z in embeddings]
     n = len(points[0])
+    # Chunks are the outer loop, so that the distances of one chunk are computed once for all pairs of embeddings.
     for rows in gen_batches(n, chunk_rows(n)):
         weights = [_neighbors(Z, rows, n_neighbors, metric) for Z in points]
         for pair in combinations(range(len(points)), 2):
@@ -53,12 +63,13 @@ def neighbor_overlap(
             common = np.asarray(first.minimum(second).sum(axis=1)).ravel()
             chance = _chance(_profile(first, n_neighbors), _profile(second, n_neighbors), n)
             room = n_neighbors - chance
-            told = room > 1e-9 * n_neighbors
-            yield rows, pair, np.where(told, (common - chance) / np.where(told, room, 1), 0.0)
+            # A neighbourhood of all rows has no room above chance, and the quotient would be rounding over rounding.
+            has_room = room > 1e-9 * n_neighbors
+            yield rows, pair, np.where(has_room, (common - chance) / np.where(has_room, room, 1), 0.0)
 
 
 def place_agreement(Z_1: np.ndarray, Z_2: np.ndarray) -> np.ndarray:
-    """Return how far the places of rows agree, once one embedding is rotated and scaled onto the other.
+    """Measure how well the places of each row agree, once one embedding is rotated and scaled onto the other.
 
     Parameters
     ----------
@@ -67,36 +78,40 @@ def place_agreement(Z_1: np.ndarray, Z_2: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n,)
-        1 less the squared distance between the places over their squared distances from the centre, both meant over
-        both ways: 1 where they agree, and below 0 where they are farther apart than that. Weighted by those squared
-        distances from the centre, the mean is :func:`skgca.metrics.consistency_score`. 0 if all rows of one are equal.
+        1 less a quotient: the squared distance between the two places, over the squared distances of both from the
+        centre. Numerator and denominator are summed over both directions, ``Z_1`` onto ``Z_2`` and back. It is 1 where
+        the places agree, and negative where they are farther apart than from the centre. Its mean over rows, weighted
+        by the denominator, is :func:`skgca.metrics.consistency_score`. 0 if all rows of an embedding are equal.
     """
-    first, second = _standard(Z_1), _standard(Z_2)
+    first, second = _standard(Z_1), _standard(Z_2)  # mean 0, Frobenius norm 1
     if not (first.any() and second.any()):
         return np.zeros(len(first))
     width = max(first.shape[1], second.shape[1])
-    first, second = (np.pad(Z, ((0, 0), (0, width - Z.shape[1]))) for Z in (first, second))
+    first, second = (np.pad(Z, ((0, 0), (0, width - Z.shape[1]))) for Z in (first, second))  # a rotation is square
+    # Orthogonal Procrustes: the best rotation comes from the singular vectors, the best scale is the sum of the
+    # singular values. Both embeddings have norm 1, so the scale is the same in both directions.
     left, singular, right = np.linalg.svd(first.T @ second)
     rotation, scale = left @ right, singular.sum()
     apart = ((scale * first @ rotation - second) ** 2).sum(axis=1)
     apart += ((scale * second @ rotation.T - first) ** 2).sum(axis=1)
-    size = (first**2).sum(axis=1) + (second**2).sum(axis=1)
-    # at the centre of both, where there is nothing to be apart by
-    return 1 - np.divide(apart, size, out=np.zeros(len(size)), where=size > 0)
+    size: np.ndarray = (first**2).sum(axis=1) + (second**2).sum(axis=1)
+    # A row at the centre of both embeddings has size 0; its places agree, so the quotient is 0.
+    quotient: np.ndarray = np.divide(apart, size, out=np.zeros(len(size)), where=size > 0)
+    return 1 - quotient
 
 
 def votes(embedding: np.ndarray, y: np.ndarray, known: np.ndarray, n_neighbors: int, metric: str) -> np.ndarray:
-    """Return the share of each class among the nearest labelled rows of each row, itself not among them.
+    """Return the share of each class among the nearest labelled rows of each row, without the row itself.
 
     Parameters
     ----------
     embedding : ndarray of shape (n, n_components)
     y : ndarray of int of shape (n,)
-        Numbers of classes, from 0; read where ``known``.
+        Numbers of classes, from 0. Only those of labelled rows are used.
     known : ndarray of bool of shape (n,)
         Which rows have a label.
     n_neighbors : int
-        Below the number of those.
+        How many labelled rows vote; less than the number of labelled rows.
     metric : {"cosine", "euclidean"}
 
     Returns
@@ -112,25 +127,29 @@ def votes(embedding: np.ndarray, y: np.ndarray, known: np.ndarray, n_neighbors: 
 
 
 def _neighbors(
-    points: np.ndarray, rows: slice, n_neighbors: int, metric: str, among: np.ndarray | None = None
+    points: np.ndarray, rows: slice, n_neighbors: int, metric: str, candidates: np.ndarray | None = None
 ) -> csr_array:
-    """Return the weights of neighbours (n_rows, n), of which each row has ``n_neighbors`` in sum."""
+    """Return the weights that all rows have as neighbours of some, (n_rows, n); each line sums to ``n_neighbors``.
+
+    ``candidates`` (n,) says which rows may be neighbours; None allows all.
+    """
     distance, square = _distances(points[rows], points, metric)
-    np.put_along_axis(distance, np.arange(len(points))[rows, None], np.inf, axis=1)
-    if among is not None:
-        distance[:, ~among] = np.inf
+    np.put_along_axis(distance, np.arange(len(points))[rows, None], np.inf, axis=1)  # a row is no neighbour of itself
+    if candidates is not None:
+        distance[:, ~candidates] = np.inf
     last = np.partition(distance, n_neighbors - 1, axis=1)[:, n_neighbors - 1, None]
-    slack = _slack(last, square)
+    slack = _slack(last, square)  # distances that differ only by rounding are equal
     within, nearer = csr_array(distance <= last + slack), distance < last - slack
     n_nearer = nearer.sum(axis=1)
-    share = (n_neighbors - n_nearer) / (np.diff(within.indptr) - n_nearer)
-    row = np.repeat(np.arange(len(distance)), np.diff(within.indptr))
+    n_within = np.diff(within.indptr)
+    share = (n_neighbors - n_nearer) / (n_within - n_nearer)  # of each row at the distance of the last neighbour
+    row = np.repeat(np.arange(len(distance)), n_within)
     weight = np.where(nearer[row, within.indices], 1.0, share[row])
     return csr_array((weight, within.indices, within.indptr), shape=distance.shape)
 
 
 def _profile(weights: csr_array, n_neighbors: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return for each row how many neighbours have the weight 1, how many less, and how much that is."""
+    """Return for each row the number of neighbours of weight 1, the number of those of less, and their weight."""
     counts = np.diff(weights.indptr)
     whole = np.asarray((weights >= 1).sum(axis=1)).ravel()
     shared = counts - whole
@@ -138,7 +157,10 @@ def _profile(weights: csr_array, n_neighbors: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _chance(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...], n: int) -> np.ndarray:
-    """Return what two neighbourhoods have in common where one is shuffled: the mean smaller weight of two rows."""
+    """Return the expected common weight of two neighbourhoods, by their profiles, if one is permuted at random."""
+    # A permutation pairs any two of the n - 1 other rows equally often, so the expectation is the sum of the smaller
+    # weight over all pairs, divided by n - 1.
     (whole_1, shared_1, share_1), (whole_2, shared_2, share_2) = first, second
-    both = whole_1 * whole_2 + whole_1 * shared_2 * share_2 + shared_1 * whole_2 * share_1
-    return (both + shared_1 * shared_2 * np.minimum(share_1, share_2)) / (n - 1)
+    one_whole = whole_1 * whole_2 + whole_1 * shared_2 * share_2 + shared_1 * whole_2 * share_1
+    expected: np.ndarray = (one_whole + shared_1 * shared_2 * np.minimum(share_1, share_2)) / (n - 1)
+    return expected

@@ -1,4 +1,4 @@
-"""What the displays share: axes, colours that colour-blind readers can tell apart, and the embedder of a pipeline."""
+"""What the displays share: colours, markers, axes for the panels, and the embedder in a pipeline."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from .._utils.optional import import_optional
 
 __all__ = ["COLORS", "MARKERS", "axes_for", "embedder_of", "plt"]
 
-# Okabe and Ito, "Color universal design", 2008: eight colours told apart with any colour vision, black last
+# Okabe and Ito, "Color universal design", 2008: eight colours that readers with any colour vision can tell apart.
+# Black comes last, since it stands out most.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")  # with the colours, 64 classes
 
 
 def plt() -> Any:
-    """Return matplotlib.pyplot.
+    """Return matplotlib.pyplot, which is imported only when something is drawn.
 
     Raises
     ------
@@ -28,12 +29,20 @@ def plt() -> Any:
 
 
 def axes_for(ax: Any, n_panels: int, *, width: float, height: float) -> list[Any]:
-    """Return axes for some panels: new ones, those given, or some side by side in the place of one.
+    """Return one axes for each panel.
+
+    Parameters
+    ----------
+    ax : None, matplotlib Axes or sequence of Axes
+        None makes a figure. One axes is divided into panels side by side. A sequence has one axes for each panel.
+    n_panels : int
+    width, height : float
+        Size of a new figure in inches.
 
     Raises
     ------
     ValueError
-        If neither one nor as many as there are panels are given.
+        If ``ax`` has neither one axes nor ``n_panels`` of them.
     """
     if ax is None:
         _, axes = plt().subplots(1, n_panels, figsize=(width, height), layout="constrained", squeeze=False)
@@ -42,9 +51,10 @@ def axes_for(ax: Any, n_panels: int, *, width: float, height: float) -> list[Any
     if len(given) == n_panels:
         return given
     if len(given) != 1:
-        raise ValueError(f"ax holds {len(given)} axes, but there are {n_panels} panels; give as many, or one.")
+        raise ValueError(f"ax holds {len(given)} axes, but there are {n_panels} panels; give {n_panels} axes, or one.")
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
+    # The given axes keeps its place in the figure, and the panels are drawn on top of it: hide its frame and ticks.
     outer = given[0]
     outer.set_axis_off()
     grid = GridSpecFromSubplotSpec(1, n_panels, subplot_spec=outer.get_subplotspec(), wspace=0.35)
@@ -52,19 +62,18 @@ def axes_for(ax: Any, n_panels: int, *, width: float, height: float) -> list[Any
 
 
 def embedder_of(estimator: Any) -> Located:
-    """Return a fitted GCAEmbedder, the estimator itself or the one in a pipeline, and the names of steps to it.
+    """Return the fitted embedder that an estimator is or holds, and the names of the steps that lead to it.
 
     Raises
     ------
-    TypeError
-        If there is none.
-    ValueError
-        If there are several.
+    TypeError, ValueError
+        As in :func:`only_embedder`.
     NotFittedError
-        If it is not fitted.
+        If the embedder is not fitted.
     """
-    found = only_embedder(
-        estimator, remedy="Pass one that is fitted, such as the step of a pipeline, and rows as they reach that step."
+    located = only_embedder(
+        estimator,
+        remedy="Pass one that is fitted, such as a step of the pipeline, and rows that earlier steps transformed.",
     )
-    check_is_fitted(found.embedder)
-    return found
+    check_is_fitted(located.embedder)
+    return located

@@ -1,7 +1,12 @@
-"""An embedding in two dimensions."""
+"""An embedding in two dimensions: which rows are close, and whether classes or values separate.
+
+The display is drawn from the output of ``transform``, reduced by PCA, t-SNE or UMAP. It is for a first look. A
+reduction to two dimensions may hide structure, and t-SNE and UMAP distort distances.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +24,7 @@ from ._groups import unknown
 
 __all__ = ["EmbeddingDisplay"]
 
-_MOST_CLASSES = len(COLORS) * len(MARKERS)
+_MOST_CLASSES = len(COLORS) * len(MARKERS)  # each class has a colour and a marker of its own
 
 
 def _umap(random_state: Any) -> Any:
@@ -27,7 +32,8 @@ def _umap(random_state: Any) -> Any:
     return umap.UMAP(n_components=2, random_state=random_state)
 
 
-_METHODS = {
+_NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+_METHODS: dict[str, Callable[[Any], Any]] = {
     "pca": lambda random_state: PCA(n_components=2, random_state=random_state),
     "tsne": lambda random_state: TSNE(n_components=2, random_state=random_state),
     "umap": _umap,
@@ -35,16 +41,19 @@ _METHODS = {
 
 
 class EmbeddingDisplay:
-    """Rows of an embedding in two dimensions, coloured by what is known of them.
+    """Rows of an embedding in two dimensions, coloured by class or by value.
+
+    Classes in y have a colour and a marker each. Numbers with fractions have a colour scale. Without y, all rows have
+    the same colour.
 
     Parameters
     ----------
     points : ndarray of shape (n, 2)
-        Where the rows are.
+        Coordinates of the rows.
     y : array-like of shape (n,), default=None
-        Classes, or numbers, of the rows; -1 of whole numbers, None and NaN are unknown, and drawn in grey.
+        Classes of the rows, or numbers. None, NaN, and -1 among whole numbers are unknown and drawn in grey.
     method : str, default="component"
-        What the axes are called.
+        Name of the axes, which is followed by their number.
 
     Attributes
     ----------
@@ -79,24 +88,24 @@ class EmbeddingDisplay:
         random_state: int | np.random.RandomState | None = 0,
         ax: Any = None,
     ) -> EmbeddingDisplay:
-        """Embed rows, reduce them to two dimensions, and draw.
+        """Embed rows, reduce the embedding to two dimensions, and draw it.
 
         Parameters
         ----------
         estimator : transformer
-            Fitted; a GCAEmbedder, or a pipeline that ends in one.
+            Fitted; a GCAEmbedder, a pipeline that ends in one, or any other transformer.
         X : as in ``transform``
             Rows.
         y : array-like of shape (n_samples,), default=None
-            What colours them.
+            Classes or numbers that colour the rows.
         method : {"pca", "tsne", "umap"} or transformer, default="pca"
-            What reduces the embedding. "umap" needs umap-learn. A transformer is cloned.
+            Reduces the embedding to two dimensions. "umap" needs umap-learn. A transformer is cloned.
         max_rows : int, default=5000
-            Of more, a random part is drawn.
+            If X has more rows, this many are drawn at random.
         random_state : int, RandomState instance or None, default=0
-            Of that part, and of the method.
+            Draws the rows, and is the seed of the method.
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -105,30 +114,29 @@ class EmbeddingDisplay:
         Raises
         ------
         ValueError
-            If the method is not known, or ``y`` is of another length, or has more than 64 classes.
+            If the method is not known, or ``y`` has another length than X or more than 64 classes.
         """
         if isinstance(method, str) and method not in _METHODS:
             raise ValueError(f"method={method!r} is not known; use one of {sorted(_METHODS)}, or a transformer.")
         rng = check_random_state(random_state)
         embedding = np.asarray(estimator.transform(X))
-        if y is not None:
-            y = column_or_1d(y)
-            check_consistent_length(embedding, y)
+        values: np.ndarray | None = None if y is None else column_or_1d(y)
+        check_consistent_length(embedding, values)
         if len(embedding) > max_rows:
             rows = np.sort(rng.choice(len(embedding), max_rows, replace=False))
-            embedding, y = embedding[rows], None if y is None else y[rows]
+            embedding, values = embedding[rows], None if values is None else values[rows]
         reducer = _METHODS[method](rng.randint(2**31 - 1)) if isinstance(method, str) else clone(method)
-        name = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}[method] if isinstance(method, str) else None
+        name = _NAMES[method] if isinstance(method, str) else type(reducer).__name__
         points = np.asarray(reducer.fit_transform(embedding))[:, :2]
-        return cls(points, y=y, method=name or type(reducer).__name__).plot(ax=ax)
+        return cls(points, y=values, method=name).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> EmbeddingDisplay:
-        """Draw.
+        """Draw the rows.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -140,12 +148,12 @@ class EmbeddingDisplay:
         classes = [] if values is None or numeric else sorted_classes(values[known].tolist())
         if len(classes) > _MOST_CLASSES:
             raise ValueError(
-                f"y has {len(classes)} classes, and {_MOST_CLASSES} can be told apart; leave it out, or give floats to "
-                "have them as numbers."
+                f"y has {len(classes)} classes, and only {_MOST_CLASSES} can be told apart; leave y out, or merge "
+                "classes. Numbers with fractions are no classes, and are coloured by value."
             )
         (self.ax_,) = axes_for(ax, 1, width=6.5, height=5)
         self.figure_ = self.ax_.figure
-        if not known.all():
+        if not known.all():  # first, so that known rows lie on top
             self.ax_.scatter(*self.points[~known].T, s=12, color="0.8", label="unknown")
         if values is None:
             self.ax_.scatter(*self.points.T, s=12, color=COLORS[0])
@@ -159,8 +167,9 @@ class EmbeddingDisplay:
 
     def _scatter_classes(self, values: np.ndarray, classes: list[Any]) -> None:
         known = ~unknown(values)
+        # Colours change from class to class, and markers only after all colours: colours are easier to tell apart.
         for k, name in enumerate(classes):
-            rows = known.copy()
+            rows = known.copy()  # unknown values, such as None, may not be comparable with a class
             rows[known] = [value == name for value in values[known].tolist()]
             style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k // len(COLORS)]}
             self.ax_.scatter(*self.points[rows].T, s=14, label=str(name), **style)

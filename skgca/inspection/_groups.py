@@ -1,4 +1,8 @@
-"""Classes and domains of rows, as the displays and reports read them."""
+"""Group rows by class or by domain, for the displays and reports.
+
+Only classes make groups. Measurements, which have fractions, make none, and then the reports leave out the tables of
+classes and the displays draw no bounds between groups.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +19,27 @@ __all__ = ["Groups", "groups_of", "unknown"]
 
 @dataclass(frozen=True)
 class Groups:
-    """Which of some named groups each row is in.
+    """The group that each row belongs to.
 
     Parameters
     ----------
     codes : ndarray of shape (n,)
-        Number of the group, -1 for a row of none.
+        Number of the group of each row; -1 for a row that belongs to none.
     names : list
-        Names of the groups, in their order.
+        Name of each group, in the order of the numbers.
     """
 
     codes: np.ndarray
     names: list[Any]
 
     def indicators(self) -> np.ndarray:
-        """Return 1.0 where a row is in a group, of shape (n, k)."""
-        return (self.codes[:, None] == np.arange(len(self.names))).astype(float)
+        """Return a matrix (n, n_groups) that is 1.0 where a row belongs to a group, else 0.0."""
+        is_member: np.ndarray = self.codes[:, None] == np.arange(len(self.names))
+        return is_member.astype(float)
 
 
 def groups_of(values: np.ndarray | None) -> Groups | None:
-    """Return the groups that values (n,) stand for; None where there are no values, none known, or fractions."""
+    """Return the groups that ``values`` (n,) name; None if there are none, all are unknown, or some are fractions."""
     if values is None or fractions_in(values):
         return None
     codes, classes = class_codes(values)
@@ -42,5 +47,6 @@ def groups_of(values: np.ndarray | None) -> Groups | None:
 
 
 def unknown(values: np.ndarray) -> np.ndarray:
-    """Whether each value stands for nothing, as in ``fit``; among floats -1 may be a measurement, and does not."""
+    """Return which values (n,) are unknown: missing ones and -1, as in ``fit``."""
+    # -1.0 among floats counts as known: it may be a measurement.
     return np.array([is_missing(v) or (is_unlabelled(v) and not isinstance(v, float)) for v in values.tolist()], bool)

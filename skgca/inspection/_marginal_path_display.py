@@ -1,62 +1,45 @@
-"""The scores of a search over epsilon and marginals."""
+"""The scores of a search over epsilon and marginals: which settings are good, and how much the choice matters.
+
+The display is drawn from ``cv_results_`` of a search. It shows whether the best epsilon lies inside the grid or at its
+end, and whether marginals matter more than the deviation over folds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..losses import LearnableEpsilon
-from ..ot import Marginals
 from ._drawing import COLORS, MARKERS, axes_for
+from ._search_points import Point, best_points
 
 __all__ = ["MarginalPathDisplay"]
 
-_APART = 3  # points, 1/72 inch, from line to line
-_UNSET = object()  # of a parameter that a setting leaves as it is, where it is not known how that was
-
-
-@dataclass(frozen=True)
-class _Point:
-    """A setting: its mean score over the folds and the deviation, and of a halving search its iteration."""
-
-    epsilon: Any
-    marginals: Any
-    mean: float
-    std: float
-    iteration: int
-
-    @property
-    def learned(self) -> bool:
-        return isinstance(self.epsilon, LearnableEpsilon)
-
-    @property
-    def x(self) -> float:
-        return float(self.epsilon.start if self.learned else self.epsilon)
+_APART = 3  # distance between neighbouring lines, in points of 1/72 inch
+_MOST_TICKS = 8  # with more values of epsilon, the axis has ticks at round numbers
 
 
 class MarginalPathDisplay:
-    """Scores of a search over epsilon, a line for each value of marginals, with bars for the deviation over folds.
+    """Scores of a search over epsilon, with a line for each value of marginals.
 
-    The lines stand beside each other by a few points, so that their bars can be told apart. Folds differ in what all
-    settings share, so bars that overlap do not mean that settings are level.
+    The bars show the standard deviation over folds. Lines are shifted sideways by a few points, so that their bars do
+    not hide each other. All settings are scored on the same folds, some of which are harder than others. So two
+    settings may differ significantly although their bars overlap.
 
-    Of settings that differ in other parameters, the best is shown. An epsilon that is learned stands at its start, as a
-    star. In a halving search each setting has the score of the last iteration that it was in, and is hollow if that
-    was not the last of all: it was given less. A setting that failed is left out.
+    Among settings that differ in other parameters, the best one is shown. A learned epsilon is a star at its starting
+    value. In a halving search, a setting has the score of the last iteration that it took part in. Its marker is hollow
+    if other settings were scored in a later iteration, with more resources. Settings without a score are left out.
 
     Parameters
     ----------
     cv_results : dict
-        As ``cv_results_`` of :class:`skgca.model_selection.GCASearchCV`,
-        :class:`sklearn.model_selection.GridSearchCV` and the like.
+        ``cv_results_`` of a :class:`skgca.model_selection.GCASearchCV`,
+        :class:`sklearn.model_selection.GridSearchCV` or the like.
     metric : str, default="score"
-        Which score, where there are several.
+        Name of the score to show, if the search has several.
     defaults : dict, default=None
-        Parameters of the estimator, for settings that leave ``epsilon`` or ``marginals`` as they are.
+        Parameters of the estimator, for settings that do not set ``epsilon`` or ``marginals``.
 
     Attributes
     ----------
@@ -66,7 +49,7 @@ class MarginalPathDisplay:
     Raises
     ------
     ValueError
-        If there is no such score, no epsilon among the parameters or more than one, or nothing to show.
+        If there is no such score, no epsilon among the parameters or more than one, or no setting with a score.
 
     See Also
     --------
@@ -99,11 +82,11 @@ class MarginalPathDisplay:
         Parameters
         ----------
         search : GCASearchCV, GridSearchCV, RandomizedSearchCV, HalvingGridSearchCV or the like
-            Fitted, over ``epsilon`` of an embedder, or of one in a pipeline.
+            Fitted, over ``epsilon`` of an embedder or of an embedder in a pipeline.
         metric : str, default=None
-            Which score, where there are several. None is the one by which ``refit`` chose.
+            Name of the score to show, if the search has several. None is the score by which ``refit`` chose.
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -112,15 +95,15 @@ class MarginalPathDisplay:
         Raises
         ------
         TypeError
-            If it is no search.
+            If ``search`` is no search.
         NotFittedError
             If it is not fitted.
         ValueError
-            If there is no such score, no epsilon in the grid, or nothing to show.
+            If there is no such score, no epsilon in the grid, or no setting with a score.
         """
         if not hasattr(search, "estimator"):
             raise TypeError(
-                f"{type(search).__name__} is no search; give a fitted GCASearchCV, GridSearchCV or the like."
+                f"{type(search).__name__} is no search; pass a fitted GCASearchCV, GridSearchCV or the like."
             )
         check_is_fitted(search, "cv_results_")
         if metric is None:
@@ -131,16 +114,16 @@ class MarginalPathDisplay:
     def from_cv_results(
         cls, cv_results: Mapping[str, Any], *, metric: str = "score", ax: Any = None
     ) -> MarginalPathDisplay:
-        """Draw the scores that a search left.
+        """Draw the scores in ``cv_results_``.
 
         Parameters
         ----------
         cv_results : dict
-            ``cv_results_`` of a search. A setting that has no epsilon is left out.
+            ``cv_results_`` of a search. Settings without an epsilon are left out.
         metric : str, default="score"
-            Which score, where there are several.
+            Name of the score to show, if the search has several.
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
@@ -149,120 +132,77 @@ class MarginalPathDisplay:
         Raises
         ------
         ValueError
-            If there is no such score, no epsilon in the grid, or nothing to show.
+            If there is no such score, no epsilon in the grid, or no setting with a score.
         """
         return cls(cv_results, metric=metric).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> MarginalPathDisplay:
-        """Draw.
+        """Draw the scores.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+            Axes to draw on. None makes a new figure.
 
         Returns
         -------
         MarginalPathDisplay
         """
-        points = self._points()
+        points = best_points(self.cv_results, self.metric, self.defaults)
         last = max(point.iteration for point in points)
-        best = max((point for point in points if point.iteration == last), key=lambda point: point.mean)
         (self.ax_,) = axes_for(ax, 1, width=7, height=4.5)
         self.figure_ = self.ax_.figure
         self.ax_.set_xscale("log")
-        ranks = sorted({_rank(point.marginals) for point in points})
-        for k, rank in enumerate(ranks):
-            self._draw([point for point in points if _rank(point.marginals) == rank], k, len(ranks), last)
+        lines = sorted({point.line for point in points})
+        for k, line in enumerate(lines):
+            self._plot_line([point for point in points if point.line == line], k, len(lines), last)
+        best = max((point for point in points if point.iteration == last), key=lambda point: point.mean)
         ring = {"marker": "o", "s": 190, "facecolors": "none", "edgecolors": "black", "linewidths": 1.5, "zorder": 4}
-        beside = self._beside(ranks.index(_rank(best.marginals)), len(ranks))
-        self.ax_.scatter([best.x], [best.mean], label="best", transform=beside, **ring)
-        if any(point.iteration < last for point in points):
-            self.ax_.scatter([], [], facecolors="white", edgecolors="0.3", label="of an earlier iteration")
-        ends = [(point.x, point.mean + sign * point.std) for point in points for sign in (-1, 1)]
-        self.ax_.update_datalim(ends)  # which matplotlib leaves out where the data are drawn beside their place
-        self.ax_.autoscale_view()
+        at_line = self._shifted(lines.index(best.line), len(lines))
+        self.ax_.scatter([best.x], [best.mean], label="best", transform=at_line, **ring)
+        if any(point.iteration < last for point in points):  # an empty plot, for the legend
+            hollow = {"facecolors": "white", "edgecolors": "0.3"}
+            self.ax_.scatter([], [], label="scored in an earlier iteration", **hollow)
+        self._fit_axes(points)
         name = "score" if self.metric == "score" else self.metric.replace("_", " ")
         self.ax_.set(xlabel="epsilon", ylabel=f"{name} of held-out rows")
         self.ax_.legend(title="marginals", loc="center left", bbox_to_anchor=(1, 0.5))
         return self
 
-    def _draw(self, points: list[_Point], k: int, n_lines: int, last: int) -> None:
-        """Draw what has the same marginals: a line, and what is learned beside it."""
-        color, marker, label = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)], _label(points[0].marginals)
-        common = {"color": color, "capsize": 2, "elinewidth": 0.8, "transform": self._beside(k, n_lines)}
-        path = sorted((point for point in points if not point.learned), key=lambda point: point.x)
-        if path:
-            x, mean, std = ([getattr(point, name) for point in path] for name in ("x", "mean", "std"))
+    def _plot_line(self, points: list[Point], k: int, n_lines: int, last: int) -> None:
+        """Draw the points of the same marginals: a line through the fixed epsilons, and a star for each learned one."""
+        color, marker, label = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)], points[0].label
+        common = {"color": color, "capsize": 2, "elinewidth": 0.8, "transform": self._shifted(k, n_lines)}
+        fixed = sorted((point for point in points if not point.is_learned), key=lambda point: point.x)
+        if fixed:
+            x, mean, std = ([getattr(point, name) for point in fixed] for name in ("x", "mean", "std"))
             self.ax_.errorbar(x, mean, yerr=std, marker=marker, label=label, **common)
-        early = [point for point in path if point.iteration < last]
+        early = [point for point in fixed if point.iteration < last]
         hollow = {"marker": marker, "facecolors": "white", "edgecolors": color, "zorder": 3}
         self.ax_.scatter([p.x for p in early], [p.mean for p in early], transform=common["transform"], **hollow)
         for point in points:
-            if point.learned:
-                own = {**common, "marker": "*", "markersize": 12, "linestyle": "none"}
-                self.ax_.errorbar([point.x], [point.mean], yerr=[point.std], label=f"{label}, epsilon learned", **own)
+            if point.is_learned:
+                star = {**common, "marker": "*", "markersize": 12, "linestyle": "none"}
+                self.ax_.errorbar([point.x], [point.mean], yerr=[point.std], label=f"{label}, epsilon learned", **star)
 
-    def _beside(self, k: int, n_lines: int) -> Any:
-        """Return where the data of a line are drawn: some points to the side, so that bars do not hide each other."""
+    def _shifted(self, k: int, n_lines: int) -> Any:
+        """Return the transform that draws line k some points to the side, so that bars do not hide each other."""
         from matplotlib.transforms import ScaledTranslation
 
-        shift = _APART * (k - (n_lines - 1) / 2) / 72
+        shift = _APART * (k - (n_lines - 1) / 2) / 72  # in inches; the lines are centred on epsilon
         return self.ax_.transData + ScaledTranslation(shift, 0, self.figure_.dpi_scale_trans)
 
-    def _points(self) -> list[_Point]:
-        """Return the best of the settings with the same epsilon and marginals, where they were scored."""
-        results, metric = self.cv_results, self.metric
-        if f"mean_test_{metric}" not in results:
-            there = sorted(key.removeprefix("mean_test_") for key in results if key.startswith("mean_test_"))
-            raise ValueError(f"metric={metric!r} is none of the scores of this search, which are {there}.")
-        key = self._epsilon_key()
-        epsilon, marginals = self._values(key), self._values(key.removesuffix("epsilon") + "marginals")
-        means, stds = results[f"mean_test_{metric}"], results[f"std_test_{metric}"]
-        iterations = results.get("iter", np.zeros(len(means), dtype=int))
-        best: dict[Any, _Point] = {}
-        for k, (mean, std) in enumerate(zip(means, stds, strict=True)):
-            if epsilon[k] is _UNSET or not np.isfinite(mean):
-                continue
-            point = _Point(epsilon[k], marginals[k], float(mean), float(std), int(iterations[k]))
-            place = repr(point.epsilon), _rank(point.marginals)
-            if place not in best or (point.iteration, point.mean) > (best[place].iteration, best[place].mean):
-                best[place] = point
-        if not best:
-            raise ValueError("There is nothing to show: no setting with an epsilon has a score.")
-        return list(best.values())
+    def _fit_axes(self, points: list[Point]) -> None:
+        """Set limits that contain all bars, and ticks at the values of epsilon."""
+        from matplotlib.ticker import FuncFormatter, LogLocator
 
-    def _epsilon_key(self) -> str:
-        """Return the name of the parameter epsilon, which may be that of a step."""
-        searched = sorted(key.removeprefix("param_") for key in self.cv_results if key.startswith("param_"))
-        found = [key for key in searched if key.split("__")[-1] == "epsilon"]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ValueError(f"The search was over {found}, of which only one can be shown.")
-        raise ValueError(f"The search was over {searched}, but a path needs epsilon among them.")
-
-    def _values(self, key: str) -> list[Any]:
-        """Return the values of a parameter, setting by setting."""
-        unset = (self.defaults or {}).get(key, _UNSET)
-        return [setting.get(key, unset) for setting in self.cv_results["params"]]
-
-
-def _rank(marginals: Any) -> tuple[int, float, float, str]:
-    """Return what lines are sorted by: the loss's own first, then the harder they bind."""
-    if marginals is None or marginals is _UNSET:
-        return 0, 0.0, 0.0, _label(marginals)
-    read = Marginals.parse(marginals)
-    return 1, read.rho_row, read.rho_col, ""
-
-
-def _label(marginals: Any) -> str:
-    if marginals is _UNSET:
-        return "not set"
-    if marginals is None:
-        return "the loss's own"
-    if isinstance(marginals, str):
-        return marginals
-    if isinstance(marginals, (tuple, list)):
-        return f"rho=({', '.join(f'{rho:g}' for rho in marginals)})"
-    return f"rho={marginals:g}"
+        # matplotlib leaves out data that are drawn by a transform of their own.
+        self.ax_.update_datalim([(point.x, point.mean + sign * point.std) for point in points for sign in (-1, 1)])
+        self.ax_.autoscale_view()
+        values = sorted({point.x for point in points})
+        if len(values) <= _MOST_TICKS:
+            self.ax_.set_xticks(values)
+        else:
+            self.ax_.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        self.ax_.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))  # 0.2, not 2 x 10^-1
+        self.ax_.minorticks_off()

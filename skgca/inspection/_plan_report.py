@@ -1,72 +1,105 @@
-"""What a plan says of rows, as tables: matches, likely false negatives, classes, domains, and what was refused."""
+"""The plan report: which rows the embedding confuses with one another, as tables.
+
+The tables are computed from the transport plan of some rows, which :func:`plan_of_rows` returns. Without any label, a
+user learns which rows match, which pairs training may push apart by mistake, and which rows match nothing. With y or
+domains, the report also tells how classes or domains mix.
+"""
 
 from __future__ import annotations
 
 import html
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .._utils.classes import same_class
 from .._utils.optional import import_optional
 from ._groups import Groups, groups_of
+from ._plan_tables import false_negatives, matches, refused, shares_between, summary
 from ._row_plan import RowPlan, plan_of_rows
 
 __all__ = ["PlanReport", "plan_report"]
 
-_SHOWN = 10  # rows of each table in HTML
-_TABLES = {
-    "matches": "To which other rows the most mass of a row goes. own_mass goes to the other view of the row itself.",
+_SHOWN = 10  # number of rows of a long table in HTML
+_FIGURES = {  # the figures of the summary, each with the text next to it in HTML
+    "own_share": "share of all mass that goes to the other view of the same row",
+    "own_share_due": "the same share in the target plan",
+    "effective_matches": "number of rows that the mass of a row is spread over",
+    "mass": "mean mass of a row; 1 is prescribed",
+    "marginal_error": "distance of the marginals from those of the solution, as a share of the prescribed mass",
+    "same_class": "share of the mass between different rows that stays in one class",
+    "same_class_by_chance": "share of the pairs of different rows that are of one class",
+}
+_EXPLAINED = {  # the tables of the report, each with the text above it in HTML
+    "matches": "The other rows that get the most mass of each row. own_mass goes to the other view of the row itself.",
     "false_negatives": (
-        "Pairs of rows that get the most mass beyond what the target plan asks for: training pushes them apart, and "
-        "they may be alike. lift is their mass over that of a pair if all mass between rows were spread evenly."
+        "The pairs of different rows with the most mass beyond the target plan. Training pushes these rows apart, but "
+        "they may be alike. lift is the mass of a pair, divided by the mean mass of a pair."
     ),
-    "classes": "Which share of the mass of a class (left) goes to rows of each class, own views among them.",
-    "domains": "Which share of the mass of a domain (left) goes to rows of each domain, own views among them.",
+    "classes": (
+        "The share of the mass of each class (left) that goes to each class (top). It includes the mass that goes to "
+        "the other view of the row itself."
+    ),
+    "domains": (
+        "The share of the mass of each domain (left) that goes to each domain (top). It includes the mass that goes to "
+        "the other view of the row itself."
+    ),
     "refused": (
-        "Rows to which relaxed marginals leave less mass than to the median row, as they match nothing well. lost is "
-        "the share that is missing."
+        "The rows with less mass than the median row. Relaxed marginals leave little mass to rows that match nothing "
+        "well. lost is the share of the median mass that the row lacks."
     ),
 }
 
 
 class PlanReport:
-    """Tables that say what the transport plan of some rows holds. In a notebook it shows itself.
+    """Tables of a transport plan: which rows match, and where mass goes that should not go there.
 
-    Masses are in units of what is due to a row, see :class:`RowPlan`. Rows go by their labels in the index of a pandas
-    data frame, else by their positions in X.
+    A row that the embedding confuses with another sends mass to it. So the plan tells which rows are alike to the
+    embedding, and comparing it with the target plan tells which pairs training pushes apart. All tables are computed
+    from the plan; y and domains, where they are known, only add classes and domains to it. The unit of mass is the mass
+    that the loss prescribes for a row, see :class:`RowPlan`. Rows have their labels in the index of a pandas data
+    frame, else their positions in X.
+
+    Read ``summary`` first. If "own_share" is close to "own_share_due", rows find their own other view, and there is
+    little confusion. If it is much lower, ``matches`` shows for each row where its mass goes instead. Check the first
+    pairs of ``false_negatives`` by hand, above all pairs of a high "lift", and the first rows of ``refused``. In a
+    notebook, the report shows all tables with an explanation of each.
 
     Parameters
     ----------
     plan : RowPlan
         From :func:`plan_of_rows`.
     n_matches : int, default=5
-        Matches of each row.
+        Number of matches of each row.
     n_pairs : int, default=100
-        Most likely false negatives.
+        Number of pairs in ``false_negatives``.
 
     Attributes
     ----------
     matches : DataFrame
-        For each row its best matches among the others: "row", "rank" from 1, "match", "mass", the row's "own_mass"
-        that goes to its own other view, and "y" and "y_match", "domain" and "domain_match" where they are known.
+        The other rows that get the most mass of each row: "row", "rank" from 1, "match", "mass", and "own_mass", which
+        goes to the other view of the row itself. Where they are known, also "y" and "y_match", "domain" and
+        "domain_match".
     false_negatives : DataFrame
-        Pairs of rows by the mass beyond what the target plan asks for, most first: "row", "match", "mass" both ways,
-        "target_mass", "lift" over an even spread of all mass between rows, and with classes "y", "y_match" and
-        "same_class", which is missing where a class is not known.
+        The pairs of different, unrelated rows with the most mass beyond the target plan, in descending order: "row",
+        "match", "mass" in both directions, "target_mass", and "lift", which is the mass divided by the mean mass of
+        such a pair. With classes, also "y", "y_match" and "same_class", which is missing if a class is not known.
     classes, domains : DataFrame or None
-        Share of the mass of a class (or domain) that goes to each; a row of the table sums to 1. Rows of no class are
-        left out. None where there are none.
+        Share of the mass of each class (or domain) that goes to each class; every line sums to 1. Rows without a class
+        are left out. None if there are no classes.
     refused : DataFrame
-        Rows to which relaxed marginals give less mass than to the median row, least first: "row", "row_mass",
-        "col_mass", "lost", and "y" where it is known. Empty where no marginal is relaxed.
+        The rows with less mass than the median row in a relaxed marginal, in ascending order: "row", "row_mass",
+        "col_mass", "lost" as a share of the median mass, and "y" where it is known. Empty if no marginal is relaxed.
     summary : dict
-        "own_share", share of all mass that goes to rows' own other views, and "own_share_due", that of the target plan;
-        "effective_matches", mean over rows of the exponential of the entropy of where their mass goes, in rows;
-        "mass", mean mass of a row; "marginal_error". With classes, "same_class", share of the mass between different
-        rows of known class that stays in one, and "same_class_by_chance", the share of such pairs of rows.
+        - "own_share": share of all mass that goes from a row to its own other view.
+        - "own_share_due": the same share in the target plan.
+        - "effective_matches": number of rows that the mass of a row is spread over, which is the exponential of its
+          entropy; mean over rows.
+        - "mass": mean mass of a row.
+        - "marginal_error": marginal error of the plan.
+        - "same_class", with classes: of the mass between different, unrelated rows of known class, the share that stays
+          in one class.
+        - "same_class_by_chance": the share of such pairs that are of one class.
 
     Examples
     --------
@@ -86,42 +119,45 @@ class PlanReport:
         for name, value in (("n_matches", n_matches), ("n_pairs", n_pairs)):
             if value < 1:
                 raise ValueError(f"{name}={value!r} must be 1 or more.")
-        self.plan = plan
-        groups, domains = groups_of(plan.y), groups_of(plan.domain)
         pd = _pandas()
-        self.matches = pd.DataFrame(_matches(plan, n_matches))
-        self.false_negatives = pd.DataFrame(_false_negatives(plan, groups, n_pairs))
-        if groups is not None:
+        self.plan = plan
+        classes, domains = groups_of(plan.y), groups_of(plan.domain)
+        self.matches = pd.DataFrame(matches(plan, n_matches))
+        self.false_negatives = pd.DataFrame(false_negatives(plan, classes, n_pairs))
+        if classes is not None:  # a boolean that may be missing
             self.false_negatives["same_class"] = self.false_negatives["same_class"].astype("boolean")
-        self.classes = None if groups is None else _between(pd, plan.plan, groups, "y")
-        self.domains = None if domains is None else _between(pd, plan.plan, domains, "domain")
-        self.refused = pd.DataFrame(_refused(plan))
-        self.summary = _summary(plan, groups)
+        self.classes = None if classes is None else _square_table(plan, classes, "y")
+        self.domains = None if domains is None else _square_table(plan, domains, "domain")
+        self.refused = pd.DataFrame(refused(plan))
+        self.summary = summary(plan, classes)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {table.shape[0]} x {table.shape[1]}" for name, table in self._tables().items())
-        lines = [f"{name} {value:.3g}" for name, value in self.summary.items()]
-        return f"PlanReport of {len(self.plan)} rows ({self.plan.settings})\n  {', '.join(lines)}\n  tables: {sizes}"
+        figures = [f"{name} {value:.3g}" for name, value in self.summary.items()]
+        return f"PlanReport of {len(self.plan)} rows ({self.plan.settings})\n  {', '.join(figures)}\n  tables: {sizes}"
 
     def _repr_html_(self) -> str:
-        figures = "".join(f"<tr><th>{name}</th><td>{value:.3g}</td></tr>" for name, value in self.summary.items())
+        figures = "".join(
+            f"<tr><th>{name}</th><td>{value:.3g}</td><td>{_FIGURES[name]}</td></tr>"
+            for name, value in self.summary.items()
+        )
         parts = [
             f"<h3>Plan of {len(self.plan)} rows</h3>",
             f"<p>{html.escape(self.plan.settings)}; target plan: {html.escape(self.plan.target_name)}</p>",
             f'<table border="1" class="dataframe">{figures}</table>',
         ]
         for name, table in self._tables().items():
-            indexed = name in ("classes", "domains")
-            shown = table if indexed else table.head(_SHOWN)
-            cut = "" if indexed or len(table) <= _SHOWN else f" The first {_SHOWN} of {len(table)}."
+            is_square = name in ("classes", "domains")  # cut by max_rows and max_cols in the middle, not at the end
+            shown = table if is_square else table.head(_SHOWN)
+            cut = "" if is_square or len(table) <= _SHOWN else f" The first {_SHOWN} of {len(table)}."
             options = {"max_rows": 2 * _SHOWN, "max_cols": 2 * _SHOWN, "float_format": "{:.3g}".format}
-            body = shown.to_html(index=indexed, escape=True, **options) if len(table) else "<p>None.</p>"
-            parts.append(f"<h4>{name}</h4><p>{_TABLES[name]}{cut}</p>{body}")
+            body = shown.to_html(index=is_square, escape=True, **options) if len(table) else "<p>None.</p>"
+            parts.append(f"<h4>{name}</h4><p>{_EXPLAINED[name]}{cut}</p>{body}")
         return f"<div>{''.join(parts)}</div>"
 
     def _tables(self) -> dict[str, Any]:
-        found = {name: getattr(self, name) for name in _TABLES}
-        return {name: table for name, table in found.items() if table is not None}
+        tables = {name: getattr(self, name) for name in _EXPLAINED}
+        return {name: table for name, table in tables.items() if table is not None}
 
 
 def plan_report(
@@ -137,16 +173,17 @@ def plan_report(
     max_rows: int = 1000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> PlanReport:
-    """Tell what the transport plan of rows says: who matches whom, and where mass goes that ought not.
+    """Report which rows match in the transport plan of some rows, and where mass goes that should not go there.
+
+    :class:`PlanReport` explains the tables and how to read them. Needs pandas.
 
     Parameters
     ----------
     estimator, X, y, X_pair, sample_domain, sample_group, max_rows, random_state
-        As in :func:`plan_of_rows`. ``y`` and ``sample_domain`` that are no fractions also name classes and domains.
-    n_matches : int, default=5
-        Matches of each row.
-    n_pairs : int, default=100
-        Most likely false negatives.
+        As in :func:`plan_of_rows`. ``y`` and ``sample_domain`` also give the tables of classes and of domains, unless
+        they have fractions.
+    n_matches, n_pairs
+        As in :class:`PlanReport`.
 
     Returns
     -------
@@ -157,7 +194,7 @@ def plan_report(
     ImportError
         If pandas is not installed.
     TypeError, ValueError
-        As in :func:`plan_of_rows`.
+        As in :func:`plan_of_rows`; and if ``n_matches`` or ``n_pairs`` is less than 1.
 
     See Also
     --------
@@ -176,9 +213,9 @@ def plan_report(
     >>> report.classes.shape
     (3, 3)
     """
-    _pandas()  # before anything is computed
-    beside = {"X_pair": X_pair, "sample_domain": sample_domain, "sample_group": sample_group}
-    plan = plan_of_rows(estimator, X, y, **beside, max_rows=max_rows, random_state=random_state)
+    _pandas()  # before the plan, which takes time
+    metadata = {"X_pair": X_pair, "sample_domain": sample_domain, "sample_group": sample_group}
+    plan = plan_of_rows(estimator, X, y, **metadata, max_rows=max_rows, random_state=random_state)
     return PlanReport(plan, n_matches=n_matches, n_pairs=n_pairs)
 
 
@@ -186,105 +223,10 @@ def _pandas() -> Any:
     return import_optional("pandas", needed_for="plan_report", instead="use plan_of_rows, which gives arrays.")
 
 
-def _matches(plan: RowPlan, n_matches: int) -> dict[str, Any]:
-    n = len(plan)
-    k = min(n_matches, n - 1)
-    others = plan.plan.copy()
-    np.fill_diagonal(others, -1.0)  # last in the order
-    match = np.argsort(-others, axis=1, kind="stable")[:, :k].ravel()
-    row = np.repeat(np.arange(n), k)
-    return {
-        "row": plan.labels[row],
-        "rank": np.tile(np.arange(1, k + 1), n),
-        "match": plan.labels[match],
-        "mass": plan.plan[row, match],
-        "own_mass": plan.plan[row, row],
-        **_named_pairs(plan, row, match),
-    }
-
-
-def _false_negatives(plan: RowPlan, groups: Groups | None, n_pairs: int) -> dict[str, Any]:
-    row, match = np.triu_indices(len(plan), k=1)
-    if plan.related is not None:
-        may = ~plan.related[row, match]
-        row, match = row[may], match[may]
-    mass = plan.plan[row, match] + plan.plan[match, row]
-    target_mass = plan.target[row, match] + plan.target[match, row]
-    even = float(mass.mean()) if mass.any() else math.nan
-    most = np.argsort(target_mass - mass, kind="stable")[:n_pairs]
-    row, match, mass, target_mass = row[most], match[most], mass[most], target_mass[most]
-    found = {
-        "row": plan.labels[row],
-        "match": plan.labels[match],
-        "mass": mass,
-        "target_mass": target_mass,
-        "lift": mass / even,
-        **_named_pairs(plan, row, match),
-    }
-    if groups is not None:
-        first, second = groups.codes[row], groups.codes[match]
-        known = (first >= 0) & (second >= 0)
-        found["same_class"] = [
-            bool(same) if there else None for same, there in zip(first == second, known, strict=True)
-        ]
-    return found
-
-
-def _named_pairs(plan: RowPlan, row: np.ndarray, match: np.ndarray) -> dict[str, np.ndarray]:
-    """Return y and domain of both rows of a pair, as far as they are known."""
-    found = {}
-    for name, values in (("y", plan.y), ("domain", plan.domain)):
-        if values is not None:
-            found |= {name: values[row], f"{name}_match": values[match]}
-    return found
-
-
-def _between(pd: Any, plan: np.ndarray, groups: Groups, name: str) -> Any:
-    """Return which share of the mass of each group goes to each."""
-    member = groups.indicators()  # (n, k)
-    mass = member.T @ plan @ member
-    sent = mass.sum(axis=1, keepdims=True)
-    shares = np.divide(mass, sent, out=np.full_like(mass, math.nan), where=sent > 0)
-    index = [pd.Index(groups.names, name=f"{name} {end}", tupleize_cols=False) for end in ("from", "to")]
-    return pd.DataFrame(shares, index=index[0], columns=index[1])
-
-
-def _refused(plan: RowPlan) -> dict[str, Any]:
-    # in units of the median row: entropy lifts the mass of all rows above what is due, the more so the more there are
-    relaxed = [0 < rho < math.inf for rho in (plan.marginals.rho_row, plan.marginals.rho_col)]
-    sides = [mass for mass, is_relaxed in zip((plan.row_mass, plan.col_mass), relaxed, strict=True) if is_relaxed]
-    lost = np.max([1 - mass / np.median(mass) for mass in sides], axis=0) if sides else np.zeros(len(plan))
-    order = np.argsort(-lost, kind="stable")
-    order = order[lost[order] > 0]
-    found = {
-        "row": plan.labels[order],
-        "row_mass": plan.row_mass[order],
-        "col_mass": plan.col_mass[order],
-        "lost": lost[order],
-    }
-    return found if plan.y is None else {**found, "y": plan.y[order]}
-
-
-def _summary(plan: RowPlan, groups: Groups | None) -> dict[str, float]:
-    total, sent = plan.plan.sum(), plan.row_mass
-    shares = plan.plan[sent > 0] / sent[sent > 0, None]
-    entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)
-    found = {
-        "own_share": float(plan.plan.trace() / total),
-        "own_share_due": float(plan.target.trace() / plan.target.sum()),
-        "effective_matches": float(np.exp(entropy).mean()),
-        "mass": float(sent.mean()),
-        "marginal_error": plan.marginal_error,
-    }
-    if groups is None:
-        return found
-    known = groups.codes >= 0
-    pairs = known[:, None] & known & ~np.eye(len(plan), dtype=bool)
-    if plan.related is not None:
-        pairs &= ~plan.related
-    same = pairs & same_class(groups.codes)
-    between = plan.plan[pairs].sum()
-    if pairs.any() and between > 0:
-        found["same_class"] = float(plan.plan[same].sum() / between)
-        found["same_class_by_chance"] = float(same.sum() / pairs.sum())
-    return found
+def _square_table(plan: RowPlan, groups: Groups, name: str) -> Any:
+    pd = _pandas()
+    sender, receiver = (
+        pd.Index(groups.names, name=f"{name} {end}", tupleize_cols=False)  # a class may be a tuple
+        for end in ("from", "to")
+    )
+    return pd.DataFrame(shares_between(plan, groups), index=sender, columns=receiver)

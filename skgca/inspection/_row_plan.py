@@ -1,9 +1,12 @@
-"""The transport plan of some rows, folded from views to rows: what the displays and the report of a plan show."""
+"""The transport plan between rows, which the display and the report of a plan show.
+
+The loss transports mass between views of rows. :func:`plan_of_rows` computes that plan for rows of the user's choice
+with a trained embedder, and sums it over the views of each row. The result tells which rows the embedding confuses.
+"""
 
 from __future__ import annotations
 
 import copy
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +20,7 @@ from .._builders.loss import effective_target
 from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
 from .._data.metadata import annotations
-from .._estimator.fitting import check_pair
+from .._estimator.inputs import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
 from .._utils.threads import fixed_threads
@@ -31,41 +34,42 @@ from ._drawing import embedder_of
 __all__ = ["RowPlan", "plan_of_rows"]
 
 _SEED_END = np.iinfo(np.int32).max - 1
-_CHUNK = 256  # views that go through the network at a time
-_NAMED = {(math.inf, 0.0): "row", (math.inf, math.inf): "balanced"}
+_CHUNK = 256  # number of views that go through the network at a time
+_MARGINAL_NAMES = {Marginals.parse(name): name for name in ("row", "balanced")}
 
 
 @dataclass(frozen=True, eq=False)
 class RowPlan:
-    """Where the mass of each of some rows goes in the transport plan of their views.
+    """The transport plan between rows, summed over the views of each row.
 
-    Masses are in units of what is due to a row, so that a row whose marginals are held has mass 1. Where neither
-    marginal is held nor relaxed, as in "byol", the plan is the kernel, and is scaled to the mean mass 1.
+    The unit of mass is the mass that the loss prescribes for a row. So a row has mass 1 where its marginal is held. If
+    both marginals are free, as in "byol", nothing is prescribed: the plan is the kernel, scaled to a mean mass of 1.
 
     Parameters
     ----------
     plan : ndarray of shape (n, n)
-        Mass from the views of row i to those of row j. On the diagonal is what goes to the row's own other view.
+        Mass that goes from the views of row i to the views of row j. The diagonal has the mass that goes from a view of
+        a row to its other view.
     target : ndarray of shape (n, n)
-        The same of the target plan.
+        The target plan, summed in the same way.
     rows : ndarray of shape (n,)
         Positions of the rows in X, ascending.
     labels : ndarray of shape (n,)
-        Labels of the rows in the index of a pandas data frame, else ``rows``.
+        Labels of the rows in the index of a pandas data frame; for other X, the same as ``rows``.
     y, domain : ndarray of shape (n,) or None
-        What is known of the rows.
+        Values of y and of ``sample_domain`` for the rows, if they were given.
     related : ndarray of shape (n, n), bool, or None
-        Which rows are no evidence against each other, so that no mass goes between them.
+        Which rows are related. No mass goes between related rows.
     loss, layout : str
         Parameters of the embedder.
     target_name : str
-        What the target plan is made from.
+        Name of the target plan.
     epsilon : float
-        Entropic regularisation that the plan was computed with, in units of the cost.
+        Entropic regularisation of the plan, in units of the cost.
     marginals : Marginals
-        What binds, and how hard.
+        How hard each marginal binds.
     marginal_error : float
-        Of the plan, as a share of its prescribed mass.
+        Marginal error of the plan before it was summed, as a share of the prescribed mass.
 
     Examples
     --------
@@ -98,23 +102,25 @@ class RowPlan:
 
     @property
     def row_mass(self) -> np.ndarray:
-        """Mass that leaves each row, of shape (n,); 1 is due."""
-        return self.plan.sum(axis=1)
+        """Mass that leaves each row, of shape (n,); the prescribed mass is 1."""
+        mass: np.ndarray = self.plan.sum(axis=1)
+        return mass
 
     @property
     def col_mass(self) -> np.ndarray:
-        """Mass that reaches each row, of shape (n,); 1 is due."""
-        return self.plan.sum(axis=0)
+        """Mass that reaches each row, of shape (n,); the prescribed mass is 1."""
+        mass: np.ndarray = self.plan.sum(axis=0)
+        return mass
 
     @property
     def held(self) -> str:
-        """The marginals as text, by their name where they have one."""
-        pair = (self.marginals.rho_row, self.marginals.rho_col)
-        return _NAMED.get(pair, f"({pair[0]:g}, {pair[1]:g})")
+        """The marginals as text: their name, or their strengths if they have none."""
+        strengths = f"({self.marginals.rho_row:g}, {self.marginals.rho_col:g})"
+        return _MARGINAL_NAMES.get(self.marginals, strengths)
 
     @property
     def settings(self) -> str:
-        """What the plan was computed with, as text."""
+        """The settings that the plan was computed with, as text."""
         return f"loss {self.loss}, epsilon {self.epsilon:.3g}, marginals {self.held}, layout {self.layout}"
 
     def __repr__(self) -> str:
@@ -132,31 +138,33 @@ def plan_of_rows(
     max_rows: int = 1000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> RowPlan:
-    """Compute the transport plan of rows, mostly held-out ones, with the loss that an embedder was trained with.
+    """Compute the transport plan between rows, with the loss and the network of a fitted embedder.
 
-    Two views of each row are drawn, by what made the views in training, and projected by the trained network. The plan
-    and the target plan of all of them are computed in double precision, with the epsilon that training ended with and
-    as many Sinkhorn iterations. A plan over views is folded to one over rows by adding up the views of each row. There
-    may be more rows than in a batch of training, and then there are more to confuse a row with.
+    Two views of each row are drawn as in training, and the trained network projects them. The plan between all views,
+    and the target plan, are computed in double precision, with the epsilon at the end of training and the number of
+    Sinkhorn iterations of training. Both are then summed over the views of each row.
+
+    Pass rows that were held out from training, to see what the embedder does with new rows. There may be more rows than
+    in a training batch. The more there are, the more of them a row can be confused with.
 
     Parameters
     ----------
     estimator : GCAEmbedder or Pipeline
-        Fitted. In a pipeline, the steps before the embedder transform X, and those after it are left out.
+        Fitted. In a pipeline, the steps before the embedder transform X, and the steps after it are not used.
     X : as in ``transform``
         Rows, 2 or more.
     y : array-like of shape (n_samples,) or (n_samples, k), default=None
-        What ``target`` reads, if it does. Otherwise it only names the rows.
+        Needed if ``target`` of the embedder reads y. It also names the rows in displays and reports.
     X_pair : as X, default=None
         The other measurement of each row, for an embedder that was fitted with one. Earlier steps transform it too.
     sample_domain : array-like of shape (n_samples,), default=None
-        Domains of the rows, which ``target="domains"`` reads; otherwise they only name the rows.
+        Domains of the rows; needed for ``target="domains"``. They also name the rows in displays and reports.
     sample_group : array-like of shape (n_samples,) or (n_samples, k), default=None
-        Groups of related rows, between which no mass may go, as in ``fit``. None takes no rows as related.
+        Groups of related rows, between which no mass may go, as in ``fit``. With None, no rows are related.
     max_rows : int, default=1000
-        Of more rows, a random part is taken. Memory grows with its square: 1,000 rows take some 200 MB at most.
+        If X has more rows, this many are drawn at random. Memory grows with the square: 1,000 rows take up to 200 MB.
     random_state : int, RandomState instance or None, default=0
-        Of that part and of the views. The global generators stay as they are.
+        Draws the rows and the views. The global generators stay as they are.
 
     Returns
     -------
@@ -172,11 +180,12 @@ def plan_of_rows(
 
     Notes
     -----
-    All rows weigh alike. The first two views stand for all where there are more. The plan of "byol" is that of
-    projections, without the predictor and the target network of training; it is the kernel of the cost. An embedder
-    fitted with a matrix as ``target``, which says nothing of other rows, is shown beside the target plan "pairs"; so is
-    one whose own ``target`` was not saved. An opened file or pickle has no views: they are made again, and those that
-    learn from data learn from X.
+    All rows have equal weight. Of more than two views, the first two are used. For "byol", the plan is the kernel of
+    the projections, without the predictor and the target network of training.
+
+    A ``target`` that is a matrix describes only the training rows, and a callable may not have been saved. In both
+    cases the target plan is "pairs". An embedder from a file or a pickle has no views: they are made again, and views
+    that learn from data learn from X.
 
     Examples
     --------
@@ -191,29 +200,30 @@ def plan_of_rows(
     if max_rows < 2:
         raise ValueError(f"max_rows={max_rows!r} must be 2 or more, such as 200.")
     steps, embedder = embedder_of(estimator)
-    measured = [check_rows(embedder, rows_at(estimator, steps, X), reset=False, min_rows=2)]
+    measurements = [check_rows(embedder, rows_at(estimator, steps, X), reset=False, min_rows=2)]
     if X_pair is not None:
-        measured.append(check_pair(embedder, rows_at(estimator, steps, X_pair), measured[0]))
-    n_rows = len(measured[0])
+        measurements.append(check_pair(embedder, rows_at(estimator, steps, X_pair), measurements[0]))
+    n_rows = len(measurements[0])
     rng = check_random_state(random_state)
     rows = np.arange(n_rows) if n_rows <= max_rows else np.sort(rng.choice(n_rows, max_rows, replace=False))
-    names = {"y": _named("y", y, n_rows, rows), "domain": _named("sample_domain", sample_domain, n_rows, rows)}
-    beside = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
-    extras, criterion, target_name = _compared(embedder, n_rows, rows, beside)
+    columns = {"y": _column("y", y, n_rows, rows), "domain": _column("sample_domain", sample_domain, n_rows, rows)}
+    criterion, target, target_name = _criterion(embedder)
+    metadata = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
+    extras = _loss_inputs(embedder, target, n_rows, rows, metadata)
     related = extras.get("related")
     with fixed_threads(embedder.n_threads), torch.no_grad():
-        z_a, z_b = _projections(embedder, [source.only(rows) for source in measured], rng.randint(_SEED_END))
-        plan, goal = criterion.plans(z_a, z_b, **extras)
-        folded = _folded(plan.plan, len(rows))
-        wanted = _folded(goal.dense((len(plan.a), len(plan.b))), len(rows))
-    if criterion.marginals == Marginals(0.0, 0.0):
-        folded = folded * (len(rows) / folded.sum())
+        z_a, z_b = _projections(embedder, measurements, rows, rng.randint(_SEED_END))
+        plan, target_plan = criterion.plans(z_a, z_b, **extras)
+        plan_by_row = _sum_over_views(plan.plan, len(rows))
+        target_by_row = _sum_over_views(target_plan.dense((len(plan.a), len(plan.b))), len(rows))
+    if criterion.marginals == Marginals(0.0, 0.0):  # a kernel, whose total mass means nothing
+        plan_by_row = plan_by_row * (len(rows) / plan_by_row.sum())
     return RowPlan(
-        plan=folded,
-        target=wanted,
+        plan=plan_by_row,
+        target=target_by_row,
         rows=rows,
         labels=_labels(X, rows),
-        **names,
+        **columns,
         related=None if related is None else related_rows(related, len(rows)).numpy(),
         loss=embedder.loss,
         layout=criterion.layout,
@@ -224,79 +234,94 @@ def plan_of_rows(
     )
 
 
-def _compared(
-    embedder: Any, n_rows: int, rows: np.ndarray, beside: dict[str, Any]
-) -> tuple[dict[str, Tensor], AlignmentLoss, str]:
-    """Return what the loss reads of the rows, the loss in double precision, and the name of its target plan."""
-    criterion = copy.deepcopy(embedder.net_.criterion_).cpu().double()
+def _criterion(embedder: Any) -> tuple[AlignmentLoss, Any, str]:
+    """Return a copy of the trained loss in double precision, the target that it reads, and the name of that target."""
+    criterion: AlignmentLoss = copy.deepcopy(embedder.net_.criterion_).cpu().double()
     target = effective_target(embedder.loss, embedder.target)
-    name = target if isinstance(target, str) else "callable"
-    if not isinstance(target, str) and not callable(target):  # a matrix of the training rows, or one not saved
-        target, name = "pairs", "pairs, as no other is known of these rows"
-        criterion.target = make_target("pairs")
-    grouped = beside["sample_group"] is not None
-    if grouped and isinstance(embedder.related, NotSaved):
-        raise ValueError(f"sample_group is read by related, which is {embedder.related!r}.")
-    beside = {**beside, "sample_domain": beside["sample_domain"] if name == "domains" else None}
-    taken = np.zeros(n_rows, dtype=bool)
-    taken[rows] = True
-    length = np.broadcast_to(0.0, n_rows)
-    found = annotations(length, taken, target=target, related=embedder.related if grouped else None, **beside)
-    every = torch.arange(len(rows))
-    return {name: value[every] for name, value in found.items()}, criterion, name
+    if isinstance(target, str):
+        return criterion, target, target
+    if callable(target):
+        return criterion, target, "callable"
+    # A matrix is about the training rows, not about these; or the target was not saved.
+    criterion.target = make_target("pairs")
+    return criterion, "pairs", "pairs, as the target of these rows is not known"
 
 
-def _projections(embedder: Any, measured: list[Rows], seed: int) -> tuple[Tensor, Tensor]:
-    """Project two views of rows, in double precision on the CPU, each (n, d)."""
+def _loss_inputs(
+    embedder: Any, target: Any, n_rows: int, rows: np.ndarray, metadata: dict[str, Any]
+) -> dict[str, Tensor]:
+    """Return the keyword arguments of the loss for some rows, from metadata that have an entry for each row of X."""
+    related = None
+    if metadata["sample_group"] is not None:
+        related = embedder.related
+        if isinstance(related, NotSaved):
+            raise ValueError(f"sample_group is read by related, which is {related!r}.")
+    if not (isinstance(target, str) and target == "domains"):
+        # The domains only name the rows, and :func:`annotations` would refuse domains that no target reads.
+        metadata = {**metadata, "sample_domain": None}
+    is_taken = np.zeros(n_rows, dtype=bool)
+    is_taken[rows] = True
+    stand_in = np.broadcast_to(0.0, n_rows)  # of X, only the length is used
+    inputs = annotations(stand_in, is_taken, target=target, related=related, **metadata)
+    batch = torch.arange(len(rows))  # all rows are one batch
+    return {name: value[batch] for name, value in inputs.items()}
+
+
+def _projections(embedder: Any, measurements: list[Rows], rows: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
+    """Project two views of some rows, in double precision on the CPU; both have shape (n, d)."""
     net, reader = embedder.net_, embedder.reader_
-    inputs = [torch.cat([reader.read(chunk) for chunk in source.chunks()]).to(net.device) for source in measured]
-    views = _views(embedder, inputs)
-    drawn = views(inputs[0] if len(inputs) == 1 else inputs, torch.Generator(net.device).manual_seed(seed))
+    taken = [measurement.only(rows) for measurement in measurements]
+    inputs = [torch.cat([reader.read(chunk) for chunk in part.chunks()]).to(net.device) for part in taken]
+    make_two = _two_views(embedder, inputs)
+    views = make_two(inputs[0] if len(inputs) == 1 else inputs, torch.Generator(net.device).manual_seed(seed))
     net.module_.eval()
-    parts = [net.module_(part).cpu().double() for part in torch.cat(drawn).split(_CHUNK)]
-    projections = torch.cat(parts)  # (2n, d)
-    if not bool(projections.isfinite().all()):
-        row = int((~projections.isfinite()).any(1).nonzero()[0, 0]) % len(inputs[0])
-        raise ValueError(f"The projection of row {row} of those taken from X is not finite; look at its values.")
+    chunks = torch.cat(views).split(_CHUNK)
+    projections = torch.cat([net.module_(chunk).cpu().double() for chunk in chunks])  # (2n, d)
+    is_finite = projections.isfinite().all(dim=1)
+    if not bool(is_finite.all()):
+        first = int((~is_finite).nonzero()[0, 0]) % len(rows)  # the second half has the second views
+        raise ValueError(f"The projection of row {rows[first]} of X is not finite; look at the values of that row.")
     z_a, z_b = projections.chunk(2)
     return z_a, z_b
 
 
-def _views(embedder: Any, inputs: list[Tensor]) -> MultiView:
-    """Return what makes two views: that of training, if it is still there, or the like made anew."""
-    paired, views = len(inputs) == 2, embedder.net_.views
-    named = embedder.views if isinstance(embedder.views, list | tuple) else [embedder.views]
-    not_saved = [view for view in named if isinstance(view, NotSaved)]
+def _two_views(embedder: Any, inputs: list[Tensor]) -> MultiView:
+    """Return what makes two views of a batch: the views of training, or new ones of their kind if these are gone."""
+    is_paired, views = len(inputs) == 2, embedder.net_.views
+    asked_for = embedder.views if isinstance(embedder.views, list | tuple) else [embedder.views]
+    not_saved = [view for view in asked_for if isinstance(view, NotSaved)]
     if views is None and not_saved:
         raise ValueError(f"The plan of rows needs views, and views={not_saved[0]!r}.")
-    by_itself = isinstance(embedder.views, str) and embedder.views == "auto"
-    if views is None or (by_itself and paired):
+    # "auto" takes the two measurements as views if there are two. So its views depend on whether X_pair is given now.
+    is_auto = isinstance(embedder.views, str) and embedder.views == "auto"
+    if views is None or (is_auto and is_paired):
         options = ViewOptions.of(vars(embedder))
-        views = make_views(options, embedder.reader_, paired=paired, reference=lambda: inputs[0])
-    elif by_itself and all(isinstance(view, Identity) for view in views.views):
-        raise ValueError("The embedder was fitted with X_pair, and so knows no views of X alone; pass X_pair as well.")
+        views = make_views(options, embedder.reader_, paired=is_paired, reference=lambda: inputs[0])
+    elif is_auto and all(isinstance(view, Identity) for view in views.views):
+        raise ValueError("The embedder was fitted with X_pair and has no views of X alone; pass X_pair as well.")
     return MultiView(*views.views[:2])
 
 
-def _folded(plan: Tensor, n_rows: int) -> np.ndarray:
-    """Add up the views of each row, and bring the mass that is due to a row to 1: (N, N) -> (n, n)."""
-    n_views = len(plan) // n_rows
+def _sum_over_views(plan: Tensor, n_rows: int) -> np.ndarray:
+    """Sum a plan over the views of each row, and make the prescribed mass of a row 1: (N, N) -> (n, n)."""
+    n_views = len(plan) // n_rows  # 2 in the joint layout; 1 in the cross layout, from first to second views
     by_row = plan.reshape(n_views, n_rows, n_views, n_rows).sum((0, 2))
-    return by_row.numpy() * n_rows
+    return by_row.numpy() * n_rows  # the total mass of a plan is 1
 
 
 def _labels(X: Any, rows: np.ndarray) -> np.ndarray:
-    """Return labels of rows of a pandas data frame, in its index, or else their positions."""
+    """Return the labels of rows in the index of a pandas data frame, or their positions in any other X."""
     return X.index.to_numpy()[rows] if hasattr(X, "iloc") and hasattr(X, "index") else rows
 
 
-def _named(name: str, values: Any, n_rows: int, rows: np.ndarray) -> np.ndarray | None:
-    """Return values of the rows; None where there are none, or several of each row."""
+def _column(name: str, values: Any, n_rows: int, rows: np.ndarray) -> np.ndarray | None:
+    """Return the value for each row, (n,); None if there are no values, or several for each row."""
     if values is None:
         return None
     values = np.asarray(values)
     if len(values) != n_rows:
-        raise ValueError(f"{name} has {len(values)} entries, but X has {n_rows} rows.")
+        raise ValueError(f"{name} has {len(values)} entries, but X has {n_rows} rows; pass one entry for each row.")
     if values.ndim > 1 and values.shape[1] > 1:
         return None
-    return column_or_1d(values)[rows]
+    column: np.ndarray = column_or_1d(values)[rows]
+    return column

@@ -1,72 +1,83 @@
-"""Whether an embedding is the same for other seeds and other training rows, as a whole and row by row."""
+"""The stability report: whether an embedding would look the same with another seed, or trained on other rows.
+
+:func:`stability_report` fits a transformer several times, lets each fit embed all rows, and compares the embeddings in
+pairs. The comparison needs no labels. A user learns whether the embedding as a whole can be reproduced, and which rows
+have a place and neighbours that can be relied on.
+"""
 
 from __future__ import annotations
 
 import html
-from itertools import combinations
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import clone
-from sklearn.model_selection import check_cv
-from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._estimator.pipelines import all_embedders
-from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
+from .._utils.compat import Interval, StrOptions, validate_params
 from .._utils.optional import import_optional
-from ..metrics import consistency_score, effective_rank
-from ._agreement import neighbor_overlap, place_agreement, votes
-from ._groups import groups_of, unknown
+from ._fit_comparison import compare_fits, label_votes
+from ._groups import Groups, groups_of, unknown
+from ._repeated_fits import check_transformer, fit_and_embed, number_of_rows, training_parts
 
 __all__ = ["StabilityReport", "stability_report"]
 
-_SHOWN = {  # of the summary, with what it says
+_EXPLAINED = {  # the measures in the summary, each with the text that is printed next to it
     "consistency": "R^2 of the best rotation from one fit to another",
-    "neighbor_overlap": "nearest neighbours in common, above chance",
-    "neighbor_overlap_seen": "the same, of rows that both fits saw",
-    "neighbor_overlap_held_out": "the same, of rows that one of the fits did not see",
-    "confidence": "1 less how far a row moves, by its distance from the centre",
-    "label_confidence": "share of the winning class among labelled neighbours",
-    "label_agreement": "share of fits that give a row its winning class",
+    "neighbor_overlap": "share of nearest neighbours in common, adjusted for chance",
+    "neighbor_overlap_seen": "the same, if both fits were trained on the row",
+    "neighbor_overlap_held_out": "the same, if one or both fits were not trained on the row",
+    "confidence": "1 - distance that a row moves / its distance from the centre",
+    "label_confidence": "share of the winning class among the nearest labelled rows",
+    "label_agreement": "share of fits in which that class wins",
 }
 
 
 class StabilityReport:
-    """What :func:`stability_report` found.
+    """How well the embeddings of several fits agree; :func:`stability_report` makes it.
+
+    The report answers whether an embedding would look the same with another random seed, or trained on other rows. For
+    that, all pairs of fits are compared. For each row, the measures tell which of its nearest neighbours it keeps, and
+    how far it moves once one embedding is rotated and scaled onto the other. For the embedding as a whole,
+    "consistency" is the R^2 of that rotation.
+
+    Read ``summary`` first. If "consistency" and "neighbor_overlap" are close to 1, all fits found the same embedding.
+    If they are not, ``rows`` tells which rows differ between fits. ``pairs`` and ``fits`` tell whether a single fit
+    stands out, for example because it stopped early or collapsed to a low effective rank.
 
     Attributes
     ----------
     rows : pandas.DataFrame
-        A row for each of X, with its index if it has one, and these columns:
+        One line for each row of X, with the index of X if it has one. Columns:
 
-        - "confidence": ``1 - sqrt(1 - position_r2)``, and 0 below that: the root is how far the row moves from fit to
-          fit, as a share of its distance from the centre. In [0, 1], and 1 where fits are equal. It needs no labels,
-          and says that a row is embedded the same each time, not that it is embedded right; ``docs/guide/stability.md``
-          has how often both go together.
-        - "neighbor_overlap": share of the nearest neighbours that two fits have in common, less chance, meant over all
-          pairs of fits. 1 for equal neighbourhoods, about 0 for unrelated ones.
-        - "position_r2": agreement of its place in two fits after the best rotation and scale, meant over pairs: 1 less
-          the squared distance between the places over their squared distance from the centre. Below 0 where they are
-          farther apart than that.
-        - "neighbor_overlap_seen", "neighbor_overlap_held_out", with ``cv``: over pairs of fits that both saw the row,
-          and over those of which one or both did not. NaN without such a pair.
-        - "label", "label_confidence", "label_agreement", where y holds classes: the class that has most of the votes of
-          the nearest labelled rows, the row itself not among them, over all fits; its share of these votes; and the
-          share of fits in which it is ahead. As many vote as are neighbours, but no more than a class has labels, on
-          average.
+        - "confidence": ``1 - sqrt(1 - position_r2)``, clipped to [0, 1]. The root is the distance that the row moves
+          from fit to fit, as a share of its distance from the centre. So 1 means that the row does not move. High
+          confidence means that the row is embedded alike each time, not that it is embedded correctly;
+          ``docs/guide/stability.md`` measures how often both coincide. It needs no labels.
+        - "neighbor_overlap": share of the nearest neighbours that two fits have in common, adjusted for chance and
+          averaged over pairs of fits. 1 for equal neighbourhoods, about 0 for unrelated ones.
+        - "position_r2": 1 less the squared distance between the places of the row in two fits, divided by their squared
+          distance from the centre; after the best rotation and scaling, and averaged over pairs of fits. Negative where
+          the places are farther apart than from the centre.
+        - "neighbor_overlap_seen", "neighbor_overlap_held_out": with ``cv``, the overlap averaged over the pairs in
+          which both fits were trained on the row, and over the pairs in which one or both were not. NaN without such a
+          pair.
+        - "label", "label_confidence", "label_agreement": if y holds classes. "label" is the class with the most votes
+          among the nearest labelled rows, over all fits; the row itself has no vote. "label_confidence" is its share of
+          the votes. "label_agreement" is the share of fits in which it wins. The number of voters is ``n_neighbors``,
+          but at most the mean number of labels in a class.
     fits : pandas.DataFrame
-        A row for each fit: "seed", "fold" (NA without ``cv``), "n_rows" that it saw, "n_columns" of the embedding and
-        its "effective_rank"; of a :class:`skgca.GCAEmbedder`, or a pipeline with exactly one, also "n_epochs",
-        "stop_reason", and the last "loss", "alignment" and "uniformity" of its history.
+        One line for each fit: "seed", "fold" (NA without ``cv``), "n_rows" that it was trained on, "n_columns" of the
+        embedding and its "effective_rank". For a :class:`skgca.GCAEmbedder`, or a pipeline with exactly one, also
+        "n_epochs", "stop_reason", and "loss", "alignment" and "uniformity" of the last epoch.
     pairs : pandas.DataFrame
-        A row for each two fits, "fit_1" and "fit_2": their "consistency"
-        (:func:`skgca.metrics.consistency_score`), and mean "neighbor_overlap".
+        One line for each pair of fits, "fit_1" and "fit_2": their "consistency"
+        (:func:`skgca.metrics.consistency_score`), and "neighbor_overlap" averaged over rows.
     summary : pandas.DataFrame
-        "mean" and "std" (over pairs of fits for "consistency", else over rows) of the measures, and "lowest": the 5%
-        quantile.
+        "mean", "std" and "lowest" of each measure, where "lowest" is the 5% quantile. They are taken over pairs of fits
+        for "consistency", and over rows for all other measures.
     n_neighbors : int
         Size of the neighbourhoods.
 
@@ -90,13 +101,14 @@ class StabilityReport:
         self.fits = fits
         self.pairs = pairs
         self.n_neighbors = n_neighbors
-        measured = {name: pairs[name] if name == "consistency" else rows.get(name) for name in _SHOWN}
+        # rows also has "confidence" and others of its own, but only pairs has "consistency"
+        measures = {name: pairs[name] if name == "consistency" else rows.get(name) for name in _EXPLAINED}
         self.summary = (
             import_optional("pandas", needed_for="stability_report")
             .DataFrame(
                 {
                     name: {"mean": values.mean(), "std": values.std(ddof=0), "lowest": values.quantile(0.05)}
-                    for name, values in measured.items()
+                    for name, values in measures.items()
                     if values is not None
                 }
             )
@@ -106,29 +118,30 @@ class StabilityReport:
     def __repr__(self) -> str:
         width = max(map(len, self.summary.index))
         lines = [
-            f"{name:<{width}}  {line['mean']:6.3f} ± {line['std']:.3f}  {_SHOWN[name]}"
+            f"{name:<{width}}  {line['mean']:6.3f} ± {line['std']:.3f}  {_EXPLAINED[name]}"
             for name, line in self.summary.iterrows()
         ]
-        return "\n".join([f"StabilityReport: {self._about()}", *lines])
+        return "\n".join([f"StabilityReport: {self._sizes()}", *lines])
 
     def _repr_html_(self) -> str:
         cells = "".join(
             f"<tr><td>{name}</td><td>{line['mean']:.3f}</td><td>{line['std']:.3f}</td><td>{line['lowest']:.3f}</td>"
-            f"<td>{html.escape(_SHOWN[name])}</td></tr>"
+            f"<td>{html.escape(_EXPLAINED[name])}</td></tr>"
             for name, line in self.summary.iterrows()
         )
-        head = "<tr><th></th><th>mean</th><th>std</th><th>lowest 5%</th><th></th></tr>"
+        head = "<tr><th></th><th>mean</th><th>std</th><th>5% quantile</th><th></th></tr>"
         least = self.rows.sort_values("confidence", kind="stable").head(5)
         return (
-            f"<p><b>StabilityReport</b>: {html.escape(self._about())}</p><table>{head}{cells}</table>"
-            f"<p>Rows of least confidence:</p>{least.to_html(escape=True, float_format='{:.3f}'.format)}"
+            f"<p><b>StabilityReport</b>: {html.escape(self._sizes())}</p><table>{head}{cells}</table>"
+            f"<p>The 5 rows of lowest confidence:</p>{least.to_html(escape=True, float_format='{:.3f}'.format)}"
         )
 
-    def _about(self) -> str:
-        n_seeds, folds = self.fits["seed"].nunique(), self.fits["fold"].nunique()
-        of = f"{n_seeds} seeds" if n_seeds != 1 else "1 seed"
-        of += f" on each of {folds} folds" if folds else ""
-        return f"{len(self.fits)} fits ({of}), {len(self.rows)} rows, {self.n_neighbors} neighbours"
+    def _sizes(self) -> str:
+        n_seeds, n_folds = self.fits["seed"].nunique(), self.fits["fold"].nunique()  # nunique does not count NA
+        source = "1 seed" if n_seeds == 1 else f"{n_seeds} seeds"
+        if n_folds:
+            source += f" on each of {n_folds} folds"
+        return f"{len(self.fits)} fits ({source}), {len(self.rows)} rows, {self.n_neighbors} neighbours"
 
 
 @validate_params(
@@ -159,37 +172,39 @@ def stability_report(
     n_jobs: int | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> StabilityReport:
-    """Fit a transformer again and again, and tell how far its embeddings agree.
+    """Measure how much an embedding changes with the random seed and with the training rows.
 
-    Each fit embeds all rows. An embedding that hangs on the seed, or on which rows it was trained, is not to be
-    interpreted row by row, however well a probe reads it. Needs pandas.
+    The transformer is fitted with several seeds and, with ``cv``, on several parts of the rows. Each fit embeds all
+    rows, and the embeddings are compared in pairs. A row that changes its place or its neighbours from fit to fit
+    should not be interpreted, even if a probe predicts well from the embedding. :class:`StabilityReport` explains the
+    measures and how to read them. Needs pandas.
 
     Parameters
     ----------
     estimator : transformer
-        A :class:`skgca.GCAEmbedder`, a pipeline that ends in one, or any other transformer. It is cloned, so whether it
-        is fitted does not matter. All its ``random_state``, those of steps too, are set.
+        A :class:`skgca.GCAEmbedder`, a pipeline that ends in one, or any other transformer. Each fit is of a clone, so
+        the estimator may be fitted or not. Each ``random_state`` in it is set, also those of steps.
     X : as in ``fit``
         Rows.
     y : array-like of shape (n_samples,), default=None
-        Handed to ``fit``, and to ``cv``, where rows without a label are a class of their own. Where it holds classes,
-        the report has what the nearest labelled rows say of each row; -1 of whole numbers, None and NaN are no label.
-        An estimator that learns from y has seen the labels of its rows: then look at rows that it did not see.
+        Passed to ``fit`` and to ``cv``, which treats rows without a label as one more class. If y holds classes, the
+        report also has the votes of the nearest labelled rows. None, NaN, and -1 among whole numbers mean no label. If
+        the estimator learns from y, its training rows are close to their own class; then judge by held-out rows.
     n_seeds : int, default=5
-        How many seeds to fit with, at least 2 without ``cv``.
+        Number of seeds; at least 2 without ``cv``.
     cv : int, cross-validation generator or iterable, default=None
-        Splits of the rows; each seed is fitted on the training part of each, ``n_seeds`` times as many fits as folds.
-        None fits on all rows. An int does not shuffle, so give a splitter where rows are sorted.
+        Splits the rows into folds. Each seed is fitted on the training part of each fold, so there are ``n_seeds``
+        times as many fits as folds. None fits on all rows. An int does not shuffle: pass a splitter for sorted rows.
     n_neighbors : int, default=15
-        Size of the neighbourhoods, from 1 to ``n_samples - 2``; the row itself is not counted.
+        Size of the neighbourhoods, from 1 to ``n_samples - 2``. The row itself is not counted.
     metric : {"cosine", "euclidean"}, default="euclidean"
-        What near means in an embedding.
+        Distance by which neighbours are nearest.
     params : dict, default=None
-        What else to hand to ``fit``, such as ``sample_group``; what has an entry a row is split with the rows.
+        Further arguments of ``fit``, such as ``sample_group``. Those with one entry for each row are split as X is.
     n_jobs : int, default=None
-        Fits at a time, by joblib. The report does not depend on it.
+        Number of fits that joblib runs at a time. The report does not depend on it.
     random_state : int, RandomState instance or None, default=None
-        Source of the seeds. An int gives the same report each time.
+        Draws the seeds. An int gives the same report each time.
 
     Returns
     -------
@@ -201,21 +216,22 @@ def stability_report(
     ImportError
         If pandas is not installed.
     TypeError
-        If the estimator has no ``transform`` for rows that it was not fitted on.
+        If the estimator has no ``transform``, and so cannot embed rows that it was not fitted on.
     ValueError
-        If there is nothing to compare, there are too few rows for ``n_neighbors``, or a value is out of range.
+        If there is only one fit, ``n_neighbors`` is too large for the number of rows, y has another length than X or
+        fewer than two labels, or a value is out of range.
 
     See Also
     --------
-    skgca.metrics.consistency_score : Agreement of two embeddings, as one number.
+    skgca.metrics.consistency_score : Agreement of two embeddings as one number.
 
     Notes
     -----
-    What a :class:`skgca.GCAEmbedder` passes through is equal in all fits, and counts. ``passthrough=False`` leaves it
-    out.
+    Columns that a :class:`skgca.GCAEmbedder` passes through are equal in all fits and raise the agreement.
+    ``passthrough=False`` leaves them out.
 
-    Time beside the fits grows with the square of ``n_samples`` times the number of fits. Memory is that of the
-    embeddings, and distances in chunks as in :func:`skgca.metrics.uniformity_score`.
+    The comparison takes time proportional to the number of fits times the square of ``n_samples``. Memory holds all
+    embeddings; distances are computed in chunks as in :func:`skgca.metrics.uniformity_score`.
 
     Examples
     --------
@@ -229,166 +245,66 @@ def stability_report(
     >>> bool(report.rows["neighbor_overlap"].mean() > 0.5)
     True
     """
-    pd = import_optional("pandas", needed_for="stability_report")
-    _check_estimator(estimator)
+    pd = import_optional("pandas", needed_for="stability_report")  # before any fit
+    check_transformer(estimator)
     X = np.asarray(X) if isinstance(X, list) else X
-    n = _n_rows(X)
+    n = number_of_rows(X)
     if n_neighbors > n - 2:
-        raise ValueError(f"n_neighbors={n_neighbors} of {n} rows leaves nobody out; give 1 to {n - 2}.")
-    codes, classes = _labels(y, n)
+        raise ValueError(
+            f"n_neighbors={n_neighbors} is too large: of {n} rows, a neighbourhood must leave out at least one; use 1 "
+            f"to {n - 2}."
+        )
+    groups = _classes(y, n)
     seeds = check_random_state(random_state).randint(2**31 - 1, size=n_seeds).tolist()
-    folds = _folds(cv, X, y if codes is None else codes, n, is_classes=codes is not None)
-    planned = [(seed, fold) for fold in range(len(folds)) for seed in seeds]
+    parts = training_parts(cv, X, y if groups is None else groups.codes, n, is_classes=groups is not None)
+    planned = [(seed, fold) for fold in range(len(parts)) for seed in seeds]
     if len(planned) < 2:
         raise ValueError(
-            f"n_seeds={n_seeds}, cv={cv!r} is one fit, with nothing to compare it to; give n_seeds=2 or more."
+            f"n_seeds={n_seeds} and cv={cv!r} make one fit only, which has nothing to be compared with; use n_seeds=2."
         )
-    made = Parallel(n_jobs=n_jobs)(
-        delayed(_embedded)(estimator, X, y, folds[fold], params or {}, seed) for seed, fold in planned
+    outcomes = Parallel(n_jobs=n_jobs)(
+        delayed(fit_and_embed)(estimator, X, y, parts[fold], params or {}, seed) for seed, fold in planned
     )
-    embeddings = [embedding for embedding, _ in made]
-    seen = np.ones((len(made), n), dtype=bool)
-    for of_fit, (_, fold) in zip(seen, planned, strict=True):
-        of_fit[:] = True if folds[fold] is None else np.isin(np.arange(n), folds[fold])
-    rows, pairs = _compared(embeddings, seen, n_neighbors, metric)
-    if cv is None:
+    embeddings = [embedding for embedding, _ in outcomes]
+    rows, pairs = compare_fits(embeddings, _trained_on(parts, planned, n), n_neighbors, metric)
+    if cv is None:  # nothing is held out
         rows = {name: values for name, values in rows.items() if not name.endswith(("_seen", "_held_out"))}
-    if classes is not None:
-        rows |= _voted(embeddings, codes, classes, n_neighbors, metric)
+    if groups is not None:
+        rows |= label_votes(embeddings, groups, n_neighbors, metric)
     fits = [
-        {"seed": seed, "fold": pd.NA if cv is None else fold, **about}
-        for (seed, fold), (_, about) in zip(planned, made, strict=True)
+        {"seed": seed, "fold": pd.NA if cv is None else fold, **facts}
+        for (seed, fold), (_, facts) in zip(planned, outcomes, strict=True)
     ]
-    index = X.index if isinstance(X, pd.DataFrame) else None
-    fits = pd.DataFrame(fits).astype({"fold": "Int64"})
-    return StabilityReport(pd.DataFrame(rows, index=index), fits, pd.DataFrame(pairs), n_neighbors=n_neighbors)
+    return StabilityReport(
+        pd.DataFrame(rows, index=X.index if isinstance(X, pd.DataFrame) else None),
+        pd.DataFrame(fits).astype({"fold": "Int64"}),  # the integers that may be missing
+        pd.DataFrame(pairs),
+        n_neighbors=n_neighbors,
+    )
 
 
-# Fits
+def _trained_on(parts: list[np.ndarray | None], planned: list[tuple[int, int]], n: int) -> np.ndarray:
+    """Return which rows each planned fit was trained on, of shape (n_fits, n)."""
+    is_in_part = [np.ones(n, dtype=bool) if part is None else np.isin(np.arange(n), part) for part in parts]
+    return np.array([is_in_part[fold] for _, fold in planned])
 
 
-def _check_estimator(estimator: Any) -> None:
-    if isinstance(estimator, type) or not (hasattr(estimator, "fit") and hasattr(estimator, "transform")):
-        raise TypeError(
-            f"{estimator!r} does not embed rows: it needs fit and transform. Of a pipeline with a classifier at its "
-            "end, give pipeline[:-1]; instead of a class, an object of it."
-        )
-
-
-def _n_rows(X: Any) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)
-
-
-def _folds(cv: Any, X: Any, y: Any, n: int, *, is_classes: bool) -> list[np.ndarray | None]:
-    """Return the rows to fit on of each fold, None for all of them."""
-    if cv is None:
-        return [None]
-    splits = check_cv(cv, y, classifier=is_classes).split(X, y)
-    return [np.arange(n)[train] for train, _ in splits]  # a splitter may give masks
-
-
-def _embedded(
-    estimator: Any, X: Any, y: Any, train: np.ndarray | None, params: dict[str, Any], seed: int
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """Fit a copy on some rows, and return what it makes of all, and what is to be told of the fit."""
-    model = clone(estimator)
-    names = [name for name in model.get_params() if name == "random_state" or name.endswith("__random_state")]
-    model.set_params(**dict.fromkeys(names, seed))
-    n = _n_rows(X)
-    if train is None:
-        model.fit(X, y, **params)
-    else:
-        part = {name: safe_indexing(value, train) if _is_by_row(value, n) else value for name, value in params.items()}
-        model.fit(safe_indexing(X, train), None if y is None else safe_indexing(y, train), **part)
-    embedding = check_array(model.transform(X), dtype=np.float64, input_name="The embedding")
-    about = {
-        "n_rows": n if train is None else len(train),
-        "n_columns": embedding.shape[1],
-        "effective_rank": effective_rank(embedding),
-    }
-    embedders = all_embedders(model)
-    if len(embedders) == 1:
-        embedder = embedders[0].embedder
-        last = embedder.history_[-1] if embedder.history_ else {}
-        about |= {"n_epochs": embedder.n_epochs_, "stop_reason": embedder.stop_reason_}
-        about |= {name: last.get(name, np.nan) for name in ("loss", "alignment", "uniformity")}
-    return embedding, about
-
-
-def _is_by_row(value: Any, n: int) -> bool:
-    return not isinstance(value, str) and hasattr(value, "__len__") and len(value) == n
-
-
-# Comparisons
-
-
-def _compared(
-    embeddings: list[np.ndarray], seen: np.ndarray, n_neighbors: int, metric: str
-) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
-    """Return the measures of rows, and those of pairs of fits."""
-    n = len(embeddings[0])
-    pairs = list(combinations(range(len(embeddings)), 2))
-    total, kinds, counts = dict.fromkeys(pairs, 0.0), np.zeros((2, n)), np.zeros((2, n))
-    for rows, pair, overlap in neighbor_overlap(embeddings, n_neighbors, metric):
-        total[pair] += float(overlap.sum())
-        held_out = (~seen[list(pair), rows].all(axis=0)).astype(int)  # 0 where both fits saw the row
-        place = np.arange(n)[rows]
-        kinds[held_out, place] += overlap
-        counts[held_out, place] += 1
-    place_r2 = np.mean([place_agreement(embeddings[a], embeddings[b]) for a, b in pairs], axis=0)
-    overlap = kinds.sum(axis=0) / len(pairs)
-    by_kind = np.divide(kinds, counts, out=np.full_like(kinds, np.nan), where=counts > 0)
-    confidence = 1 - np.sqrt(np.clip(1 - place_r2, 0, 1))
-    measures = {"confidence": confidence, "neighbor_overlap": overlap, "position_r2": place_r2}
-    measures |= {"neighbor_overlap_seen": by_kind[0], "neighbor_overlap_held_out": by_kind[1]}
-    told = [
-        {
-            "fit_1": a,
-            "fit_2": b,
-            "consistency": consistency_score(embeddings[a], embeddings[b]),
-            "neighbor_overlap": total[a, b] / n,
-        }
-        for a, b in pairs
-    ]
-    return measures, told
-
-
-def _labels(y: Any, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return the numbers of the classes in y, -1 where there is none, and the classes; None where y holds no classes.
+def _classes(y: Any, n: int) -> Groups | None:
+    """Return the classes that y names; None if there is no y, or if it holds measurements or several columns.
 
     Raises
     ------
     ValueError
-        If y is of another length than X, or holds fewer than two labels.
+        If y has another length than X, or fewer than two labels.
     """
     if y is None:
-        return None, None
+        return None
     if len(y) != n:
-        raise ValueError(f"y has {len(y)} entries, but X has {n} rows; give as many.")
+        raise ValueError(f"y has {len(y)} entries, but X has {n} rows; pass one entry for each row.")
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        return None, None
+        return None
     values = column_or_1d(y)
-    known = ~unknown(values)
-    if known.sum() < 2:
-        raise ValueError(f"y holds {known.sum()} labels of {n} rows; give at least 2, or leave y out.")
-    groups = groups_of(values)
-    return (None, None) if groups is None else (groups.codes, np.array(groups.names))
-
-
-def _voted(
-    embeddings: list[np.ndarray], codes: np.ndarray, classes: np.ndarray, n_neighbors: int, metric: str
-) -> dict[str, np.ndarray]:
-    """Return what the nearest labelled rows say of each row, over all fits."""
-    known = codes >= 0
-    # no more than a class has labels, or those of other classes would outvote it everywhere
-    n_voters = min(n_neighbors, max(1, int(known.sum()) // len(classes)), int(known.sum()) - 1)
-    shares = np.array([votes(Z, codes, known, n_voters, metric) for Z in embeddings])  # (n_fits, n, n_classes)
-    mean = shares.mean(axis=0)
-    winner = mean.argmax(axis=1)
-    own = np.take_along_axis(shares, winner[None, :, None], axis=2)[..., 0]
-    ahead = own >= shares.max(axis=2) - 1e-9
-    return {
-        "label": classes[winner],
-        "label_confidence": np.take_along_axis(mean, winner[:, None], axis=1)[:, 0],
-        "label_agreement": ahead.mean(axis=0),
-    }
+    n_known = int((~unknown(values)).sum())
+    if n_known < 2:
+        raise ValueError(f"y holds {n_known} labels for {n} rows; give at least 2 labels, or leave y out.")
+    return groups_of(values)

@@ -1,4 +1,8 @@
-"""The course of a training."""
+"""The course of a training: whether it converged, and whether the embedding collapsed.
+
+The display is drawn from the history of a fitted embedder. It shows whether training was long enough, which epoch was
+kept, and whether views came together while rows spread out.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +17,29 @@ __all__ = ["TrainingDisplay"]
 
 
 class TrainingDisplay:
-    """Loss, alignment against uniformity, and effective rank of a training, epoch by epoch.
+    """Loss, alignment, uniformity and effective rank of a training, epoch by epoch.
 
-    A training that goes well moves up and to the right in the middle: views of a row come together (alignment) while
-    rows spread out (uniformity). Alignment at 0 with uniformity at 0 is a collapse, which the rank on the right shows
-    as well.
+    The left panel has the loss of the training rows and, with early stopping, of the held-out rows. The middle panel
+    has alignment against uniformity. In a good training, the points move up, as the views of a row come together, and
+    to the right, as rows spread out. The right panel has the effective rank of the embedding. If both alignment and
+    uniformity end at 0, the embedding has collapsed, and the effective rank is low.
 
     Parameters
     ----------
     history : list of dict
-        As ``history_`` of :class:`skgca.GCAEmbedder`.
+        ``history_`` of a :class:`skgca.GCAEmbedder`.
     best_epoch : int, default=None
-        Epoch whose weights were kept, which a line marks.
+        Epoch whose weights were kept; a dotted line marks it.
 
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        Of the three panels.
+        The three panels.
     figure_ : matplotlib Figure
 
     See Also
     --------
-    skgca.GCAEmbedder.history_frame : The same figures as a table.
+    skgca.GCAEmbedder : Its attribute ``history_`` holds the same values.
 
     Examples
     --------
@@ -60,7 +65,7 @@ class TrainingDisplay:
         estimator : GCAEmbedder or Pipeline
             Fitted.
         ax : matplotlib Axes or sequence of three, default=None
-            Where to draw; one is divided. None makes a figure.
+            Axes to draw on. One is divided into three panels. None makes a new figure.
 
         Returns
         -------
@@ -71,26 +76,28 @@ class TrainingDisplay:
         TypeError
             If the estimator is no embedder, nor a pipeline with one.
         ValueError
-            If it was trained for no epoch, ``ax`` is of another number, or a pipeline has several embedders.
+            If no epoch was trained, ``ax`` has neither one nor three axes, or a pipeline has several embedders.
         """
         embedder = embedder_of(estimator).embedder
         best = embedder.best_epoch_ if embedder.early_stopping else None
         return cls(embedder.history_, best_epoch=best).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> TrainingDisplay:
-        """Draw.
+        """Draw the three panels.
 
         Parameters
         ----------
         ax : matplotlib Axes or sequence of three, default=None
-            Where to draw; one is divided. None makes a figure.
+            Axes to draw on. One is divided into three panels. None makes a new figure.
 
         Returns
         -------
         TrainingDisplay
         """
         if not self.history:
-            raise ValueError("There is no epoch to show: the embedder was fitted with max_epochs=0, or interrupted.")
+            raise ValueError(
+                "There is no epoch to show: training had max_epochs=0, or was interrupted in its first epoch."
+            )
         self.axes_ = axes_for(ax, 3, width=12, height=3.6)
         self.figure_ = self.axes_[0].figure
         self._plot_loss(self.axes_[0])
@@ -98,14 +105,17 @@ class TrainingDisplay:
         self._plot_rank(self.axes_[2])
         for panel in (self.axes_[0], self.axes_[2]):
             panel.xaxis.get_major_locator().set_params(integer=True)
+        if ax is None:  # else the labels of the colour bar and of the last panel almost touch
+            self.figure_.get_layout_engine().set(wspace=0.06)
         return self
 
     def _column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return the epochs in which something was measured, and its values."""
+        """Return the epochs in which a value was measured, and the values."""
+        # Long trainings are monitored in some epochs only; in all others the value is missing.
         values = np.array([record[name] for record in self.history], dtype=float)
         epochs = np.array([record["epoch"] for record in self.history])
-        there = ~np.isnan(values)
-        return epochs[there], values[there]
+        is_measured = ~np.isnan(values)
+        return epochs[is_measured], values[is_measured]
 
     def _plot_loss(self, ax: Any) -> None:
         ax.plot(*self._column("loss"), color=COLORS[0], label="training")
@@ -121,7 +131,9 @@ class TrainingDisplay:
         _, uniformity = self._column("uniformity")
         ax.plot(uniformity, alignment, color="0.7", zorder=1)
         points = ax.scatter(uniformity, alignment, c=epochs, cmap="cividis", zorder=2)
-        ax.figure.colorbar(points, ax=ax, label="epoch")
+        colorbar = ax.figure.colorbar(points, ax=ax, label="epoch")
+        colorbar.locator.set_params(integer=True)
+        colorbar.update_ticks()
         ax.set(xlabel="uniformity", ylabel="alignment", title="Up: views agree; right: rows spread")
 
     def _plot_rank(self, ax: Any) -> None:
@@ -132,4 +144,4 @@ class TrainingDisplay:
 
     def _mark_best(self, ax: Any) -> None:
         if self.best_epoch is not None:
-            ax.axvline(self.best_epoch, color="0.4", linestyle=":", label="kept")
+            ax.axvline(self.best_epoch, color="0.4", linestyle=":", label="epoch kept")

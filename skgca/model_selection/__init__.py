@@ -1,4 +1,4 @@
-"""Search over parameters in scikit-learn's manner, with an encoder that is trained on from setting to setting."""
+"""Search over parameters as in scikit-learn, where the training of a setting continues from a similar setting."""
 
 from ._search import GCASearchCV
 

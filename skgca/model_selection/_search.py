@@ -1,4 +1,8 @@
-"""GCASearchCV: a grid search along which the encoder is trained on."""
+"""A grid search in which the training of a setting continues from the weights of a similar setting.
+
+The search itself is scikit-learn's ``GridSearchCV``. Only the fits differ: ``_path.py`` puts the settings into an
+order, and ``_walk.py`` trains along it on each fold.
+"""
 
 from __future__ import annotations
 
@@ -12,82 +16,85 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import GridSearchCV, ParameterGrid, check_cv
-from sklearn.utils import get_tags, indexable
+from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._utils.compat import Interval, check_method_params, fit_context, insert_error_scores, report_failures
-from ._path import make_paths, walk
+from ._path import Stage, make_paths
+from ._walk import walk
 
 __all__ = ["GCASearchCV"]
 
+# Parameters are checked as in GridSearchCV, except pre_dispatch, which is no parameter here.
 _CONSTRAINTS = {name: value for name, value in GridSearchCV._parameter_constraints.items() if name != "pre_dispatch"}
 
 
 class GCASearchCV(GridSearchCV):
-    """Grid search in which the encoder of a setting goes on from the weights of the setting beside it.
+    """Grid search in which the training of a setting continues from the weights of a similar setting.
 
-    It takes what :class:`sklearn.model_selection.GridSearchCV` takes and has the attributes that it has, in less time:
-    on each fold, the first setting is trained in full, and each next one for ``warm_epochs``, starting from the last.
-    The path goes from large to small epsilon, and back and forth through the other parameters. Some parameters change
-    more than what is learned; each combination of their values has a path of its own.
+    It has the parameters and attributes of :class:`sklearn.model_selection.GridSearchCV`, and takes less time. The
+    settings of the grid form a path. On each fold, the first setting is trained in full, and each further one for
+    ``warm_epochs``, from the weights of the one before. The path goes from large to small epsilon, and back and forth
+    through the other parameters. Parameters that change the network or the course of a training, such as
+    ``n_components`` or ``lr``, cannot change along a path: each combination of their values has a path of its own.
 
     Parameters
     ----------
     estimator : GCAEmbedder or Pipeline
-        A pipeline has one embedder among its steps; others must be frozen, by
-        :class:`sklearn.frozen.FrozenEstimator`. Steps before it are fitted once a fold and path.
+        A pipeline has one embedder among its steps; further ones must be in a :class:`sklearn.frozen.FrozenEstimator`.
+        Steps before the embedder are fitted once for each fold and path.
     param_grid : dict or list of dict
-        Names of parameters, and the values to try, as for GridSearchCV. The path leads along ``epsilon``,
-        ``marginals``, ``loss`` and the options of losses, ``layout`` and ``corruption_rate`` of the embedder.
-        Parameters of later steps, such as ``logisticregression__C``, need no training of their own. Any others, such as
-        ``n_components`` or ``lr``, are trained in full for each combination of their values.
+        Names of parameters and the values to try, as for GridSearchCV. Along a path change ``epsilon``, ``marginals``,
+        ``loss`` and the options of losses, ``layout`` and ``corruption_rate`` of the embedder. Parameters of later
+        steps, such as ``logisticregression__C``, need no further training. All other parameters need a path, and so a
+        full training, for each combination of their values.
     scoring : str, callable, list, tuple or dict, default=None
-        As for GridSearchCV. None is the estimator's ``score``, which for an embedder needs no labels;
-        :data:`skgca.metrics.SCORERS` has others.
+        As for GridSearchCV. None uses the ``score`` of the estimator, which needs no labels for an embedder;
+        :data:`skgca.metrics.SCORERS` has other scores.
     warm_epochs : int or float, default=0.25
-        Epochs of each training but the first of a path, or their share of its epochs, in (0, 1]. They are never more
-        than those.
+        Number of epochs of each training on a path except the first. A float in (0, 1] is a share of the epochs of the
+        first. No training has more epochs than the first.
     cv : int, cross-validation generator or iterable, default=None
-        As for GridSearchCV: None is 5 folds, stratified if the estimator is a classifier.
+        As for GridSearchCV: None makes 5 folds, stratified if the estimator is a classifier.
     refit : bool, str or callable, default=True
-        As for GridSearchCV. The best setting is fitted from the start and in full, so ``best_estimator_`` is what it
-        would be without a search.
+        As for GridSearchCV. The best setting is trained from the start and in full, so ``best_estimator_`` is the same
+        as without a search.
     n_jobs : int, default=None
-        Paths that are walked at the same time, of all folds. The result is the same.
+        Number of paths, over all folds, that are trained at the same time. The result does not depend on it.
     verbose : int, default=0
-        From 2 on, each fit is told of.
+        From 2 on, a line is printed for each fit.
     error_score : "raise" or float, default=nan
-        Score of a setting whose fit fails. The next setting goes on from the last one that was trained.
+        Score of a setting whose fit fails. The next setting continues from the last one that was trained.
     return_train_score : bool, default=False
-        Whether ``cv_results_`` has scores of training rows.
+        Whether ``cv_results_`` has the scores of the training rows too.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        As of GridSearchCV, in the order of the grid. Times are those of each setting on the path.
+        As for GridSearchCV, in the order of the grid. Times are those of the shortened trainings on the path.
     best_estimator_ : estimator
-        Fitted on all rows.
+        The best setting, fitted on all rows.
     best_score_ : float
-        Mean score of the best setting over the folds, on its path.
+        Mean score over the folds that the best setting had on its path.
     best_params_ : dict
         The best setting.
     best_index_ : int
-        Its place in ``cv_results_``.
+        Position of the best setting in ``cv_results_``.
     scorer_ : callable or dict
-        What scored.
+        The scorer, or all scorers by name.
     n_splits_ : int
-        Folds.
+        Number of folds.
     refit_time_ : float
-        Seconds of the last fit.
+        Time of the fit on all rows, in seconds.
     multimetric_ : bool
         Whether there is more than one score.
     n_features_in_ : int
-        Of ``best_estimator_``.
+        Number of features of ``best_estimator_``.
     feature_names_in_ : ndarray
-        Likewise, where X has names of columns.
+        Names of these features, if X has column names.
     classes_ : ndarray
-        Likewise, of a classifier.
+        Classes of ``best_estimator_``, if it is a classifier.
 
     See Also
     --------
@@ -95,8 +102,8 @@ class GCASearchCV(GridSearchCV):
 
     Notes
     -----
-    Each fold has its own path, so that no held-out row is trained on. Settings late on a path have been trained for
-    longer in all; ``docs/guide/searching.md`` has measurements of what that does to the choice.
+    Each fold has its own paths, so that no held-out row is trained on. The weights of settings late on a path have been
+    trained for more epochs in total. ``docs/guide/searching.md`` measures how that affects the choice.
 
     Examples
     --------
@@ -118,12 +125,12 @@ class GCASearchCV(GridSearchCV):
     def __init__(
         self,
         estimator: Any,
-        param_grid: dict[str, Iterable] | Sequence[dict[str, Iterable]],
+        param_grid: dict[str, Iterable[Any]] | Sequence[dict[str, Iterable[Any]]],
         *,
         scoring: Any = None,
         warm_epochs: float = 0.25,
         cv: Any = None,
-        refit: bool | str | Callable = True,
+        refit: bool | str | Callable[..., Any] = True,
         n_jobs: int | None = None,
         verbose: int = 0,
         error_score: str | float = np.nan,
@@ -149,10 +156,10 @@ class GCASearchCV(GridSearchCV):
         X : as in the estimator's ``fit``
             Rows.
         y : array-like of shape (n_samples,), default=None
-            Labels, for what reads them.
+            Labels, for an estimator, scorer or splitter that reads them.
         **params
-            What goes to ``fit`` of the estimator, to the scorer and to ``cv``, as for GridSearchCV: ``groups``,
-            ``sample_weight`` and the like.
+            Metadata for ``fit`` of the estimator, for the scorer and for ``cv``, such as ``groups`` or
+            ``sample_weight``; routed as in GridSearchCV.
 
         Returns
         -------
@@ -164,11 +171,11 @@ class GCASearchCV(GridSearchCV):
         TypeError
             If the estimator has no embedder, or one in a pipeline within a pipeline.
         ValueError
-            If the estimator has several embedders; if the grid has no settings, a parameter that does not exist, or one
-            that replaces the embedder; or if each fit fails.
+            If the estimator has several embedders; if the grid has no settings, has a parameter that does not exist, or
+            replaces the embedder; or if all fits fail.
         """
         candidates = list(ParameterGrid(self.param_grid))
-        paths = make_paths(self.estimator, candidates)
+        paths = make_paths(self.estimator, candidates)  # first, since it refuses wrong grids
         scorers, metric = self._get_scorers()
         X, y = indexable(X, y)
         routed = self._get_routed_params_for_fit(check_method_params(X, params=params))
@@ -190,12 +197,12 @@ class GCASearchCV(GridSearchCV):
         self._conclude(candidates, outcomes, len(splits), metric)
         if self.refit:
             self._refit(X, y, routed.estimator.fit)
-        self.scorer_ = getattr(scorers, "_scorers", scorers)  # of several, by their names
+        self.scorer_ = getattr(scorers, "_scorers", scorers)  # several are in one object, which holds them by name
         return self
 
     @available_if(lambda self: hasattr(self, "transform"))
     def fit_transform(self, X: ArrayLike, y: Any = None, **params: Any) -> np.ndarray:
-        """Fit, and transform the same rows by the best estimator, if that is a transformer.
+        """Fit, and transform the same rows by the best estimator; only if it is a transformer.
 
         Parameters
         ----------
@@ -206,23 +213,31 @@ class GCASearchCV(GridSearchCV):
         -------
         ndarray of shape (n_samples, n_features_out)
         """
-        return self.fit(X, y, **params).transform(X)
+        embedding: np.ndarray = self.fit(X, y, **params).transform(X)
+        return embedding
 
-    def __sklearn_tags__(self):
-        """Return scikit-learn's tags: those of the estimator, also where GridSearchCV does not pass them on."""
+    def __sklearn_tags__(self) -> Tags:
+        """Return scikit-learn's tags, also those of the estimator that GridSearchCV does not pass on."""
         tags = super().__sklearn_tags__()
         own = get_tags(self.estimator)
         tags.transformer_tags, tags.input_tags, tags.target_tags = own.transformer_tags, own.input_tags, own.target_tags
         return tags
 
-    def _walk_all(self, X: Any, y: Any, paths: list, splits: list, options: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return what came of each setting and fold, setting by setting."""
+    def _walk_all(
+        self,
+        X: Any,
+        y: Any,
+        paths: list[list[Stage]],
+        splits: list[tuple[np.ndarray, np.ndarray]],
+        options: dict[str, Any],
+    ) -> list[dict[str, Any]]:
+        """Train all paths on all folds; return the outcome of each setting and fold, setting by setting."""
         if not splits:
-            raise ValueError(f"cv={self.cv!r} makes no split; at least one is needed.")
+            raise ValueError(f"cv={self.cv!r} makes no split, and at least one is needed; use cv=5.")
         jobs = list(product(paths, enumerate(splits)))
         walked = Parallel(n_jobs=self.n_jobs)(
             delayed(walk)(
-                clone(self.estimator),
+                clone(self.estimator),  # each job has its own, as in GridSearchCV
                 X,
                 y,
                 path=path,
@@ -233,17 +248,19 @@ class GCASearchCV(GridSearchCV):
             )
             for path, (fold, (train, test)) in jobs
         )
-        found = {
+        outcomes = {
             (number, fold): outcome
             for (_, (fold, _)), results in zip(jobs, walked, strict=True)
             for number, outcome in results.items()
         }
-        return [found[key] for key in sorted(found)]
+        return [outcomes[key] for key in sorted(outcomes)]  # the order that _format_results expects
 
-    def _conclude(self, candidates: list, outcomes: list[dict[str, Any]], n_splits: int, metric: Any) -> None:
-        """Set what the search found."""
+    def _conclude(
+        self, candidates: list[dict[str, Any]], outcomes: list[dict[str, Any]], n_splits: int, metric: Any
+    ) -> None:
+        """Set the fitted attributes, except those of the fit on all rows; in the order of ``BaseSearchCV.fit``."""
         report_failures(outcomes, self.error_score)
-        if callable(self.scoring):  # what it returns is known only now
+        if callable(self.scoring):  # whether it returns one score or several is known only now
             insert_error_scores(outcomes, self.error_score)
         self.multimetric_ = isinstance(outcomes[0]["test_scores"], dict)
         if callable(self.scoring) and self.multimetric_:
@@ -259,7 +276,7 @@ class GCASearchCV(GridSearchCV):
             self.best_params_ = results["params"][self.best_index_]
 
     def _refit(self, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
-        """Fit the best setting on all rows, from the start."""
+        """Train the best setting on all rows, from the start."""
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
         began = time.time()
         self.best_estimator_.fit(X, **({} if y is None else {"y": y}), **fit_params)

@@ -1,4 +1,4 @@
-"""Views made of views."""
+"""Views made of other views: several in sequence, and the one that changes nothing."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ __all__ = ["Compose", "Identity"]
 class Compose(Configured):
     """Views applied one after the other, as one view.
 
-    A view is a callable ``(batch, generator) -> batch`` of tensors: rows stay in their order, the batch that came in is
-    not written to, and random numbers are drawn from the generator, which lives on the device of the batch. Those here
-    are small classes without any other state, so that they can be copied, pickled and read in an error message.
+    A view is a callable ``(batch, generator) -> batch`` of tensors. It keeps the rows in their order, does not write
+    to the batch that it is given, and draws random numbers only from the generator, which is on the device of the
+    batch. All views of a sequence draw from the same generator, in the order in which they are applied.
 
     Parameters
     ----------
     *views : callable ``(batch, generator) -> batch``
-        In the order in which they are applied; none is no change.
+        The views in the order in which they are applied. Without any, the batch is not changed.
 
     Raises
     ------
     TypeError
-        If one is not callable.
+        If a view is not callable.
 
     See Also
     --------
-    MultiView : Several views of one batch, side by side.
+    MultiView : Several separate views of one batch.
 
     Examples
     --------
-    A view of one's own, which turns whole rows upside down, behind one of ours:
+    A custom view, which flips the sign of whole rows, applied after a built-in one:
 
     >>> import torch
     >>> from skgca.views import Compose, GaussianNoise
@@ -65,7 +65,7 @@ class Compose(Configured):
         self.views = views
 
     def get_config(self) -> dict[str, Any]:
-        """Return the views, each of which has a configuration of its own."""
+        """Return the views; each has a configuration of its own."""
         return {"views": self.views}
 
     @classmethod
@@ -74,7 +74,7 @@ class Compose(Configured):
         return cls(*config["views"])
 
     def fit(self, X: Tensor) -> Compose:
-        """Let the views that learn from data see training rows; each sees them as they are, not after the others.
+        """Fit the views that have a method ``fit``; each is fitted on X itself, not on the output of those before it.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Compose(Configured):
         return self
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        """Return the batch after all views."""
+        """Apply the views to a batch."""
         for view in self.views:
             batch = view(batch, generator)
         return batch
@@ -102,11 +102,11 @@ class Compose(Configured):
 
 
 class Identity(Configured):
-    """The clean view: the batch as it is.
+    """The clean view: it returns the batch unchanged.
 
     Examples
     --------
-    Noise against no noise:
+    A noisy view and a clean one:
 
     >>> import torch
     >>> from skgca.views import GaussianNoise, Identity, MultiView

@@ -1,4 +1,9 @@
-"""Views of feature vectors: noise, missing features, and steps towards a neighbour."""
+"""Views of feature vectors: noise, dropped features, and steps towards a neighbour.
+
+These views change columns by arithmetic, which is wrong for codes of categories. So each takes ``numeric``, the columns
+that it may change, and returns the other columns bit for bit. Random numbers are drawn for the whole batch, so that the
+numbers for a cell do not depend on ``numeric``.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +17,11 @@ from .._utils.config import Configured
 
 __all__ = ["FeatureDropout", "GaussianNoise", "NeighborMixup"]
 
-_BLOCK = 2**22  # most entries of a block of distances, 16 MB in single precision
+_BLOCK = 2**22  # most entries of a block of the reference, and of its distances; 16 MB in float32
 
 
 class _ColumnView(Configured):
-    """What the views here share: which columns they may change.
+    """Base of the views of this module: keeps which columns may change.
 
     Columns are the second dimension: features of a batch (n, d), channels of a batch (n, channels, length).
     """
@@ -29,7 +34,7 @@ class _ColumnView(Configured):
         return {"numeric": None if self.numeric is None else self.numeric.tolist()}
 
     def _columns(self, batch: Tensor) -> Tensor | None:
-        """Return the numbers of the columns that may change, None for all.
+        """Return the indices of the columns that may change, None for all.
 
         Raises
         ------
@@ -50,8 +55,8 @@ class _ColumnView(Configured):
             raise ValueError(f"numeric={self.numeric.tolist()} must hold numbers of columns, 0 to {n_columns - 1}.")
         return self.numeric
 
-    def _only_there(self, batch: Tensor, changed: Tensor) -> Tensor:
-        """Take ``changed`` in the columns that may change, and the batch elsewhere, to the bit."""
+    def _in_columns(self, batch: Tensor, changed: Tensor) -> Tensor:
+        """Return ``changed`` in the columns that may change, and the batch bit for bit in the others."""
         columns = self._columns(batch)
         if columns is None:
             return changed
@@ -61,22 +66,27 @@ class _ColumnView(Configured):
         return torch.where(mask, changed, batch)
 
     def _repr(self, **parameters: object) -> str:
+        """Return the constructor call; ``numeric`` is shown only if it was given."""
         if self.numeric is not None:
             parameters["numeric"] = self.numeric.tolist()
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in parameters.items())})"
 
 
 def _as_mask_or_index(numeric: Sequence[bool] | Sequence[int] | Tensor) -> Tensor:
-    """Copy to a vector of booleans or whole numbers, on the CPU, where looking at it stops no accelerator."""
+    """Copy ``numeric`` to a mask (bool) or indices (int64).
+
+    The copy is on the CPU, where checks of its values do not have to wait for an accelerator.
+    """
     columns = torch.as_tensor(numeric).detach().cpu().clone()
-    if columns.numel() == 0:
+    if columns.numel() == 0:  # torch reads [] as floats
         columns = columns.bool() if columns.dtype == torch.bool else columns.long()
     if columns.ndim != 1 or columns.is_floating_point() or columns.is_complex():
-        raise ValueError(f"numeric={numeric!r} must be a vector: a boolean a column, or numbers of columns as [0, 2].")
+        raise ValueError(f"numeric={numeric!r} must be a vector: a mask, or numbers of columns such as [0, 2].")
     return columns if columns.dtype == torch.bool else columns.long()
 
 
 def _check_float(view: _ColumnView, batch: Tensor) -> None:
+    """Raise ValueError if a batch cannot hold fractions."""
     if not batch.is_floating_point():
         raise ValueError(f"{type(view).__name__} got a batch of {batch.dtype}, which holds no fractions; use float32.")
 
@@ -89,10 +99,11 @@ class GaussianNoise(_ColumnView):
     Parameters
     ----------
     scale : float, default=0.1
-        Standard deviation of the noise in units of the batch: of standardised inputs, that of the column.
+        Standard deviation of the noise, in units of the batch. If the inputs are standardised, the unit is the
+        standard deviation of the column.
     numeric : sequence of bool or of int, default=None
-        Columns that may change, as a mask or by number, such as those that are not codes of categories. None is all.
-        In a batch (n, channels, length) these are channels.
+        Columns that may change, as a mask or as indices; leave out columns that hold codes of categories. None means
+        all columns. In a batch (n, channels, length), the columns are the channels.
 
     Raises
     ------
@@ -122,7 +133,7 @@ class GaussianNoise(_ColumnView):
         """Return a noisy copy of a batch of floating-point numbers of shape (n, d, ...)."""
         _check_float(self, batch)
         noise = torch.randn(batch.shape, generator=generator, device=batch.device, dtype=batch.dtype)
-        return self._only_there(batch, batch + self.scale * noise)
+        return self._in_columns(batch, batch + self.scale * noise)
 
     def __repr__(self) -> str:
         return self._repr(scale=self.scale)
@@ -131,20 +142,21 @@ class GaussianNoise(_ColumnView):
 class FeatureDropout(_ColumnView):
     """Set random cells to 0, which is the mean of a standardised column.
 
-    Nothing is scaled up in return: a view is a poorer picture of the row, not an estimate of the same sum. A missing
-    cell (NaN) that is dropped becomes 0 as well; one that is not stays missing.
+    The remaining cells are not scaled up, unlike in ``torch.nn.Dropout``: a view is the row with less information, not
+    an estimate of the same sum. A missing cell (NaN) becomes 0 if it is dropped, and otherwise stays missing.
 
     Parameters
     ----------
     rate : float, default=0.2
         Share of cells to drop, in [0, 1].
     numeric : sequence of bool or of int, default=None
-        Columns that may change, as a mask or by number. None is all, codes of categories among them, of which 0 is one.
+        Columns that may change, as a mask or as indices. None means all columns; in a column with codes of
+        categories, a dropped cell becomes code 0.
 
     Raises
     ------
     ValueError
-        If ``rate`` is outside of [0, 1].
+        If ``rate`` is outside [0, 1].
 
     Examples
     --------
@@ -168,7 +180,7 @@ class FeatureDropout(_ColumnView):
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (n, d, ...) with some cells 0."""
         dropped = torch.rand(batch.shape, generator=generator, device=batch.device) < self.rate
-        return self._only_there(batch, batch.masked_fill(dropped, 0))
+        return self._in_columns(batch, batch.masked_fill(dropped, 0))
 
     def __repr__(self) -> str:
         return self._repr(rate=self.rate)
@@ -177,25 +189,26 @@ class FeatureDropout(_ColumnView):
 class NeighborMixup(_ColumnView):
     """Move each row towards one of its nearest neighbours.
 
-    A row x becomes x + lam (x_j - x), with j drawn from its ``n_neighbors`` nearest rows and lam uniformly from
-    [0, ``share``]: mixup [1]_ without labels, along the data instead of across it. Neighbours are rows of the same
-    batch, or after :meth:`fit` rows of a reference, which are nearer where batches are small. One copy of the row
-    itself is not its neighbour; further copies are, and give the row back unchanged. A row without neighbours stays.
+    A row x becomes x + lam (x_j - x). The neighbour j is drawn from the ``n_neighbors`` nearest rows and lam uniformly
+    from [0, ``share``]. This is mixup [1]_ without labels and between neighbours only, so that a view stays near the
+    data. Neighbours are rows of the same batch or, after :meth:`fit`, rows of a reference; in a large reference,
+    neighbours are nearer than in a small batch. The row itself is not its neighbour: one row equal to it is left out.
+    Further equal rows are neighbours and leave the row unchanged. A row without neighbours is not changed either.
 
-    Distances are Euclidean over the columns that may change, flattened. A missing cell (NaN) counts as 0 there. Where
-    the row or its neighbour has a missing cell, the row keeps its own cell, missing or not.
+    Distances are Euclidean over all values in the columns that may change. A missing cell (NaN) counts as 0 in
+    distances. Where the row or its neighbour has a missing cell, the row keeps its own cell, missing or not.
 
-    In a :class:`~skgca.views.Compose`, it comes first: after another view, a row is no longer the copy of itself in
-    the reference, and may become its own neighbour.
+    In a :class:`~skgca.views.Compose`, this view should come first. After another view, a row no longer equals its
+    copy in the reference, which can then be drawn as a neighbour.
 
     Parameters
     ----------
     n_neighbors : int, default=5
-        Neighbours to draw from, at least 1; fewer where there are not as many.
+        Number of neighbours to draw from, at least 1. If there are fewer rows, all are neighbours.
     share : float, default=0.5
-        Longest step, as a share of the way to the neighbour, in [0, 1].
+        Largest lam, the share of the distance to the neighbour, in [0, 1].
     numeric : sequence of bool or of int, default=None
-        Columns that may change, as a mask or by number. None is all.
+        Columns that may change, as a mask or as indices. None means all columns.
 
     Raises
     ------
@@ -240,20 +253,20 @@ class NeighborMixup(_ColumnView):
         Raises
         ------
         ValueError
-            If the view was fitted: the rows of the reference are no configuration.
+            If the view was fitted, since a configuration cannot hold the rows of the reference.
         """
         if self._reference is not None:
-            raise ValueError(f"{self!r} was fitted, and its reference is no part of a configuration; make a new one.")
+            raise ValueError(f"{self!r} was fitted, and a configuration cannot hold its reference; make a new one.")
         return {**super().get_config(), "n_neighbors": self.n_neighbors, "share": self.share}
 
     def fit(self, X: Tensor) -> NeighborMixup:
-        """Look for neighbours among the rows of X from now on.
+        """Use X as the reference in which neighbours are searched.
 
         Parameters
         ----------
         X : Tensor of shape (m, ...)
-            Reference rows, standardised as the batches are. It is kept, not copied; on another device than the
-            batches it would be copied there at every batch.
+            Reference rows, standardised as the batches are. X is kept without a copy. If it is on another device than
+            the batches, every call copies it to their device.
 
         Returns
         -------
@@ -267,79 +280,86 @@ class NeighborMixup(_ColumnView):
         """
         if len(X) == 0:
             raise ValueError(f"X of shape {tuple(X.shape)} has no rows to be neighbours; give 1 or more.")
-        self._columns(X)
+        self._columns(X)  # raises if numeric does not fit X
         self._reference = X
         return self
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        """Return a copy of a batch of floating-point numbers of shape (n, d, ...), each row moved.
+        """Move each row of a batch of floating-point numbers of shape (n, d, ...), and return the new batch.
 
         Raises
         ------
         ValueError
-            If the rows of the reference have another shape.
+            If the batch is not floating-point, or the rows of the reference have another shape.
         """
         _check_float(self, batch)
         reference = batch if self._reference is None else self._reference.to(batch)
         if reference.shape[1:] != batch.shape[1:]:
             raise ValueError(
-                f"The rows of the batch have shape {tuple(batch.shape[1:])}, those given to fit have "
-                f"{tuple(reference.shape[1:])}; fit on rows such as those of the batch."
+                f"The rows of the batch have shape {tuple(batch.shape[1:])}, but the rows given to fit have shape "
+                f"{tuple(reference.shape[1:])}; fit on rows of the shape {tuple(batch.shape[1:])}."
             )
         n = len(batch)
-        neighbors, n_found = _neighbors(batch, reference, self.n_neighbors, self._columns(batch))
+        neighbors, n_neighbors = _neighbors(batch, reference, self.n_neighbors, self._columns(batch))
         draws = torch.rand(2, n, generator=generator, device=batch.device)
-        pick = (draws[0] * n_found).long().minimum(n_found - 1).clamp(min=0)
-        other = reference[neighbors.gather(1, pick[:, None])[:, 0]]
-        lam = torch.where(n_found > 0, self.share * draws[1], 0.0).to(batch.dtype)
-        moved = batch + lam.view(n, *[1] * (batch.ndim - 1)) * (other - batch)
-        return self._only_there(batch, torch.where(moved.isnan(), batch, moved))
+        # The minimum keeps the index in range however the product is rounded. A row without neighbours picks its first
+        # candidate, which is the row itself, and lam is 0.
+        pick = (draws[0] * n_neighbors).long().minimum(n_neighbors - 1).clamp(min=0)
+        other = reference[neighbors.gather(1, pick[:, None])[:, 0]]  # (n, d, ...)
+        lam = torch.where(n_neighbors > 0, self.share * draws[1], 0.0).to(batch.dtype)
+        moved = batch + lam.view(n, *[1] * (batch.ndim - 1)) * (other - batch)  # lam as (n, 1, ...)
+        # NaN where the row or its neighbour is missing, also for lam = 0, since 0 times NaN is NaN
+        return self._in_columns(batch, torch.where(moved.isnan(), batch, moved))
 
     def __repr__(self) -> str:
         return self._repr(n_neighbors=self.n_neighbors, share=self.share)
 
 
 def _neighbors(rows: Tensor, reference: Tensor, count: int, columns: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Find the nearest rows of a reference, less one that equals the row.
+    """Find the nearest rows of a reference, without the first that equals the row.
 
     Returns
     -------
-    neighbors : Tensor of shape (n, k)
-        Row numbers of the reference.
-    n_found : Tensor of shape (n,)
-        How many of them are neighbours: the first ones.
+    neighbors : Tensor of shape (n, k), k = min(count + 1, m)
+        Indices into the reference (m, ...). The neighbours come first, the nearest before the others.
+    n_neighbors : Tensor of shape (n,)
+        The number of neighbours of each row, at most ``count``. Later entries of ``neighbors`` are not to be used.
     """
-    rows = _vectors(rows, columns)
-    candidates = _nearest(rows, reference, count + 1, columns)  # (n, k)
-    # Distances by matrix products are off by rounding; whether two rows are equal is looked up instead.
-    found = _vectors(reference[candidates.flatten()], columns).view(*candidates.shape, rows.shape[1])
-    equal = (found == rows[:, None]).all(-1)
-    itself = equal & (equal.cumsum(1) == 1)
-    order = itself.int().argsort(dim=1, stable=True)
-    n_found = (candidates.shape[1] - itself.sum(1)).clamp(max=count)
-    return candidates.gather(1, order), n_found
+    rows = _as_vectors(rows, columns)  # (n, d)
+    candidates = _nearest(rows, reference, count + 1, columns)  # (n, k); one more, since one may be the row itself
+    # Distances from matrix products have rounding errors, so a distance of 0 does not show which rows are equal.
+    vectors = _as_vectors(reference[candidates.flatten()], columns).view(*candidates.shape, rows.shape[1])  # (n, k, d)
+    equal = (vectors == rows[:, None]).all(-1)
+    itself = equal & (equal.cumsum(1) == 1)  # only the first equal row
+    order = itself.int().argsort(dim=1, stable=True)  # moves it to the end, and keeps the order of the others
+    n_neighbors = (candidates.shape[1] - itself.sum(1)).clamp(max=count)
+    return candidates.gather(1, order), n_neighbors
 
 
 def _nearest(rows: Tensor, reference: Tensor, count: int, columns: Tensor | None) -> Tensor:
-    """Row numbers of the nearest of a reference (m, ...), nearest first: (n, d) -> (n, min(count, m))."""
-    centre = rows.mean(0)  # distances from far away would cancel
-    rows = rows - centre
+    """Return the indices of the nearest rows of a reference (m, ...), nearest first: (n, d) -> (n, min(count, m)).
+
+    The reference is searched block by block, so that memory for distances does not grow with m.
+    """
+    centre = rows.mean(0)
+    rows = rows - centre  # far from the origin, the two terms of the score are large and cancel
     size = max(1, _BLOCK // max(rows.shape[0], rows.shape[1], 1))
     best, index = rows.new_empty(len(rows), 0), torch.empty(len(rows), 0, dtype=torch.long, device=rows.device)
     for start in range(0, len(reference), size):
-        block = _vectors(reference[start : start + size], columns) - centre
-        score = block.square().sum(1) - 2 * rows @ block.T  # squared distance, less what is the row's own
-        numbers = torch.arange(start, start + len(block), device=rows.device).expand(len(rows), -1)
-        best, index = torch.cat([best, score], 1), torch.cat([index, numbers], 1)
+        block = _as_vectors(reference[start : start + size], columns) - centre  # (size, d)
+        # squared distance without the square of the row itself, which does not change the order within a row
+        score = block.square().sum(1) - 2 * rows @ block.T  # (n, size)
+        block_index = torch.arange(start, start + len(block), device=rows.device).expand(len(rows), -1)
+        best, index = torch.cat([best, score], 1), torch.cat([index, block_index], 1)
         best, kept = best.topk(min(count, best.shape[1]), dim=1, largest=False)
         index = index.gather(1, kept)
     return index
 
 
-def _vectors(rows: Tensor, columns: Tensor | None) -> Tensor:
-    """Flatten the columns that count, missing cells as 0, at least in single precision: (n, ...) -> (n, d)."""
+def _as_vectors(rows: Tensor, columns: Tensor | None) -> Tensor:
+    """Flatten the given columns of rows and set missing cells to 0: (n, ...) -> (n, d) of float32 or float64."""
     if columns is not None:
         rows = rows[:, columns.to(rows.device)]
     rows = rows.flatten(1)
-    rows = rows if rows.dtype == torch.float64 else rows.float()
+    rows = rows if rows.dtype == torch.float64 else rows.float()  # half precision is too coarse for distances
     return rows.masked_fill(rows.isnan(), 0)

@@ -1,4 +1,10 @@
-"""Views of images, by kornia."""
+"""Views of images, made of transforms of kornia.
+
+A preset lists the transforms for images of one shape. The presets differ in which changes keep the meaning of an image.
+"standard" follows SimCLR and is for photographs, of which a crop still shows the same object. "digits" is for signs: a
+flipped or strongly cropped digit can be another digit, so it warps the image and changes its strokes instead. "strong"
+can hide most of an image, to test robustness. All transforms draw new random numbers for each image.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn.functional import max_pool2d
 
 from .._utils.config import Configured
@@ -16,85 +22,98 @@ from .._utils.random import seeded_by
 
 __all__ = ["IMAGE_PRESETS", "ImageAugmentation"]
 
-_LEAST_SIZE_OF_STROKES = 16  # pixels; in smaller images, one pixel more is another digit
+_MIN_SIZE_OF_STROKES = 16  # height and width in pixels; in smaller images, a wider stroke can make another digit
 
-# Each preset makes its transforms for images of a shape (c, h, w); K is kornia.augmentation. All draw for each image.
+_Transform = Callable[[Tensor], Tensor]
+
+# A preset is a function of kornia.augmentation (K) and of the shape (c, h, w) of an image. It returns the transforms in
+# the order in which they are applied. Changing their order or number changes the random numbers of all that follow.
 
 
-def _standard(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
+def _standard(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
     return [_crop(K, h, w, smallest=0.2), K.RandomHorizontalFlip(), *_colours(K, c), _blur(K, h, w)]
 
 
-def _digits(K: ModuleType, c: int, h: int, w: int) -> list[Callable[[Tensor], Tensor]]:
-    # One warp does it all: above 1 the scale crops, and so does the translation.
+def _digits(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
+    # No separate crop: a scale above 1 and the translation move parts of the image out of the frame.
     warp = K.RandomAffine(20.0, translate=(0.1, 0.1), scale=(0.75, 1.25), shear=(-15.0, 15.0, -15.0, 15.0), p=1.0)
     erase = K.RandomErasing(scale=(0.02, 0.2), ratio=(0.5, 2.0), p=0.5)
-    return [warp, *([_other_stroke] if min(h, w) >= _LEAST_SIZE_OF_STROKES else []), erase]
+    return [warp, *([_change_strokes] if min(h, w) >= _MIN_SIZE_OF_STROKES else []), erase]
 
 
-def _other_stroke(images: Tensor) -> Tensor:
-    """Make strokes thicker or thinner: up to 0.7 of the way to the largest or smallest of the 3 x 3 pixels around."""
+def _change_strokes(images: Tensor) -> Tensor:
+    """Make the strokes of each image (n, c, h, w) thicker or thinner, by a random amount of up to 0.7 of a pixel.
+
+    A pixel moves towards the largest value of the 3 x 3 pixels around it (thicker) or the smallest (thinner).
+    """
     step = 1.4 * torch.rand(len(images), 1, 1, 1, device=images.device) - 0.7
     largest = max_pool2d(images, 3, stride=1, padding=1)
     smallest = -max_pool2d(-images, 3, stride=1, padding=1)
     return images + step.abs() * (torch.where(step > 0, largest, smallest) - images)
 
 
-def _strong(K: ModuleType, c: int, h: int, w: int) -> list[nn.Module]:
+def _strong(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
     return [
         _crop(K, h, w, smallest=0.08),
         K.RandomHorizontalFlip(),
         *_colours(K, c),
-        K.RandomBrightness((0.4, 1.6), p=0.8),  # kornia adds the factor - 1
+        K.RandomBrightness((0.4, 1.6), p=0.8),  # kornia adds (factor - 1) and does not multiply
         K.RandomErasing(scale=(0.1, 0.5), ratio=(0.3, 3.3), p=0.8),
     ]
 
 
-def _crop(K: ModuleType, h: int, w: int, *, smallest: float) -> nn.Module:
-    # Boxes are two pixels wide or more, at ratios from 3/4: kornia before 0.9 cannot resize one of a single pixel.
+def _crop(K: ModuleType, h: int, w: int, *, smallest: float) -> _Transform:
+    """Return a crop to a share of the area between ``smallest`` and 1, resized to h x w."""
+    # kornia before 0.9 cannot resize a box of a single pixel. With an area of at least 3 and a ratio of at least 3/4,
+    # boxes are 2 pixels wide and high or more.
     smallest = max(smallest, 3 / (h * w))
-    return K.RandomResizedCrop((h, w), scale=(smallest, 1.0), cropping_mode="resample")
+    # "resample" warps all images in one call; the default "slice" resizes one by one.
+    crop: _Transform = K.RandomResizedCrop((h, w), scale=(smallest, 1.0), cropping_mode="resample")
+    return crop
 
 
-def _colours(K: ModuleType, c: int) -> list[nn.Module]:
-    """Jitter of colours where there are three channels, else of what any number of channels has."""
+def _colours(K: ModuleType, c: int) -> list[_Transform]:
+    """Return a jitter of colours for three channels, otherwise one of brightness and contrast."""
     if c == 3:
         return [K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), K.RandomGrayscale(p=0.2)]
     return [K.RandomBrightness((0.8, 1.2), p=0.8), K.RandomContrast((0.6, 1.4), p=0.8)]
 
 
-def _blur(K: ModuleType, h: int, w: int) -> nn.Module:
-    # A kernel of about a tenth of the image as in SimCLR, odd, and 3 at least, below which it would do nothing.
+def _blur(K: ModuleType, h: int, w: int) -> _Transform:
+    # The kernel is about a tenth of the image as in SimCLR, of odd size as kornia requires. Size 1 would not blur.
     kernel = tuple(max(3, round(size / 10) // 2 * 2 + 1) for size in (h, w))
-    return K.RandomGaussianBlur(kernel, (0.1, 2.0), p=0.5)
+    blur: _Transform = K.RandomGaussianBlur(kernel, (0.1, 2.0), p=0.5)
+    return blur
 
 
 IMAGE_PRESETS = {"standard": _standard, "digits": _digits, "strong": _strong}
 
 
 class ImageAugmentation(Configured):
-    """Random crops, warps, colours and erasures of images, each image by its own random numbers.
+    """Augment images by crops, warps, changes of colour and erasures, which are drawn for each image.
 
     Needs kornia: ``pip install "skgca[image]"``.
 
     Parameters
     ----------
     preset : {"standard", "digits", "strong"}, default="standard"
-        What is done to an image.
+        Which transforms are applied.
 
-        - "standard" is for photographs, after SimCLR [1]_: crop to 20 % of the area or more and resize back, flip left
-          to right, change colours (of one channel: brightness and contrast), drop them, blur.
-        - "digits" is for what means something else when flipped, such as digits and letters: rotate, scale, shear and
-          shift in one warp, from 16 x 16 pixels on make strokes thicker or thinner, and erase a rectangle.
-        - "strong" is for trials of robustness, after the extreme views of GCA [2]_: crop to 8 % or more, flip, change
-          colours, brighten or darken much, erase up to half.
+        - "standard" is for photographs and follows SimCLR [1]_: crop to at least 20 % of the area and resize back, flip
+          left to right, jitter colours, turn some images grey, blur. Images that do not have three channels get a
+          jitter of brightness and contrast instead of colours.
+        - "digits" is for images that mean something else when they are flipped, such as digits and letters: rotate,
+          scale, shear and shift in one warp, make strokes thicker or thinner in images of at least 16 x 16 pixels, and
+          erase a rectangle.
+        - "strong" is for tests of robustness and follows the extreme views of GCA [2]_: crop to at least 8 % of the
+          area, flip, jitter colours, brighten or darken strongly, and erase up to half of the image.
 
     Raises
     ------
     ImportError
         If kornia is not installed.
     ValueError
-        If there is no such preset.
+        If ``preset`` is not one of these names.
 
     References
     ----------
@@ -127,18 +146,18 @@ class ImageAugmentation(Configured):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> ImageAugmentation:
-        """Make a view without looking for kornia, which only training needs."""
+        """Make a view without importing kornia: files must open where kornia is not installed."""
         view = cls.__new__(cls)
         view._set_preset(**config)
         return view
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        """Return changed copies of the images of a batch.
+        """Return an augmented copy of a batch of images.
 
         Parameters
         ----------
         batch : Tensor of shape (n, c, h, w)
-            Images with values in [0, 1], h and w at least 4.
+            Images with values in [0, 1]; h and w are at least 4.
         generator : torch.Generator
             Source of all random numbers, on the device of the batch.
 
@@ -147,7 +166,8 @@ class ImageAugmentation(Configured):
         Tensor of shape (n, c, h, w)
             Images with values in [0, 1].
         """
-        # Made anew each time, in half a millisecond: kornia's modules keep their last random numbers.
+        # Transforms are made for each call, in half a millisecond: kornia's modules store the parameters of their last
+        # call, which a view would otherwise carry into copies and pickles.
         transforms = IMAGE_PRESETS[self.preset](_kornia(), *batch.shape[1:])
         with torch.no_grad(), seeded_by(generator):
             for transform in transforms:
@@ -159,4 +179,5 @@ class ImageAugmentation(Configured):
 
 
 def _kornia() -> ModuleType:
+    """Import kornia when it is first used; ImportError with the command to install it."""
     return import_optional("kornia.augmentation", needed_for="ImageAugmentation", extra="image")

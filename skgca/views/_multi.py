@@ -1,4 +1,4 @@
-"""Two or more views of one batch."""
+"""Two or more views of one batch, and the checks that a loss can compare them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ View = Callable[[Tensor, Generator], Tensor]
 
 
 class MultiView(Configured):
-    """Several views of each batch, drawn one after the other.
+    """Several views of each batch, drawn in sequence from one generator.
 
     Parameters
     ----------
     *views : callable ``(batch, generator) -> batch``
-        What makes each view. The same callable may stand more than once: it gets fresh random numbers each time.
+        One callable for each view. The same callable can be given more than once; it draws new random numbers each
+        time.
 
     Raises
     ------
     ValueError
-        If there are fewer than two.
+        If there are fewer than two views.
 
     Examples
     --------
@@ -42,7 +43,7 @@ class MultiView(Configured):
         self.views = views
 
     def get_config(self) -> dict[str, Any]:
-        """Return the views, each of which has a configuration of its own."""
+        """Return the views; each has a configuration of its own."""
         return {"views": self.views}
 
     @classmethod
@@ -55,27 +56,29 @@ class MultiView(Configured):
 
         Parameters
         ----------
-        batch : Tensor of shape (n, ...), or as many of them as there are views
-            What all views are made of; or what each is made of, where the same rows were measured more than once.
+        batch : Tensor of shape (n, ...), or a sequence of such tensors
+            A single tensor is the input of every view. A sequence holds one tensor for each view, for rows that were
+            measured more than once.
         generator : torch.Generator
             Source of the random numbers, on the device of the batch.
 
         Raises
         ------
         ValueError
-            If a view changes the number of rows, or their shape.
+            If a view changes the number of rows or their shape, or a sequence does not hold one tensor for each view.
         """
         batches = [batch] * len(self.views) if isinstance(batch, Tensor) else batch
-        return tuple(_checked(view, part, generator) for view, part in zip(self.views, batches, strict=True))
+        return tuple(_make_view(view, part, generator) for view, part in zip(self.views, batches, strict=True))
 
 
-def _checked(view: View, batch: Tensor, generator: Generator) -> Tensor:
+def _make_view(view: View, batch: Tensor, generator: Generator) -> Tensor:
+    """Apply a view and check that the result has the shape of the batch; ValueError if it has not."""
     made = view(batch, generator)
     if len(made) != len(batch):
         raise ValueError(f"The view {view!r} made {len(made)} rows of {len(batch)}; it must keep each row.")
     if made.shape != batch.shape:
         raise ValueError(
             f"The view {view!r} made rows of shape {tuple(made.shape[1:])} from {tuple(batch.shape[1:])}; it must keep "
-            "their shape, such as by resizing at its end."
+            "their shape, for example by resizing as its last step."
         )
-    return made.to(batch.dtype)
+    return made.to(batch.dtype)  # a custom view may return double precision, which the network does not take

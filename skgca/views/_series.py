@@ -1,4 +1,8 @@
-"""Views of time series (n, channels, length): displaced and stretched in time."""
+"""Views of time series (n, channels, length): shifted and stretched in time.
+
+Both views read each series at new times, which lie between samples, and interpolate linearly. All channels of a series
+are read at the same times, so that events in different channels stay simultaneous.
+"""
 
 from typing import Any
 
@@ -11,23 +15,23 @@ __all__ = ["TimeCrop", "TimeJitter"]
 
 
 class TimeJitter(Configured):
-    """Shift each series in time by a random amount, all its channels together.
+    """Shift each series in time by a random amount, the same for all its channels.
 
-    The shift is drawn uniformly and is not a whole number of samples: values between samples are interpolated linearly.
-    What the shift leaves free takes the value at that edge. A missing value (NaN) makes those missing that lie between
-    it and its neighbours.
+    The shift is drawn uniformly from both directions and need not be a whole number of samples: values between samples
+    are interpolated linearly. Times before the first or after the last sample take its value. Values that are
+    interpolated between a missing value (NaN) and another are missing.
 
-    Noise on the values, which some call jitter too, is :class:`GaussianNoise`.
+    Noise on the values, which is also called jitter, is :class:`GaussianNoise`.
 
     Parameters
     ----------
     max_shift : float, default=0.1
-        Largest shift to either side, as a share of the length, in [0, 1].
+        Largest shift in either direction, as a share of the length, in [0, 1].
 
     Raises
     ------
     ValueError
-        If ``max_shift`` is outside of [0, 1].
+        If ``max_shift`` is outside [0, 1].
 
     Examples
     --------
@@ -54,29 +58,29 @@ class TimeJitter(Configured):
         _check_series(self, batch)
         n, _, length = batch.shape
         draw = torch.rand(n, 1, generator=generator, device=batch.device)
-        shift = (2 * draw - 1) * (self.max_shift * length)
-        return _at_times(batch, torch.arange(length, device=batch.device) - shift)
+        shift = (2 * draw - 1) * (self.max_shift * length)  # (n, 1), in samples
+        return _interpolate(batch, torch.arange(length, device=batch.device) - shift)
 
     def __repr__(self) -> str:
         return f"TimeJitter(max_shift={self.max_shift})"
 
 
 class TimeCrop(Configured):
-    """Cut a random window out of each series and stretch it back to the full length, all channels together.
+    """Cut a random window out of each series and stretch it to the full length, the same for all its channels.
 
-    The share of the window is drawn uniformly from [``low``, 1] and its start uniformly from what that leaves; values
-    between samples are interpolated linearly. A missing value (NaN) makes those missing that lie between it and its
-    neighbours.
+    The length of the window, as a share of the series, is drawn uniformly from [``low``, 1]. Its start is drawn
+    uniformly from the positions at which it fits. Values between samples are interpolated linearly. Values that are
+    interpolated between a missing value (NaN) and another are missing.
 
     Parameters
     ----------
     low : float, default=0.6
-        Least share of the length, in (0, 1].
+        Smallest length of the window, as a share of the series, in (0, 1].
 
     Raises
     ------
     ValueError
-        If ``low`` is outside of (0, 1].
+        If ``low`` is outside (0, 1].
 
     Examples
     --------
@@ -103,28 +107,33 @@ class TimeCrop(Configured):
         n, _, length = batch.shape
         draw_share, draw_start = torch.rand(2, n, 1, generator=generator, device=batch.device)
         share = self.low + (1 - self.low) * draw_share
-        start = draw_start * (1 - share) * (length - 1)
-        return _at_times(batch, start + share * torch.arange(length, device=batch.device))
+        start = draw_start * (1 - share) * (length - 1)  # the window ends at the last sample at most
+        return _interpolate(batch, start + share * torch.arange(length, device=batch.device))
 
     def __repr__(self) -> str:
         return f"TimeCrop(low={self.low})"
 
 
 def _check_series(view: object, batch: Tensor) -> None:
+    """Raise ValueError if a batch is not floating-point or not of three dimensions."""
     if batch.ndim != 3 or not batch.is_floating_point():
         raise ValueError(
             f"{type(view).__name__} takes floating-point batches (n, channels, length), not {batch.dtype} of shape "
-            f"{tuple(batch.shape)}; a single channel is batch[:, None].float()."
+            f"{tuple(batch.shape)}; for a single channel, use batch[:, None].float()."
         )
 
 
-def _at_times(batch: Tensor, times: Tensor) -> Tensor:
-    """Values of series (n, channels, length) at times (n, k) in samples, the edges repeated: (n, channels, k)."""
+def _interpolate(batch: Tensor, times: Tensor) -> Tensor:
+    """Return the values of series at times in samples: (n, channels, length), (n, k) -> (n, channels, k).
+
+    Times outside the series take the value of the nearest sample.
+    """
     times = times.clamp(0, batch.shape[2] - 1)
     before = times.floor()
     fraction = (times - before).to(batch.dtype)[:, None]  # (n, 1, k)
     before = before.long()[:, None].expand(-1, batch.shape[1], -1)  # (n, channels, k)
     left = batch.gather(2, before)
     right = batch.gather(2, (before + 1).clamp(max=batch.shape[2] - 1))
-    # At a sample it is that sample, whatever comes next: 0 times a missing value would be missing.
+    # At the time of a sample, the result is that sample. The formula would give NaN if the next sample is missing,
+    # since 0 times NaN is NaN.
     return torch.where(fraction == 0, left, left + fraction * (right - left))

@@ -1,4 +1,8 @@
-"""Views of tables."""
+"""The default view of tables: cells corrupted with values of other rows.
+
+A view of a table should stay a plausible row. Values that are taken from the same column of another row have the
+distribution of that column, whatever its scale, its gaps and its categories are; noise or zeros would not.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,22 +16,23 @@ __all__ = ["ColumnCorruption"]
 
 
 class ColumnCorruption(Configured):
-    """Replace random cells by the value that a random other row has in the same column.
+    """Replace random cells with the value that a random other row has in the same column.
 
-    Each cell is corrupted with probability ``rate``, as in SCARF [1]_, so a corrupted cell keeps the distribution of
-    its column. The other row is drawn from the batch: training batches are random subsets, which makes it a random
-    other row of the training data, without a second copy of them on the device. Missing cells (NaN) and codes of
-    categories change places like any others.
+    Each cell is corrupted with probability ``rate``, as in SCARF [1]_. Every cell gets another row of its own, so a
+    corrupted cell has the distribution of its column, but not the dependence between columns. The other row is drawn
+    from the batch. Since training batches are random subsets, it is a random other row of the training data, and no
+    second copy of the data is needed on the device. Missing cells (NaN) and codes of categories are exchanged like
+    other values.
 
     Parameters
     ----------
     rate : float or sequence of float of shape (n_features,), default=0.2
-        Share of cells to corrupt, in [0, 1]; a sequence gives each column its own.
+        Share of cells to corrupt, in [0, 1]. A sequence gives one rate for each column.
 
     Raises
     ------
     ValueError
-        If a rate is outside of [0, 1].
+        If a rate is outside [0, 1].
 
     References
     ----------
@@ -60,29 +65,32 @@ class ColumnCorruption(Configured):
         return {"rate": self.rate}
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        """Return a corrupted copy of a batch of shape (n, n_features); a single row has no other, and stays.
+        """Return a corrupted copy of a batch of shape (n, n_features); a batch of a single row is returned unchanged.
 
         Raises
         ------
         ValueError
-            If there are rates for another number of columns.
+            If ``rate`` is a sequence and its length is not n_features.
         """
         n = len(batch)
         rate = self._rate(batch)
         if n < 2:
             return batch
         corrupt = torch.rand(batch.shape, generator=generator, device=batch.device) < rate
-        # 1 to n - 1 rows further on, so never the row itself
+        # A donor for every cell, also those that stay: a gather of fixed shape needs no synchronisation with the
+        # device, and the number of draws does not depend on their values. The donor is 1 to n - 1 rows further,
+        # cyclically, so it is never the row itself and every other row is equally likely.
         shift = torch.randint(1, n, batch.shape, generator=generator, device=batch.device)
-        donor = (torch.arange(n, device=batch.device)[:, None] + shift) % n
+        donor = (torch.arange(n, device=batch.device)[:, None] + shift) % n  # (n, n_features), numbers of rows
         return torch.where(corrupt, batch.gather(0, donor), batch)
 
     def _rate(self, batch: Tensor) -> Any:
-        """Rates to compare draws with: a number, or one for each column in single precision, in which draws are."""
+        """Return the rates to compare draws with: a number, or a tensor of shape (n_features,)."""
         if not isinstance(self.rate, tuple):
             return self.rate
         if len(self.rate) != batch.shape[1]:
-            raise ValueError(f"rate holds {len(self.rate)} shares for {batch.shape[1]} columns; give one a column.")
+            raise ValueError(f"rate holds {len(self.rate)} values for {batch.shape[1]} columns; give one per column.")
+        # float32 as the draws; float64 would promote all draws, which some accelerators cannot do
         return torch.tensor(self.rate, dtype=torch.float32, device=batch.device)
 
     def __repr__(self) -> str:

@@ -10,7 +10,6 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from skgca.encoders import MLP, PeriodicEmbedding, PiecewiseLinearEncoding, ResNetMLP
-from skgca.encoders._mlp import SeededDropout
 
 from ..numerics import DOUBLE, SINGLE, assert_close, assert_within, size
 
@@ -114,10 +113,10 @@ def test_an_mlp_without_hidden_layers_is_linear():
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 def test_the_parts_of_an_mlp(activation, normalization, dropout):
     module = MLP(4, (8, 6), 3, activation=activation, normalization=normalization, dropout=dropout)
-    parts = [nn.Linear, NORMALIZATIONS[normalization], ACTIVATIONS[activation], SeededDropout if dropout else None]
+    parts = [nn.Linear, NORMALIZATIONS[normalization], ACTIVATIONS[activation], nn.Dropout if dropout else None]
     parts = [part for part in parts if part]
     assert [type(layer) for layer in module] == [*parts, *parts, nn.Linear]
-    assert all(layer.rate == dropout for layer in module if isinstance(layer, SeededDropout))
+    assert all(layer.p == dropout for layer in module if isinstance(layer, nn.Dropout))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -126,7 +125,7 @@ def test_the_parts_of_an_mlp(activation, normalization, dropout):
 def test_the_parts_of_a_residual_mlp(activation, normalization, dropout):
     module = ResNetMLP(4, (8, 6, 5), 3, activation=activation, normalization=normalization, dropout=dropout)
     norm, act = NORMALIZATIONS[normalization], ACTIVATIONS[activation]
-    kinds = [[norm, nn.Linear, act, SeededDropout if dropout else None, nn.Linear]] * 2
+    kinds = [[norm, nn.Linear, act, nn.Dropout if dropout else None, nn.Linear]] * 2
     assert [[type(layer) for layer in block] for block in module.blocks] == [[k for k in kind if k] for kind in kinds]
     assert [type(layer) for layer in module.last] == [k for k in (norm, act, nn.Linear) if k]
     assert [m.out_features for m in module.modules() if isinstance(m, nn.Linear)] == [8, 6, 8, 5, 8, 3]
@@ -170,29 +169,6 @@ def test_unknown_options_are_refused(kind, option, message):
 def test_a_residual_mlp_needs_a_trunk():
     with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(\) has no width for the trunk; give \(128, 256\)"):
         ResNetMLP(4, (), 3)
-
-
-def test_dropout_drops_its_share_keeps_the_mean_and_changes_from_call_to_call():
-    torch.manual_seed(0)
-    dropout, ones = SeededDropout(0.3), torch.ones(300, 300)
-    first, second = dropout(ones), dropout(ones)
-    assert_close(first.unique(), [0.0, 1 / 0.7], SINGLE)
-    # shares of 90 000 draws have deviations of 0.0015 and less
-    assert_within((first == 0).float().mean(), 0.3, 0.01)
-    assert_within(((first == 0) & (second == 0)).float().mean(), 0.09, 0.01)  # independent
-    assert torch.equal(dropout.eval()(ones), ones)
-
-
-def test_dropout_follows_the_seed_of_the_initial_weights():
-    made = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        made.append(nn.Sequential(SeededDropout(0.5), SeededDropout(0.5)))
-    ones = torch.ones(5, 40)
-    first, same, other = ([layer(ones) for layer in layers] for layers in made)
-    assert torch.equal(torch.stack(first), torch.stack(same))
-    assert not torch.equal(first[0], other[0])
-    assert not torch.equal(first[0], first[1])
 
 
 def oracle_edges(X, n_bins):

@@ -18,6 +18,7 @@ from sklearn.utils import estimator_html_repr
 from torch import nn
 
 from skgca import GCAEmbedder
+from skgca._estimator.constraints import PARAMETER_GROUPS
 from skgca._estimator.description import description
 from skgca.losses import PRESETS, LearnableEpsilon
 
@@ -204,6 +205,26 @@ def test_html_has_a_table_and_a_caption():
     for page in (estimator_html_repr(model), make_pipeline(model, LogisticRegression())._repr_html_()):
         assert '<div class="caption">gca_uot, epsilon 0.25, marginals relaxed (1)</div>' in page
         assert "skgca-description" not in page
+
+
+def shown_groups(page):
+    """Headings of the table of parameters, each with its rows: class, name and text of a parameter."""
+    table = page[page.index("<summary>Parameters by group</summary>") :]
+    parts = re.split('<tr><th class="group" colspan="2">(.*?)</th></tr>', table)[1:]
+    row = '<tr class="(.*?)"><th>(.*?)</th><td>(.*?)</td></tr>'
+    return {name: re.findall(row, rows, re.DOTALL) for name, rows in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def test_html_has_the_parameters_in_the_groups_of_the_docstring():
+    model = quick(views=["clean", "corruption"])
+    groups = shown_groups(model._repr_html_())
+    expected = {name: list(group) for name, group in PARAMETER_GROUPS.items()}
+    assert {name: [row[1] for row in rows] for name, rows in groups.items()} == expected
+    assert list(groups) == list(expected)
+    shown = {name: (kind, html.unescape(text)) for rows in groups.values() for kind, name, text in rows}
+    assert shown["views"] == ("user-set", "['clean', 'corruption']")
+    assert shown["epsilon"] == ("default", "0.5")
+    assert {name for name, (kind, _) in shown.items() if kind == "user-set"} == {*SMALL, "random_state", "views"}
 
 
 def test_display_as_text():

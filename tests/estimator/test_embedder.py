@@ -24,6 +24,8 @@ from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
+from skgca._estimator.constraints import PARAMETER_GROUPS
+from skgca._estimator.deprecated import DEPRECATED_CONSTRAINTS
 from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import SinkhornConvergenceWarning, TrainingDivergedError
 
@@ -222,7 +224,7 @@ def test_bad_weights_are_refused(iris):
         ({"device": 3}, r"'device'"),
         ({"sinkhorn_tol": 0}, r"'sinkhorn_tol'"),
         ({"sinkhorn_gradient": "exact"}, r"'sinkhorn_gradient' .*'unrolled'"),
-        ({"sinkhorn_gradient": "implicit"}, r"gradient='implicit' is exact only at the solution; give a tol"),
+        ({"sinkhorn_gradient": "implicit"}, r"sinkhorn_gradient='implicit' is exact only .*; give a sinkhorn_tol"),
     ],
 )
 def test_a_bad_parameter_is_refused_with_what_is_valid(iris, params, message):
@@ -240,7 +242,7 @@ def test_parameters_reach_the_loss_the_views_and_the_optimizer(iris):
         loss="gca_uot",
         epsilon=0.7,
         marginals=(1.0, 2.0),
-        n_iter=3,
+        sinkhorn_n_iter=3,
         layout="cross",
         corruption_rate=0.4,
         weight_decay=0.25,
@@ -256,24 +258,26 @@ def test_parameters_reach_the_loss_the_views_and_the_optimizer(iris):
 
 def test_a_missed_tolerance_warns_once_and_names_what_to_raise(iris):
     with pytest.warns(
-        SinkhornConvergenceWarning, match=r"of 6 .* sinkhorn_tol=1e-09 .* n_iter=2 .*Raise n_iter"
+        SinkhornConvergenceWarning, match=r"of 6 .* sinkhorn_tol=1e-09 .* sinkhorn_n_iter=2 .*Raise sinkhorn_n_iter"
     ) as seen:
-        quick(sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05).fit(iris[0])
+        quick(sinkhorn_tol=1e-9, sinkhorn_n_iter=2, epsilon=0.05).fit(iris[0])
     assert len(seen) == 1
 
 
 def test_a_tolerance_that_is_met_is_silent_and_hardly_changes_a_thing(iris):
     X, _ = iris
-    exact = quick(n_iter=500, sinkhorn_tol=1e-4).fit(X)
+    exact = quick(sinkhorn_n_iter=500, sinkhorn_tol=1e-4).fit(X)
     assert exact.net_.criterion_.n_missed == 0
     # sinkhorn_tol is what the plans may miss of their marginals
-    assert_within(exact.history_[0]["loss"], quick(n_iter=500).fit(X).history_[0]["loss"], 1e-3)
+    assert_within(exact.history_[0]["loss"], quick(sinkhorn_n_iter=500).fit(X).history_[0]["loss"], 1e-3)
 
 
-@pytest.mark.parametrize("params", [{"memory_limit": 0}, {"sinkhorn_gradient": "implicit", "sinkhorn_tol": 1e-5}])
+@pytest.mark.parametrize(
+    "params", [{"sinkhorn_memory_limit": 0}, {"sinkhorn_gradient": "implicit", "sinkhorn_tol": 1e-5}]
+)
 def test_settings_of_the_solver_change_cost_not_results(iris, params):
     X, _ = iris
-    plain, other = (quick(n_iter=200, **p).fit(X).history_[-1]["loss"] for p in ({}, params))
+    plain, other = (quick(sinkhorn_n_iter=200, **p).fit(X).history_[-1]["loss"] for p in ({}, params))
     assert_close(other, plain, TRAINED)
 
 
@@ -302,8 +306,22 @@ def test_the_documented_defaults_are_the_actual_ones():
         assert line.endswith(f"default={shown}"), name
 
 
-def test_every_parameter_has_a_constraint():
-    assert set(GCAEmbedder._parameter_constraints) == set(GCAEmbedder().get_params())
+def listed_groups(text):
+    """Groups and their parameters, as the list at the head of the docstring has them."""
+    items = re.findall(r"^- ([a-z ]+): (.+(?:\n  .+)*)$", text, re.MULTILINE)
+    return {name: re.findall(r"``(\w+)``", parameters) for name, parameters in items}
+
+
+def test_signature_constraints_and_docstring_have_the_same_parameters_in_the_same_order():
+    names = list(inspect.signature(GCAEmbedder).parameters)
+    assert list(GCAEmbedder._parameter_constraints) == names
+    summary, entries = inspect.getdoc(GCAEmbedder).split("Attributes\n----------")[0].split("Parameters\n----------")
+    documented = re.findall(r"^(\w+(?:, \w+)*) : ", entries, re.MULTILINE)
+    assert ", ".join(documented).split(", ") == names
+    groups = {name: list(group) for name, group in PARAMETER_GROUPS.items()}
+    assert list(listed_groups(summary).items())[:-1] == list(groups.items())
+    assert listed_groups(summary)["deprecated"] == list(DEPRECATED_CONSTRAINTS)
+    assert list(vars(GCAEmbedder())) == names
 
 
 # What fit leaves behind
@@ -358,7 +376,7 @@ def test_auto_epochs_make_about_2000_steps(n, expected):
 
 def test_as_many_epochs_are_made_as_the_estimate_says():
     X = np.random.default_rng(0).normal(size=(20, 1))
-    model = quick(max_epochs="auto", hidden_layer_sizes=(), n_components=1, projection_sizes=(1,), n_iter=1)
+    model = quick(max_epochs="auto", hidden_layer_sizes=(), n_components=1, projection_sizes=(1,), sinkhorn_n_iter=1)
     assert model.fit(X).n_epochs_ == model.estimate_cost(X).n_epochs == 300
 
 

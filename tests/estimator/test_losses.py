@@ -35,11 +35,11 @@ def iris():
 OPTIONS = [
     ("ince", {"marginals": (np.inf, 0.5)}),
     ("rince", {"q": 0.2, "lam": 0.1}),
-    ("gca_ince", {"n_iter": 3}),
-    ("gca_rince", {"q": 0.2, "lam": 0.1, "n_iter": 3}),
+    ("gca_ince", {"sinkhorn_n_iter": 3}),
+    ("gca_rince", {"q": 0.2, "lam": 0.1, "sinkhorn_n_iter": 3}),
     ("gca_uot", {"kl": "rows", "kl_weight": 0.5, "marginal_weight": 0.2, "entropy_weight": 0.1}),
     ("gca_uot", {"rince_weight": 1.0, "q": 0.3, "lam": 0.2, "kl_weight": 0.0}),
-    ("iot", {"n_iter": 2}),
+    ("iot", {"sinkhorn_n_iter": 2}),
     ("iot_uni", {"uniformity_weight": 0.5}),
     ("byol", {"ema_decay": 0.5}),
 ]
@@ -62,7 +62,11 @@ def test_the_options_of_a_loss_in_a_grid(iris):
     grid = [
         {"gcaembedder__kl": ["mass", "rows"], "gcaembedder__marginals": [0.5, (np.inf, 1.0)]},
         {"gcaembedder__loss": ["rince"], "gcaembedder__q": [0.1, 0.9], "gcaembedder__lam": [0.01]},
-        {"gcaembedder__rince_weight": [0.02], "gcaembedder__entropy_weight": [0.1], "gcaembedder__n_iter": [5]},
+        {
+            "gcaembedder__rince_weight": [0.02],
+            "gcaembedder__entropy_weight": [0.1],
+            "gcaembedder__sinkhorn_n_iter": [5],
+        },
     ]
     search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
     assert len(search.cv_results_["params"]) == 7
@@ -76,10 +80,13 @@ def test_the_options_of_a_loss_in_a_grid(iris):
         ({"loss": "iot", "uniformity_weight": 0.5}, r"does not use uniformity_weight=0.5; .* option of 'iot_uni'"),
         ({"loss": "rince", "kl": "rows"}, r"does not use kl='rows'; it is an option of 'gca_uot'"),
         ({"loss": "byol", "marginals": "row"}, r"loss='byol' does not use marginals='row'"),
-        ({"loss": "ince", "n_iter": 20}, r"n_iter=20 has no effect: loss='ince' leaves a marginal free"),
-        ({"loss": "ince", "n_iter": 20, "marginals": (0.0, 1.0)}, r"n_iter=20 has no effect"),
-        ({"loss": "byol", "n_iter": 20}, r"n_iter=20 has no effect: loss='byol'"),
-        ({"loss": "supcon", "n_iter": 20}, r"n_iter=20 has no effect: loss='supcon'"),
+        (
+            {"loss": "ince", "sinkhorn_n_iter": 20},
+            r"sinkhorn_n_iter=20 has no effect: loss='ince' leaves a marginal free",
+        ),
+        ({"loss": "ince", "sinkhorn_n_iter": 20, "marginals": (0.0, 1.0)}, r"sinkhorn_n_iter=20 has no effect"),
+        ({"loss": "byol", "sinkhorn_n_iter": 20}, r"sinkhorn_n_iter=20 has no effect: loss='byol'"),
+        ({"loss": "supcon", "sinkhorn_n_iter": 20}, r"sinkhorn_n_iter=20 has no effect: loss='supcon'"),
         ({"loss": "gca_uot", "q": 0.5}, r"q=0.5 has no effect with rince_weight=0"),
         ({"loss": "rince", "q": 1.5}, r"q=1.5 must lie in \(0, 1\]"),
         ({"loss": "gca_uot", "kl": "row"}, r"kl='row' is not known; valid are 'mass' and 'rows'"),
@@ -109,9 +116,9 @@ def test_none_is_the_default_of_the_loss(iris):
     """The same bits as with the default written out."""
     X, _ = iris
     for loss, options in {
-        "gca_ince": {"n_iter": 10, "marginals": "balanced"},
+        "gca_ince": {"sinkhorn_n_iter": 10, "marginals": "balanced"},
         "rince": {"q": 0.6, "lam": 0.01},
-        "iot_uni": {"n_iter": 100, "uniformity_weight": 0.1},
+        "iot_uni": {"sinkhorn_n_iter": 100, "uniformity_weight": 0.1},
         "byol": {"ema_decay": 0.99},
     }.items():
         plain, written = quick(loss=loss).fit(X), quick(loss=loss, target="pairs", **options).fit(X)
@@ -120,7 +127,7 @@ def test_none_is_the_default_of_the_loss(iris):
 
 @pytest.mark.parametrize(("loss", "marginals"), [("gca_ince", "row"), ("gca_uot", (1.0, 0.0)), ("ince", "balanced")])
 def test_n_iter_in_a_grid_over_marginals(iris, loss, marginals):
-    assert quick(loss=loss, n_iter=5, marginals=marginals).fit(iris[0]).net_.criterion_.n_iter == 5
+    assert quick(loss=loss, sinkhorn_n_iter=5, marginals=marginals).fit(iris[0]).net_.criterion_.n_iter == 5
 
 
 @pytest.mark.parametrize("cost", ["sqeuclidean", "student_t"])
@@ -174,7 +181,7 @@ def test_two_views_have_one_pair(iris):
 
 def test_a_missed_tolerance_counts_the_plans_of_all_pairs_of_views(iris):
     with pytest.warns(SinkhornConvergenceWarning, match="of 18 transport plans"):  # 3 epochs, 2 batches, 3 pairs
-        quick(n_views=3, sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05).fit(iris[0])
+        quick(n_views=3, sinkhorn_tol=1e-9, sinkhorn_n_iter=2, epsilon=0.05).fit(iris[0])
 
 
 # Learnable epsilon

@@ -13,8 +13,9 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from skgca import GCAEmbedder
-from skgca._estimator.fitting import Stream
+from skgca._estimator.streaming import RowSample
 from skgca._utils.compat import InvalidParameterError
+from skgca._utils.random import RandomStreams
 from skgca.exceptions import TrainingDivergedError
 
 from .. import models
@@ -54,7 +55,7 @@ def test_the_rate_is_steady_and_the_optimizer_goes_on():
         model.partial_fit(X[part])
         states = model.net_.optimizer_.state.values()
         steps.append({int(state["step"]) for state in states})
-    assert model.history_frame()["lr"].tolist() == [1e-3] * 3
+    assert [record["lr"] for record in model.history_] == [1e-3] * 3
     assert steps == [{2}, {4}, {6}]  # batches of 25 rows
     model.set_params(lr=5e-4, batch_size=10).partial_fit(X[:50])
     assert model.history_[-1]["lr"] == 5e-4
@@ -189,15 +190,15 @@ def test_what_has_no_effect_is_refused(params):
         quick(**params).partial_fit(X)
 
 
-def test_rows_are_remembered_with_equal_chances():
+def test_rows_stay_in_the_sample_with_equal_chances():
     """Of 30 parts of 1,000 rows, 2,048 stay: of each part about 68."""
-    stream = Stream(None, 0)
+    sample = RowSample(RandomStreams(0))
     for part in range(30):
-        rows = stream.remember(torch.full((1000, 1), float(part)))
+        rows = sample.add(torch.full((1000, 1), float(part)))
     assert rows.shape == (2048, 1)
     counts = torch.bincount(rows[:, 0].long(), minlength=30)
     assert counts.min() > 35  # four deviations below
     assert counts.max() < 105
-    few = Stream(None, 0)
-    few.remember(torch.ones(3, 2))
-    assert few.remember(torch.zeros(2, 2)).tolist() == [[1, 1]] * 3 + [[0, 0]] * 2
+    few = RowSample(RandomStreams(0))
+    few.add(torch.ones(3, 2))
+    assert few.add(torch.zeros(2, 2)).tolist() == [[1, 1]] * 3 + [[0, 0]] * 2

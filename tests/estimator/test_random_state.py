@@ -96,3 +96,31 @@ def test_none_draws_from_numpys_global_generator_as_in_scikit_learn():
     assert not np.array_equal(first, second)
     np.random.seed(7)  # noqa: NPY002
     assert np.array_equal(embed(None), first)
+
+
+class _Recorded:
+    """A view of normal noise that keeps what it draws."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __call__(self, batch, generator):
+        noise = torch.randn(batch.shape, generator=generator)
+        self.drawn.append(noise)
+        return batch + noise
+
+
+@pytest.mark.parametrize(
+    "other", [{"dropout": 0.5}, {"layers": "last"}, {"hidden_layer_sizes": (5, 5)}, {"micro_batch_size": 60}]
+)
+def test_draws_for_one_purpose_leave_those_for_another_as_they_are(other):
+    drawn = []
+    for params in ({}, other):
+        view = _Recorded()
+        embed(3, views=view, **params)
+        drawn.append(view.drawn)
+    assert len(drawn[0]) == len(drawn[1]) > 4
+    assert all(torch.equal(first, second) for first, second in zip(*drawn, strict=True))

@@ -56,7 +56,7 @@ def test_as_many_classes_as_can_be_told_apart():
     display = EmbeddingDisplay(points, y=np.arange(130) % 64).plot()
     looks = {(tuple(g.get_facecolor()[0]), g.get_paths()[0].vertices.tobytes()) for g in display.ax_.collections}
     assert len(looks) == 64 == len(COLORS) * len(MARKERS)
-    with pytest.raises(ValueError, match="y has 65 classes, and 64 can be told apart"):
+    with pytest.raises(ValueError, match="y has 65 classes, and only 64 can be told apart"):
         EmbeddingDisplay(points, y=np.arange(130) % 65).plot()
 
 

@@ -57,7 +57,7 @@ def test_what_is_drawn_are_the_scores(whole_search):
     search = whole_search
     display = MarginalPathDisplay.from_estimator(search)
     lines = drawn(display)
-    assert list(lines) == ["the loss's own", "rho=0.5", "rho=(2, 0)", "row", "balanced"]
+    assert list(lines) == ["default of the loss", "rho=0.5", "rho=(2, 0)", "row", "balanced"]
     names = dict(zip(lines, [None, 0.5, (2.0, 0.0), "row", "balanced"], strict=True))
     results = search.cv_results_
     for label, points in lines.items():
@@ -128,7 +128,7 @@ def test_what_the_grid_does_not_set_is_of_the_estimator():
     search = searched(grid=[{"epsilon": [0.2]}, {"marginals": ["balanced"]}])
     lines = drawn(MarginalPathDisplay.from_estimator(search))
     assert {label: points[:, 0].tolist() for label, points in lines.items()} == {
-        "the loss's own": [0.2],
+        "default of the loss": [0.2],
         "balanced": [0.5],
     }
     assert set(drawn(MarginalPathDisplay.from_cv_results(search.cv_results_))) == {"not set"}
@@ -148,7 +148,7 @@ def test_of_a_halving_search_the_last_iteration_counts():
     assert drawn(display)["not set"][:, :2].tolist() == [[0.2, 0.8], [0.5, 0.6]]
     marked = {scatter.get_label(): scatter.get_offsets().tolist() for scatter in display.ax_.collections}
     assert marked["best"] == [[0.5, 0.6]]  # 0.8 was reached with less
-    assert "of an earlier iteration" in marked
+    assert "scored in an earlier iteration" in marked
 
 
 def test_several_scores():
@@ -173,9 +173,13 @@ def test_what_cannot_be_drawn():
         MarginalPathDisplay.from_estimator(quick())
     with pytest.raises(NotFittedError):
         MarginalPathDisplay.from_estimator(GCASearchCV(quick(), GRID))
-    with pytest.raises(ValueError, match=r"The search was over \['marginals'\], but a path needs epsilon"):
+    with pytest.raises(
+        ValueError, match=r"The search was over \['marginals'\], but the display needs a search over epsilon"
+    ):
         MarginalPathDisplay.from_cv_results(table([{"marginals": "row"}], [0.5]))
-    with pytest.raises(ValueError, match=r"\['a__epsilon', 'b__epsilon'\], of which only one"):
+    with pytest.raises(
+        ValueError, match=r"\['a__epsilon', 'b__epsilon'\], but the display shows a search over one epsilon"
+    ):
         MarginalPathDisplay.from_cv_results(table([{"a__epsilon": 1.0, "b__epsilon": 1.0}], [0.5]))
     with pytest.raises(ValueError, match="There is nothing to show"):
         MarginalPathDisplay.from_cv_results(table([{"epsilon": 1.0}], [np.nan]))

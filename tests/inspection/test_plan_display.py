@@ -49,14 +49,14 @@ def test_titles_labels_and_names_of_classes():
     display = TransportPlanDisplay.from_estimator(fitted(loss="gca_uot"), X[HELD_OUT], NAMES[HELD_OUT])
     titles = [ax.get_title() for ax in display.axes_]
     assert titles[:2] == ["Plan of loss gca_uot\nepsilon 0.5, marginals (1, 1)", "Target plan\npairs"]
-    assert titles[2] == f"Mass\nmarginal error {display.plan.marginal_error:.1e}"
+    assert titles[2] == f"Mass\nmarginal error {display.plan.marginal_error:.2g}"
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in display.axes_)
     first, second, mass = display.axes_
     assert ticks(first.yaxis) == ticks(first.xaxis) == ticks(second.xaxis) == ["setosa", "versicolor", "virginica"]
     assert first.get_yticks().tolist() == [12.0, 37.0, 62.0]
     assert [line.get_ydata()[0] for line in mass.get_lines()[1:]] == [24.5, 49.5]
     (colours,) = [ax for ax in display.figure_.axes if ax not in display.axes_]
-    assert colours.get_ylabel() == "mass, 1 is due to a row"
+    assert colours.get_ylabel() == "mass (prescribed for a row: 1)"
 
 
 def test_domains_come_before_classes():

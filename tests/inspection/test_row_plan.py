@@ -124,13 +124,13 @@ def test_a_matrix_of_training_rows_says_nothing_of_others():
     model = small(target=np.ones((75, 75))).fit(X[TRAIN])
     found = plan_of_rows(model, X[HELD_OUT])
     assert_close(found.target, np.eye(75), DOUBLE)
-    assert found.target_name == "pairs, as no other is known of these rows"
+    assert found.target_name == "pairs, as the target of these rows is not known"
 
 
 def test_a_target_that_was_not_saved_is_not_known(tmp_path):
     small(target=_alike).fit(X[TRAIN], Y[TRAIN]).save(tmp_path / "model")
     found = plan_of_rows(GCAEmbedder.load(tmp_path / "model"), X[HELD_OUT], Y[HELD_OUT])
-    assert found.target_name == "pairs, as no other is known of these rows"
+    assert found.target_name == "pairs, as the target of these rows is not known"
 
 
 def test_a_learned_epsilon_is_where_training_ended():
@@ -278,7 +278,7 @@ def test_what_is_wrong_is_said():
         plan_of_rows(fitted(loss="supcon"), X)
     with pytest.raises(ValueError, match="target='domains' reads sample_domain"):
         plan_of_rows(fitted(target="domains"), X)
-    with pytest.raises(ValueError, match="was fitted with X_pair, and so knows no views of X alone; pass X_pair"):
+    with pytest.raises(ValueError, match="was fitted with X_pair and has no views of X alone; pass X_pair"):
         plan_of_rows(fitted_to_pairs(), X)
     with pytest.raises(ValueError, match=r"X_pair has shape \(149, 4\), but X has \(150, 4\)"):
         plan_of_rows(fitted_to_pairs(), X, X_pair=X[:-1])
@@ -292,5 +292,5 @@ def test_a_projection_that_is_not_finite_is_named():
     model = copy.deepcopy(fitted_to_pairs())
     with torch.no_grad():
         next(model.net_.module_.head.parameters()).fill_(torch.nan)
-    with pytest.raises(ValueError, match="projection of row 0 of those taken from X is not finite"):
+    with pytest.raises(ValueError, match="projection of row 0 of X is not finite"):
         plan_of_rows(model, X, X_pair=PAIR)

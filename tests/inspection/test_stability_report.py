@@ -370,14 +370,14 @@ class Untouched(PCA):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_seeds": 1}, "n_seeds=1, cv=None is one fit, with nothing to compare it to; give n_seeds=2 or more"),
-        ({"n_neighbors": 149}, "n_neighbors=149 of 150 rows leaves nobody out; give 1 to 148"),
+        ({"n_seeds": 1}, "n_seeds=1 and cv=None make one fit only, .*; use n_seeds=2"),
+        ({"n_neighbors": 149}, "n_neighbors=149 is too large: of 150 rows, .*; use 1 to 148"),
         ({"n_neighbors": 0}, "n_neighbors"),
         ({"metric": "manhattan"}, "metric"),
         ({"cv": "five"}, "cv"),
         ({"n_seeds": 1, "cv": ShuffleSplit(1)}, "one fit"),
         ({"y": Y[:-1]}, "y has 149 entries, but X has 150 rows"),
-        ({"y": np.full(150, -1)}, "y holds 0 labels of 150 rows"),
+        ({"y": np.full(150, -1)}, "y holds 0 labels for 150 rows"),
     ],
 )
 def test_what_cannot_be_told_is_refused_first(options, message):

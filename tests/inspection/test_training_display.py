@@ -2,6 +2,7 @@ from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -31,11 +32,11 @@ def lines(ax):
 def test_what_is_drawn_is_the_history():
     model = quick(early_stopping=True).fit(X)
     display = TrainingDisplay.from_estimator(model)
-    frame = model.history_frame()
+    frame = pd.DataFrame(model.history_)
     loss, geometry, rank = display.axes_
     np.testing.assert_array_equal(lines(loss)["training"], frame[["epoch", "loss"]])
     np.testing.assert_array_equal(lines(loss)["held out"], frame[["epoch", "valid_loss"]])
-    assert lines(loss)["kept"][0, 0] == model.best_epoch_
+    assert lines(loss)["epoch kept"][0, 0] == model.best_epoch_
     np.testing.assert_array_equal(geometry.get_lines()[0].get_xydata(), frame[["uniformity", "alignment"]])
     np.testing.assert_array_equal(rank.get_lines()[0].get_xydata(), frame[["epoch", "effective_rank"]])
     assert all(ax.get_xlabel() and ax.get_ylabel() for ax in display.axes_)
@@ -45,7 +46,7 @@ def test_what_is_drawn_is_the_history():
 def test_epochs_that_were_not_measured_are_left_out():
     model = quick(max_epochs=60).fit(X)
     display = TrainingDisplay.from_estimator(model)
-    measured = model.history_frame().dropna(subset=["effective_rank"])
+    measured = pd.DataFrame(model.history_).dropna(subset=["effective_rank"])
     assert 1 < len(measured) < 60
     np.testing.assert_array_equal(display.axes_[2].get_lines()[0].get_xdata(), measured["epoch"])
     assert set(lines(display.axes_[0])) == {"training"}

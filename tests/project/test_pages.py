@@ -70,4 +70,7 @@ def test_documented_defaults_of_options_are_the_actual_ones():
     assert default["`marginal_weight`"] == f"{uot['marginal_weight']:g}"
     assert default["`entropy_weight`"] == f"{uot['entropy_weight']:g}"
     assert default["`uniformity_weight`"] == str(default_options("iot_uni")["uniformity_weight"])
-    assert default["`n_iter`"] == f"{default_options('gca_ince')['n_iter']}; `iot` {default_options('iot')['n_iter']}"
+    assert (
+        default["`sinkhorn_n_iter`"]
+        == f"{default_options('gca_ince')['n_iter']}; `iot` {default_options('iot')['n_iter']}"
+    )

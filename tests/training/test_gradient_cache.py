@@ -23,7 +23,6 @@ from skgca.encoders import (
     RotatedComponents,
     TableStem,
 )
-from skgca.encoders._mlp import SeededDropout
 from skgca.losses import make_loss
 
 from ..numerics import DOUBLE, SINGLE, assert_close, assert_within, error, size
@@ -257,13 +256,13 @@ def test_the_function_may_call_parts_of_the_module_and_give_more_axes():
 
 def test_two_at_once_on_one_module_do_not_disturb_each_other():
     whole, batch = made("mlp", 15)
-    with seeded_global_generator(0):
-        whole.insert(3, SeededDropout(0.4))
+    whole.insert(3, nn.Dropout(0.4))
     parts = copy.deepcopy(whole)
     grad = torch.randn(15, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    of_whole, of_parts = ({"draws": True, "generator": torch.Generator().manual_seed(7)} for _ in range(2))
     for rows in (batch, batch + 1):
-        CachedForward(whole, whole, rows, 4).backward(grad)
-    first, second = (CachedForward(parts, parts, rows, 4) for rows in (batch, batch + 1))
+        CachedForward(whole, whole, rows, 4, **of_whole).backward(grad)
+    first, second = (CachedForward(parts, parts, rows, 4, **of_parts) for rows in (batch, batch + 1))
     second.backward(grad)
     first.backward(grad)
     assert_same(parts, whole)
@@ -348,56 +347,20 @@ class FixedDropout(nn.Module):
         return batch * self.masks.pop(0)
 
 
-def masks_by_seed(seed, sizes, width, rate, n_calls):
-    """Masks of each call: those of its parts, of which each has a seed of its own."""
-    masks = []
-    for k in range(n_calls):
-        generators = [torch.Generator().manual_seed(seed + k * len(sizes) + i) for i in range(len(sizes))]
-        kept = [torch.rand(n, width, generator=g) >= rate for n, g in zip(sizes, generators, strict=True)]
-        masks.append(torch.cat(kept).double() / (1 - rate))
-    return masks
-
-
-@pytest.mark.parametrize("n_parts", [1, 3])
-def test_our_dropout_has_its_own_mask_for_each_part_and_the_same_in_each_pass(n_parts):
-    _, batch = made("mlp", 11)
-    sizes = [11] if n_parts == 1 else [4, 4, 3]
-    with seeded_global_generator(4):
-        parts = Twice(nn.BatchNorm1d(5), SeededDropout(0.4)).double()
-    whole, seed = copy.deepcopy(parts), int(parts.dropout.seed)
-    for step in range(2):
-        whole.dropout = FixedDropout(masks_by_seed(seed + step * 2 * n_parts, sizes, 5, 0.4, 2))
-        _, outputs = step_of_parts(parts, batch, sizes[0], weighted)
-        _, expected = step_of_all(whole, batch, weighted)
-        assert_close(outputs, expected, DOUBLE)
-        assert_close(flat_gradient(parts), flat_gradient(whole), DOUBLE)
-        assert int(parts.dropout.seed) == seed + (step + 1) * 2 * n_parts  # as many calls, of as many parts
-
-
-def test_our_dropout_moves_on_by_the_number_of_parts():
-    with seeded_global_generator(0):
-        module = MLP(6, (5,), 4, dropout=0.2).double()
-    before = [int(layer.seed) for layer in module if isinstance(layer, SeededDropout)]
-    _, batch = made("mlp", 10)
-    step_of_parts(module, batch, 3, weighted)
-    assert [int(layer.seed) for layer in module if isinstance(layer, SeededDropout)] == [seed + 4 for seed in before]
-    step_of_parts(module.eval(), batch, 3, weighted)
-    assert [int(layer.seed) for layer in module if isinstance(layer, SeededDropout)] == [seed + 4 for seed in before]
-
-
-def test_torchs_dropout_meets_the_same_lent_generator_in_each_pass():
+@pytest.mark.parametrize("sizes", [[11], [4, 4, 3]])
+def test_dropout_has_another_mask_for_each_part_and_call_and_the_same_in_each_pass(sizes):
     _, batch = made("mlp", 11)
     with seeded_global_generator(4):
-        parts = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5), nn.Dropout(0.4), nn.Linear(5, 4)).double()
+        parts = Twice(nn.BatchNorm1d(5), nn.Dropout(0.4)).double()
     whole, before = copy.deepcopy(parts), torch.get_rng_state()
     generator, same = torch.Generator().manual_seed(7), torch.Generator().manual_seed(7)
     for _ in range(2):
-        step_of_parts(parts, batch, 4, weighted, draws=True, generator=generator)
-        masks = []
-        for seed, n in zip(torch.randint(2**31 - 1, (3,), generator=same).tolist(), [4, 4, 3], strict=True):
+        step_of_parts(parts, batch, sizes[0], weighted, draws=True, generator=generator)
+        masks = []  # of each part, those of both calls
+        for seed, n in zip(torch.randint(2**31 - 1, (len(sizes),), generator=same).tolist(), sizes, strict=True):
             with seeded_global_generator(seed):
-                masks.append(nn.functional.dropout(torch.ones(n, 5, dtype=torch.float64), 0.4))
-        whole[2] = FixedDropout([torch.cat(masks)])
+                masks.append([nn.functional.dropout(torch.ones(n, 5, dtype=torch.float64), 0.4) for _ in range(2)])
+        whole.dropout = FixedDropout([torch.cat(of_call) for of_call in zip(*masks, strict=True)])
         step_of_all(whole, batch, weighted)
         assert_same(parts, whole)
     assert torch.equal(before, torch.get_rng_state())
@@ -440,16 +403,11 @@ def test_on_cuda_as_on_the_cpu(name):
 
 
 def assert_untouched(module):
-    for layer in module.modules():
-        assert "forward" not in vars(layer)
-        if isinstance(layer, SeededDropout):
-            assert layer.stride == 1
+    assert not any("forward" in vars(layer) for layer in module.modules())
 
 
 def test_the_module_is_as_it_was_behind_each_half():
     module, batch = made("with head", 9)
-    with seeded_global_generator(0):
-        module.head.append(SeededDropout(0.3))
     cached = CachedForward(module, module, batch, 4)
     assert_untouched(module)
     cached.backward(torch.ones_like(cached.outputs))
@@ -468,11 +426,33 @@ def test_buffers_made_in_inference_mode_stay():
     assert parts.fixed.is_inference()
 
 
+class Counting(nn.Module):
+    """Multiply rows by the number of calls so far, a buffer that depends on no row."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("n_calls", torch.zeros((), dtype=torch.float64))
+
+    def forward(self, batch):
+        self.n_calls += 1
+        return batch * self.n_calls
+
+
+def test_buffers_that_count_calls_move_on_by_one():
+    whole, batch = made("mlp", 9)
+    whole.insert(3, Counting())
+    parts = copy.deepcopy(whole)
+    for step in range(3):
+        step_of_parts(parts, batch, 4, weighted)
+        step_of_all(whole, batch, weighted)
+        assert_same(parts, whole)
+        assert parts[3].n_calls == step + 1
+
+
 @pytest.mark.parametrize("fails_at", [1, 2, 5, 8, 12, 17])
 def test_the_module_is_as_it_was_behind_an_error(fails_at):
     module, batch = made("mlp", 9)
-    with seeded_global_generator(0):
-        module.insert(3, SeededDropout(0.3))
+    module.insert(3, Counting())
     calls = 0
 
     def failing(rows):
@@ -493,7 +473,7 @@ def test_the_module_is_as_it_was_behind_an_error(fails_at):
     assert_untouched(module)
     after = module.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before if "running" in name or "tracked" in name)
-    assert calls <= 9 or torch.equal(after["3.seed"], before["3.seed"])
+    assert calls <= 9 or torch.equal(after["3.n_calls"], before["3.n_calls"])
 
 
 @pytest.mark.parametrize("size", [0, -3, 2.5, None, "512"])

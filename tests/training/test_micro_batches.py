@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import GradientNormClipping
 from torch import nn
 
 from skgca import GCAEmbedder
@@ -21,7 +22,7 @@ SIZES = {"n_components": 6, "hidden_layer_sizes": (16,), "projection_sizes": (8,
         {"loss": "byol"},
         {"loss": "gca_uot", "n_views": 3},
         {"normalization": "layer"},
-        {"epsilon": 0.1, "max_grad_norm": 0.1},
+        {"epsilon": 0.1, "callbacks": [GradientNormClipping(0.1)]},
     ],
     ids=["default", "byol", "three views", "layer", "clipped"],
 )

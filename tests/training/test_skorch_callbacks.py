@@ -42,7 +42,7 @@ def callbacks_of(model):
 
 def test_a_schedule_takes_the_place_of_ours():
     model = quick(callbacks=[LRScheduler("StepLR", step_size=2, gamma=0.1)]).fit(X)
-    assert_close(model.history_frame()["lr"], [2e-3, 2e-3, 2e-4, 2e-4], DOUBLE)
+    assert_close([record["lr"] for record in model.history_], [2e-3, 2e-3, 2e-4, 2e-4], DOUBLE)
     assert "schedule" not in callbacks_of(model)
     with pytest.raises(InvalidParameterError, match=r"warmup_fraction=0.3 has no effect: LRScheduler among callbacks"):
         model.set_params(warmup_fraction=0.3).fit(X)

@@ -268,7 +268,7 @@ def test_rates_by_column_out_of_range_are_refused(rate):
 
 
 def test_rates_for_other_columns_are_refused():
-    with pytest.raises(ValueError, match="rate holds 2 shares for 3 columns; give one a column"):
+    with pytest.raises(ValueError, match="rate holds 2 values for 3 columns; give one per column"):
         ColumnCorruption([0.1, 0.2])(rows(4, 3), generator())
 
 

@@ -10,7 +10,7 @@ import torch
 
 from skgca._utils.random import seeded_by
 from skgca.views import IMAGE_PRESETS, ImageAugmentation
-from skgca.views._images import _other_stroke
+from skgca.views._images import _change_strokes
 
 from ..numerics import SINGLE, assert_close
 
@@ -87,21 +87,21 @@ def test_strokes_of_digits_become_thicker_or_thinner():
     batch = torch.zeros(300, 1, 20, 20)
     batch[..., 3:17, 9:12] = 1.0
     with seeded_by(generator()):
-        ink = _other_stroke(batch).sum((1, 2, 3)) / batch.sum((1, 2, 3))
+        ink = _change_strokes(batch).sum((1, 2, 3)) / batch.sum((1, 2, 3))
     # 14 x 3 pixels lie within 16 x 5 and around 12 x 1: at 0.7 of the way, that much more or less ink
     most, least = 1 + 0.7 * (16 * 5 / (14 * 3) - 1), 1 - 0.7 * (1 - 12 / (14 * 3))
     assert most - 0.1 < ink.max() <= most
     assert least <= ink.min() < least + 0.1
     assert 0.4 < (ink > 1).float().mean() < 0.6
-    assert torch.equal(_other_stroke(torch.ones(5, 1, 20, 20)), torch.ones(5, 1, 20, 20))
+    assert torch.equal(_change_strokes(torch.ones(5, 1, 20, 20)), torch.ones(5, 1, 20, 20))
 
 
 def test_strokes_of_small_images_stay():
     def names(side):
         return [getattr(step, "__name__", "") for step in IMAGE_PRESETS["digits"](K, 1, side, side)]
 
-    assert "_other_stroke" in names(16)
-    assert "_other_stroke" not in names(15)
+    assert "_change_strokes" in names(16)
+    assert "_change_strokes" not in names(15)
 
 
 def test_colours_change_where_there_are_colours():

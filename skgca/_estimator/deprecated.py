@@ -1,0 +1,126 @@
+"""Parameters of skgca 0.1 that were renamed or dropped: they warn and still take effect, until 0.4 removes them.
+
+To remove them, delete this module and what imports it in ``embedder.py``: the last four parameters with their docstring
+and constraints, the ``with deprecated_in_effect`` of three methods, and ``history_frame``.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+from skorch.callbacks import GradientNormClipping
+
+from .._training.callbacks import StopWithoutProgress
+from .._utils.compat import Hidden, Interval, InvalidParameterError, StrOptions
+
+if TYPE_CHECKING:
+    from .embedder import GCAEmbedder
+
+__all__ = ["DEPRECATED_CONSTRAINTS", "deprecated_in_effect", "warn_of_history_frame"]
+
+_UNSET = "deprecated"
+_REMOVED = "and will be removed in 0.4"
+
+
+@dataclass(frozen=True)
+class _Deprecated:
+    """A deprecated parameter.
+
+    constraint : list, the valid values; advice : str, the end of the warning; replace : ``(estimator, value) -> dict``,
+    the parameters that have the same effect.
+    """
+
+    constraint: list[Any]
+    advice: str
+    replace: Callable[[Any, Any], dict[str, Any]]
+
+
+def _renamed(old: str, new: str, constraint: list[Any]) -> _Deprecated:
+    def replace(estimator: GCAEmbedder, value: Any) -> dict[str, Any]:
+        if getattr(estimator, new) is not None:
+            raise InvalidParameterError(
+                f"{old}={value!r} and {new}={getattr(estimator, new)!r} are the same parameter; leave {old} out."
+            )
+        return {new: value}
+
+    return _Deprecated(constraint, f"use {new} instead.", replace)
+
+
+def _keeping_last_weights(estimator: GCAEmbedder, restore_best: bool) -> dict[str, Any]:
+    if restore_best or not estimator.early_stopping:
+        return {}
+    stopping = StopWithoutProgress(
+        patience=estimator.n_iter_no_change, threshold=estimator.tol, threshold_mode="abs", load_best=False
+    )
+    # Next to an EarlyStopping among the callbacks, these two must be at their defaults.
+    defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
+    replaced = {name: defaults[name] for name in ("n_iter_no_change", "tol") if name in defaults}
+    return {**replaced, "callbacks": [*(estimator.callbacks or []), ("stopping", stopping)]}
+
+
+def _clipping(estimator: GCAEmbedder, max_norm: float | None) -> dict[str, Any]:
+    # in front, so that callbacks of the user see the clipped gradients, as they did
+    clipping = [] if max_norm is None else [GradientNormClipping(max_norm)]
+    return {"callbacks": [*clipping, *(estimator.callbacks or [])]}
+
+
+_PARAMETERS = {
+    "n_iter": _renamed("n_iter", "sinkhorn_n_iter", [None, Interval(Integral, 1, None, closed="left")]),
+    "memory_limit": _renamed("memory_limit", "sinkhorn_memory_limit", [None, Interval(Real, 0, None, closed="left")]),
+    "restore_best": _Deprecated(
+        ["boolean"],
+        "early stopping restores the best weights; to keep the last ones, add "
+        "skorch.callbacks.EarlyStopping(load_best=False) to callbacks.",
+        _keeping_last_weights,
+    ),
+    "max_grad_norm": _Deprecated(
+        [None, Interval(Real, 0, None, closed="neither")],
+        "add skorch.callbacks.GradientNormClipping(max_grad_norm) to callbacks instead.",
+        _clipping,
+    ),
+}
+
+DEPRECATED_CONSTRAINTS = {
+    name: [Hidden(StrOptions({_UNSET})), *parameter.constraint] for name, parameter in _PARAMETERS.items()
+}
+
+
+_REPLACEMENTS = ("sinkhorn_n_iter", "sinkhorn_memory_limit", "n_iter_no_change", "tol", "callbacks")
+
+
+@contextmanager
+def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
+    """Let the replacements of deprecated parameters take effect for the block, and warn of each that is set.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a parameter is set under its old name and under its new name.
+    """
+    before = {name: getattr(estimator, name) for name in (*_PARAMETERS, *_REPLACEMENTS)}
+    try:
+        for name, parameter in _PARAMETERS.items():
+            value = before[name]
+            if isinstance(value, str) and value == _UNSET:
+                continue
+            # the user's line is behind this generator, contextlib, the method, and scikit-learn's wrapper of it
+            warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
+            vars(estimator).update({**parameter.replace(estimator, value), name: _UNSET})
+        yield
+    finally:
+        vars(estimator).update(before)
+
+
+def warn_of_history_frame() -> None:
+    """Warn that the method ``history_frame`` is deprecated."""
+    warnings.warn(
+        f"history_frame is deprecated since 0.2 {_REMOVED}; use pandas.DataFrame(embedder.history_) instead.",
+        FutureWarning,
+        stacklevel=3,
+    )

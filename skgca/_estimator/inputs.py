@@ -1,0 +1,88 @@
+"""What ``fit`` gets, checked as far as that needs no look at every value of X."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from .._builders.loss import effective_target
+from .._data import Rows, check_rows
+from .._data.metadata import annotations
+from .._utils.compat import check_sample_weight
+
+if TYPE_CHECKING:
+    from .embedder import GCAEmbedder
+
+__all__ = ["FitInputs", "check_inputs", "check_pair"]
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """The rows that are trained on, which are those of weight above 0, and their metadata.
+
+    measured : the rows of X, and those of X_pair if there is one; extras : what the loss reads for each row, by the
+    names of its arguments.
+    """
+
+    measured: list[Rows]
+    extras: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.measured[0])
+
+
+def check_inputs(
+    estimator: GCAEmbedder,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    sample_domain: Any,
+    sample_group: Any,
+    X_pair: Any,
+    *,
+    reset: bool,
+) -> FitInputs:
+    """Check the arguments of ``fit``; ``reset`` is whether X may have other columns than in the last fit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something cannot be trained on.
+    """
+    rows = check_rows(estimator, X, reset=reset, min_rows=2)
+    pair = None if X_pair is None else check_pair(estimator, X_pair, rows)
+    # X may be a frame, or on disk: lengths are compared with an array of as many zeros, which takes no memory.
+    length = np.broadcast_to(0.0, len(rows))
+    weight = check_sample_weight(sample_weight, length)
+    kept = weight > 0
+    if kept.sum() < 2:
+        raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
+    extras = annotations(
+        length,
+        kept,
+        target=effective_target(estimator.loss, estimator.target),
+        related=estimator.related,
+        y=y,
+        sample_domain=sample_domain,
+        sample_group=sample_group,
+    )
+    measured = [rows] if pair is None else [rows, pair]
+    if not kept.all():
+        measured, weight = [source.only(np.flatnonzero(kept)) for source in measured], weight[kept]
+    if not (weight == weight[0]).all():  # equal weights change nothing, and would cost time in each step
+        extras["weight"] = torch.as_tensor(weight, dtype=torch.float32)
+    return FitInputs(measured, extras)
+
+
+def check_pair(estimator: GCAEmbedder, X_pair: Any, rows: Rows) -> Rows:
+    """Check the second measurement of each row."""
+    pair = check_rows(estimator, X_pair, reset=False)
+    if pair.shape != rows.shape:
+        raise ValueError(
+            f"X_pair has shape {pair.shape}, but X has {rows.shape}; row i of one must be another view of row i of "
+            "the other."
+        )
+    return pair

@@ -16,6 +16,7 @@ from .metadata import Pairwise
 from .rows import Rows, spaced
 
 __all__ = [
+    "Batch",
     "EvenBatches",
     "RowDataset",
     "bytes_ahead",

@@ -174,8 +174,10 @@ def _architecture(module: nn.Module) -> str:
 
 
 def _widths(layer: nn.Module) -> tuple[int, int]:
-    linear = isinstance(layer, nn.Linear)
-    return (layer.in_features, layer.out_features) if linear else (layer.in_channels, layer.out_channels)
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    convolution: Any = layer
+    return convolution.in_channels, convolution.out_channels
 
 
 def _n_weights(module: nn.Module) -> str:

@@ -109,15 +109,15 @@ def paired_model():
     """Fit on pairs of rows that no others are like."""
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 24))
-    settings = {"loss": "gca_uot", "epsilon": 0.1, "max_epochs": 20, "hidden_layer_sizes": (64,)}
+    settings = {"loss": "gca_uot", "epsilon": 0.1, "max_epochs": 60, "hidden_layer_sizes": (64,)}
     model = small(**settings, n_components=32, projection_sizes=(64,))
-    return model.fit(rows, X_pair=rows + 0.3 * rng.normal(size=rows.shape))
+    return model.fit(rows, X_pair=rows + 0.1 * rng.normal(size=rows.shape))
 
 
 def test_twins_are_the_likeliest_false_negatives():
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(100, 24))
-    pairs = rows + 0.3 * rng.normal(size=rows.shape)
+    pairs = rows + 0.1 * rng.normal(size=rows.shape)
     rows[90:], pairs[90:] = rows[:10], pairs[:10]
     found = plan_report(paired_model(), rows, X_pair=pairs).false_negatives
     assert {*zip(found["row"].head(10), found["match"].head(10), strict=True)} == {(k, 90 + k) for k in range(10)}
@@ -127,7 +127,7 @@ def test_twins_are_the_likeliest_false_negatives():
 def test_pairs_that_do_not_belong_together_are_refused():
     rng = np.random.default_rng(1)
     rows = rng.normal(size=(100, 24))
-    pairs = rows + 0.3 * rng.normal(size=rows.shape)
+    pairs = rows + 0.1 * rng.normal(size=rows.shape)
     pairs[90:] = rng.normal(size=(10, 24))
     refused = plan_report(paired_model(), rows, X_pair=pairs).refused
     assert set(refused["row"].head(10)) == set(range(90, 100))

@@ -113,7 +113,7 @@ def _make_view(
     if view == "auto":
         view = "clean" if paired else reader.auto_views
     if view not in VIEWS:
-        raise InvalidParameterError(f"views={view!r} is not known; use one of {sorted(VIEWS)}, or a callable.")
+        raise InvalidParameterError(f"views={view!r} is not known; valid are {sorted(VIEWS)}, and callables.")
     kinds, make = VIEWS[view]
     if not isinstance(reader, kinds):
         valid = sorted(name for name, (others, _) in VIEWS.items() if isinstance(reader, others))

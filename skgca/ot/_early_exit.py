@@ -20,8 +20,11 @@ What the three functions measure, and why each can be wrong:
   moves may add up to more.
 - ``negligible`` compares with the largest entry of the gradient. Entries much smaller than that may lose digits.
 
-An exit saves both half steps of every iteration left, forward and again in the reverse pass. Apart from these cases the
-result changes by rounding only. A NaN ends the kernel domain, and the solver starts again in the log domain.
+In all other cases the result changes by rounding only. An exit saves both half steps of every iteration left, forward
+and again in the reverse pass. A NaN ends the kernel domain, and the solver starts again in the log domain.
+
+Measuring the marginal error is free in the kernel domain, where the next iteration needs the same product. In the log
+domain it costs another pass.
 
 The rules without ``tol`` run on a CPU only, because they read a number from the device at every iteration. A CPU has
 that number at hand. An accelerator must first finish all queued work, which takes longer than the iterations that would

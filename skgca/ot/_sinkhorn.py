@@ -11,7 +11,8 @@ Sinkhorn turns scores ``S = -cost / epsilon`` (n, m) and masses a (n,), b (m,) i
     log domain                         logsumexp of every row of S + g   if scalings exp(f), exp(g) leave the range of
                                                                          the floating-point type: at small epsilon
 
-The log domain keeps or recomputes its tiles by the same limit. The way of one call::
+The log domain keeps or recomputes its tiles by the same limit. Second derivatives have a plain form of their own
+(:mod:`._plain`). One call passes through these rooms::
 
     sinkhorn, sinkhorn_embeddings    check arguments, make a log kernel               _log_kernel
       solve                          log masses and powers, memory, annealing         _problem, _marginals, _memory

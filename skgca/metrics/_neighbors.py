@@ -207,6 +207,7 @@ def neighborhood_preservation(
 
 
 def _above_chance(score: float, chance: float) -> float:
+    """Rescale a score so that chance level becomes 0 and 1 stays 1."""
     return (score - chance) / (1 - chance)
 
 

@@ -243,9 +243,9 @@ def _few_labels(
     drawn = []
     for train, test in splits:
         train = np.arange(len(y))[train]  # a splitter may give masks instead of row numbers
-        of_class = [train[y[train] == label] for label in np.unique(y[train])]
+        rows_by_class = [train[y[train] == label] for label in np.unique(y[train])]
         for _ in range(n_draws):
-            few = np.concatenate([rng.permutation(members)[:n_per_class] for members in of_class])
+            few = np.concatenate([rng.permutation(rows)[:n_per_class] for rows in rows_by_class])
             drawn.append((few, test))
     return drawn
 

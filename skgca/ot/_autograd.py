@@ -109,7 +109,7 @@ class Solver:
 
 def _tiled_plan(domain: KernelSinkhorn | None, source: LogKernel, f: Tensor, g: Tensor, *, keep: bool) -> TiledPlan:
     if domain is not None:
-        return TiledPlan(domain.kernel, domain.u_of(f) * domain.unit, domain.v_of(g))
+        return TiledPlan(domain.kernel, domain.u_of(f) * domain.plan_factor, domain.v_of(g))
     # Scalings would overflow. With the potentials as shifts, exp(S + f + g) is the plan, and all scalings are 1.
     kernel = TiledKernel(source, keep, False, -f, -g)
     return TiledPlan(kernel, torch.ones_like(f), torch.ones_like(g))

@@ -23,8 +23,8 @@ What the three functions measure, and why each can be wrong:
 In all other cases the result changes by rounding only. An exit saves both half steps of every iteration left, forward
 and again in the reverse pass. A NaN ends the kernel domain, and the solver starts again in the log domain.
 
-Measuring the marginal error is free in the kernel domain, where the next iteration needs the same product. In the log
-domain it costs another pass.
+In the kernel domain, the next iteration reuses the product that the marginal error needs. In the log domain, the error
+costs another pass over the tiles.
 
 The rules without ``tol`` run on a CPU only, because they read a number from the device at every iteration. A CPU has
 that number at hand. An accelerator must first finish all queued work, which takes longer than the iterations that would

@@ -62,16 +62,16 @@ def _conjugate_gradients(apply: Apply, right: Tensor, diagonal: Tensor) -> Tenso
     """Solve ``apply(z) = right`` with the preconditioner ``diagonal``."""
     z, residual = torch.zeros_like(right), right
     direction = residual / diagonal
-    size = residual @ direction  # squared norm of the residual, in the metric of the preconditioner
-    enough = float(size) * (4 * torch.finfo(right.dtype).eps) ** 2
+    squared_norm = residual @ direction  # of the residual, in the metric of the preconditioner
+    limit = float(squared_norm) * (4 * torch.finfo(right.dtype).eps) ** 2
     for _ in range(_MAX_STEPS):
-        if not float(size) > enough:  # NaN stops too
+        if not float(squared_norm) > limit:  # NaN stops too
             break
         image = apply(direction)
-        length = size / (direction @ image)
-        z = z + length * direction
-        residual = residual - length * image
-        scaled = residual / diagonal
-        size, before = residual @ scaled, size
-        direction = scaled + (size / before) * direction
+        step = squared_norm / (direction @ image)
+        z = z + step * direction
+        residual = residual - step * image
+        preconditioned = residual / diagonal
+        squared_norm, before = residual @ preconditioned, squared_norm
+        direction = preconditioned + (squared_norm / before) * direction
     return z

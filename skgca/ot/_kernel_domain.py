@@ -79,7 +79,7 @@ class KernelSinkhorn:
         zero = problem.log_a.new_zeros(())
         self.shift_row = zero if kernel.shift_row is None else kernel.shift_row
         self.shift_col = zero if kernel.shift_col is None else kernel.shift_col
-        # What stays constant of f = phi_row (log a - logsumexp(S + g)): S holds offset and shifts, g holds its level.
+        # The constant part of f = phi_row (log a - logsumexp(S + g)): offset and shifts of S, and the level of g.
         log_base_u = phi_row * (problem.log_a - kernel.offset - self.level_col - self.shift_row)
         log_base_v = phi_col * (problem.log_b - kernel.offset - self.level_row - self.shift_col)
         self.base_u = torch.exp(log_base_u + self.shift_row - self.level_row)
@@ -108,7 +108,7 @@ class KernelSinkhorn:
         return other
 
     @property
-    def unit(self) -> float:
+    def plan_factor(self) -> float:
         """Factor that turns ``u_i K_ij v_j`` into the plan: levels and offset; the shifts cancel."""
         return math.exp(self.level_row + self.level_col + self.kernel.offset)
 
@@ -156,7 +156,7 @@ class KernelSinkhorn:
             if p.tol is not None:
                 # The columns ran last and are as they must be. The rows were so for the old v; v has changed since.
                 row = self.kernel.rows(trace.v[-1])
-                trace.error = float((u * (row - trace.row[-1])).abs().sum()) * self.unit
+                trace.error = float((u * (row - trace.row[-1])).abs().sum()) * self.plan_factor
                 if not trace.error > p.tol:  # NaN stops too, and _trusted rejects it
                     break
                 continue
@@ -167,8 +167,8 @@ class KernelSinkhorn:
                 if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
                     break
 
-    def _u(self, row: Tensor, here: slice) -> Tensor:
-        return _power_step(self.base_u[here], row, self.problem.phi_row)
+    def _u(self, row: Tensor, rows: slice) -> Tensor:
+        return _power_step(self.base_u[rows], row, self.problem.phi_row)
 
     def _v(self, col: Tensor) -> Tensor:
         return _power_step(self.base_v, col, self.problem.phi_col)
@@ -248,8 +248,8 @@ class KernelSinkhorn:
         """
         phi, u, row = self.problem.phi_row, trace.u[t], trace.row[t]
 
-        def step(product: Tensor, here: slice) -> Tensor:
-            return -phi * (grad_f[here] + u[here] * product) / row[here]
+        def step(product: Tensor, rows: slice) -> Tensor:
+            return -phi * (grad_f[rows] + u[rows] * product) / row[rows]
 
         if t == 0:
             product = self.kernel.rows(h)

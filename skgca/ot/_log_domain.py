@@ -120,11 +120,12 @@ class LogSinkhorn:
         return f_new, row, col
 
     def _error(self, f: Tensor, g: Tensor, row: Tensor) -> float:
-        """Return the marginal error. Columns ran last: none. Rows had none at ``row``, the sums at the old g."""
+        """Return the marginal error of the rows. The columns ran last and have none."""
+        # Row masses with the new g, minus what they must be: the masses with ``row``, the log sums that gave this f.
         error = f.new_zeros(())
         for (start, stop, _), tile in self.tiles():
-            here = slice(start, stop)
-            error += ((f[here] + torch.logsumexp(tile + g, 1)).exp() - (f[here] + row[here]).exp()).abs().sum()
+            rows = slice(start, stop)
+            error += ((f[rows] + torch.logsumexp(tile + g, 1)).exp() - (f[rows] + row[rows]).exp()).abs().sum()
         return float(error)
 
     def reverse(
@@ -133,23 +134,23 @@ class LogSinkhorn:
         """Return gradients of ``log_a``, ``log_b``, the source's tensors; add those of the powers to ``to_powers``."""
         p = self.problem
         sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
-        pulled: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, left and right of exp(left + S + right)
+        terms: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, left and right of exp(left + S + right)
         for t in range(trace.n_iter - 1, -1, -1):
             if p.phi_col:
                 h, log_col = -p.phi_col * grad_g, _finite(trace.col[t])
                 p.add_to_power(to_powers, 1, grad_g, trace.g[t + 1])
                 sum_b -= h
                 # exp(f + S - log_col) is the softmax of each column: the derivative of its log-sum-exp.
-                pulled.append((h[None, :], trace.f[t], -log_col))  # weight (1, m): one for each column
+                terms.append((h[None, :], trace.f[t], -log_col))  # weight (1, m): one for each column
                 grad_f = grad_f + self._product(trace.f[t], -log_col, h, rows=True)
             if p.phi_row:
                 w, log_row = -p.phi_row * grad_f, _finite(trace.row[t])
                 p.add_to_power(to_powers, 0, grad_f, trace.f[t])
                 sum_a -= w
-                pulled.append((w[:, None], -log_row, trace.g[t]))  # weight (n, 1): one for each row
+                terms.append((w[:, None], -log_row, trace.g[t]))  # weight (n, 1): one for each row
                 grad_g = self._product(-log_row, trace.g[t], w, rows=False)
             grad_f = torch.zeros_like(grad_f)  # only the last f reaches the loss directly
-        return (sum_a, sum_b, *self.source.pullback(self._cotangents(pulled), half=False))
+        return (sum_a, sum_b, *self.source.pullback(self._cotangents(terms), half=False))
 
     def _product(self, left: Tensor, right: Tensor, x: Tensor, *, rows: bool) -> Tensor:
         """Return ``E x`` (``rows``) or ``E^T x`` for ``E = exp(left + S + right)``."""
@@ -162,13 +163,13 @@ class LogSinkhorn:
                 out.addmv_(weights.t(), x[start:stop])
         return out
 
-    def _cotangents(self, pulled: list[tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Span, Tensor]]:
+    def _cotangents(self, terms: list[tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Span, Tensor]]:
         """Yield the tiles of dL/dS: the sum of ``weight * exp(left + S + right)`` over all half steps."""
         for (start, stop, first), tile in self.tiles():
             out = torch.zeros_like(tile)
-            for weight, left, right in pulled:
-                here = weight if weight.shape[0] == 1 else weight[start:stop]
-                out.addcmul_((tile + left[start:stop, None]).add_(right).exp_(), here)
+            for weight, left, right in terms:
+                of_tile = weight if weight.shape[0] == 1 else weight[start:stop]  # (1, m) or (rows, 1)
+                out.addcmul_((tile + left[start:stop, None]).add_(right).exp_(), of_tile)
             yield (start, stop, first), out
 
 

@@ -89,9 +89,9 @@ def sinkhorn(
           term, from a target with the marginals of the plan, at the solution, for hard or free marginals. It needs
           ``tol``, and raises an error if the iterations do not reach it.
     anneal_from : float, default=None
-        Larger epsilon to start from. Each stage halves it, down to ``epsilon``, runs up to 10 iterations and starts the
-        next stage from its potential. Use it for a very small epsilon, at which iterations from zero make no progress.
-        The stages before the last count as constant for the gradient.
+        Larger epsilon to start from. Each stage runs up to 10 iterations and passes its potential to the next stage,
+        which has half the epsilon, until ``epsilon`` is reached. Use it for a very small epsilon, at which iterations
+        from zero make no progress. The stages before the last count as constant for the gradient.
 
     Returns
     -------

@@ -155,10 +155,10 @@ class TiledKernel:
             return row, u, self._symmetric(u)
         row, u, col = v.new_empty(n), v.new_empty(n), v.new_zeros(m)
         for (start, stop, _), tile in self.tiles():
-            here = slice(start, stop)
-            row[here] = torch.mv(tile, v)
-            u[here] = step(row[here], here)
-            col.addmv_(tile.t(), u[here])
+            rows = slice(start, stop)
+            row[rows] = torch.mv(tile, v)
+            u[rows] = step(row[rows], rows)
+            col.addmv_(tile.t(), u[rows])
         return row, u, col
 
     def pull(self, left: list[Tensor], right: list[Tensor]) -> tuple[Tensor, ...]:

@@ -140,6 +140,7 @@ class KernelSinkhorn:
         trace.error = 0.0
 
     def _iterate(self, trace: KernelTrace) -> None:
+        """Run iterations until ``n_iter`` or an early exit, and record each of them."""
         p = self.problem
         row, change = None, math.inf
         for done in range(1, p.n_iter + 1):
@@ -154,7 +155,7 @@ class KernelSinkhorn:
             trace.col.append(col)
             trace.v.append(self._v(col))
             if p.tol is not None:
-                # The columns ran last and are as they must be. The rows were so for the old v; v has changed since.
+                # Columns ran last and have no error. Rows had none before v changed.
                 row = self.kernel.rows(trace.v[-1])
                 trace.error = float((u * (row - trace.row[-1])).abs().sum()) * self.plan_factor
                 if not trace.error > p.tol:  # NaN stops too, and _trusted rejects it
@@ -167,11 +168,13 @@ class KernelSinkhorn:
                 if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
                     break
 
-    def _u(self, row: Tensor, rows: slice) -> Tensor:
-        return _power_step(self.base_u[rows], row, self.problem.phi_row)
+    def _u(self, sums: Tensor, rows: slice) -> Tensor:
+        """Return the scalings of ``rows`` from their sums."""
+        return _power_step(self.base_u[rows], sums, self.problem.phi_row)
 
-    def _v(self, col: Tensor) -> Tensor:
-        return _power_step(self.base_v, col, self.problem.phi_col)
+    def _v(self, sums: Tensor) -> Tensor:
+        """Return the scalings of all columns from their sums."""
+        return _power_step(self.base_v, sums, self.problem.phi_col)
 
     def _trusted(self, trace: KernelTrace) -> bool:
         """Whether no sum and no scaling overflowed, vanished or became NaN: one answer read from the device."""

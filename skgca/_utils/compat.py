@@ -1,10 +1,12 @@
-"""The only home of private or version-dependent imports from scikit-learn and skorch.
+"""The only place for private or version-dependent imports from scikit-learn and skorch.
 
-Everything here has no public name in scikit-learn 1.6 to 1.9, or moved between those versions. When an upgrade breaks
-something of theirs, this is the file to mend.
+Everything here has no public name in scikit-learn 1.6 to 1.9, or moved between those versions. If an upgrade breaks a
+private name, this is the file to change.
 """
 
 import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +17,8 @@ from sklearn.model_selection._validation import _insert_error_scores as insert_e
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._missing import is_pandas_na
-from sklearn.utils._param_validation import Hidden, Interval, InvalidParameterError, StrOptions, validate_params
+from sklearn.utils._param_validation import Hidden, Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
@@ -44,13 +47,26 @@ __all__ = [
     "validate_params",
 ]
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# The option is there from scikit-learn 1.9 on.
 _REFUSES_ALL_ZERO = "allow_all_zero_weights" in inspect.signature(_check_sample_weight).parameters
+
+
+def validate_params(
+    constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
+) -> Callable[[Function], Function]:
+    """Decorate a function so that scikit-learn checks its parameters. Unlike the original, it keeps the type."""
+    decorate: Callable[[Function], Function] = _validate_params(
+        constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorate
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray:
     """Return the weights of the rows of X as float64, checked to be finite, >= 0 and not all zero."""
     options = {"allow_all_zero_weights": False} if _REFUSES_ALL_ZERO else {}
-    weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options)
-    if not weight.any():  # versions before 1.9 let this pass
+    weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options)
+    if not weight.any():  # versions before 1.9 accept zeros
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight

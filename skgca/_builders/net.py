@@ -23,7 +23,7 @@ from .options import Options
 __all__ = ["NetOptions", "make_net", "resolve_max_epochs"]
 
 _EMA_DECAY = 0.99  # of ema_decay=None
-_AUTO_STEPS = {"table": 2000, "images": 800, "series": 2000}  # of max_epochs="auto"
+_FEWEST_EPOCHS, _MOST_EPOCHS = 20, 300  # of max_epochs="auto"
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ def make_net(
         Loss of the rows that are held out.
     views : MultiView
     draws : bool
-        Whether the module may draw random numbers from torch's global generators.
+        Whether the module may draw random numbers from torch's global generators, as an encoder of the user's own may.
     max_epochs : int
     n_batches : float
-        Batches of an epoch; inf if it is not known how many rows will come.
+        Number of batches of an epoch; inf if the number of rows is not known in advance.
     callbacks : sequence of Callback or (str, Callback)
     dataset_valid : RowDataset or None
-        Rows that are held out.
+        Rows that are held out, if any.
     random_streams : RandomStreams
         Source of the order of batches, of the views, and of what the module draws.
     device : torch.device
@@ -81,12 +81,12 @@ def make_net(
     Raises
     ------
     InvalidParameterError
-        If the parameters of training do not go together.
+        If parameters of training exclude each other.
     """
     if options.micro_batch_size is not None and options.compile:
         raise InvalidParameterError(
-            f"compile=True does not go with micro_batch_size={options.micro_batch_size}, which goes through "
-            "the network in parts; leave one out."
+            f"compile=True does not work with micro_batch_size={options.micro_batch_size}, which passes batches "
+            "through the network in parts; leave one out."
         )
     settings: dict[str, Any] = {
         "views": views,
@@ -99,7 +99,7 @@ def make_net(
         "micro_batch_size": options.micro_batch_size,
         "optimizer": torch.optim.AdamW,
         "optimizer__weight_decay": options.weight_decay,
-        # decay would pull epsilon towards 1
+        # weight decay would pull a learned epsilon towards 1, whose logarithm is 0
         "optimizer__param_groups": [("log_epsilon", {"weight_decay": 0.0})],
         "lr": options.lr,
         "max_epochs": max_epochs,
@@ -116,8 +116,8 @@ def make_net(
     return MomentumNet(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
 
 
-def resolve_max_epochs(max_epochs: int | str, *, kind: str, n_batches: int) -> int:
-    """Return the number of epochs; "auto" depends on the kind of data and on the batches of an epoch."""
+def resolve_max_epochs(max_epochs: int | str, *, auto_steps: int, n_batches: int) -> int:
+    """Return the number of epochs; for "auto", so many that they make about ``auto_steps`` steps."""
     if isinstance(max_epochs, str):
-        return min(max(round(_AUTO_STEPS[kind] / n_batches), 20), 300)
+        return min(max(round(auto_steps / n_batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
     return max_epochs

@@ -1,8 +1,9 @@
-"""The module that ``fit`` trains: stem, body and heads, from the parameters of the estimator and what its data are."""
+"""The module that ``fit`` trains, stem, body, readout and heads: from the parameters of the estimator and its data."""
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._data import Reader
+from .._data import READERS, ImageReader, Reader, SeriesReader, Stem
 from .._utils.compat import InvalidParameterError
 from .._utils.random import RandomStreams, seeded_global_generator
 from ..encoders import (
     MLP,
-    ChannelStem,
     Conv1dEncoder,
     ConvEncoder,
     Encoder,
@@ -27,7 +27,6 @@ from ..encoders import (
     ResNetMLP,
     RotatedComponents,
     Standardization,
-    TableStem,
     participation_ratio,
 )
 from .options import Options
@@ -37,9 +36,9 @@ __all__ = [
     "NUMERIC_EMBEDDINGS",
     "NetworkOptions",
     "check_encoder",
+    "encoded_kind",
     "last_module",
     "make_module",
-    "series_wanted",
 ]
 
 
@@ -64,77 +63,82 @@ class NetworkOptions(Options):
         return _AUTO_OUTPUTS if isinstance(self.n_components, str) else self.n_components
 
 
-_Make: TypeAlias = "Callable[[NetworkOptions, Reader, int, tuple[int, ...]], nn.Module]"
+# (options, shape of a row behind the stem, widths) -> body
+_Make: TypeAlias = "Callable[[NetworkOptions, tuple[int, ...], tuple[int, ...]], nn.Module]"
 
 
 @dataclass(frozen=True)
 class _Named:
     """An encoder with a name.
 
-    kinds : what it encodes; make : ``(options, reader, n_features, widths) -> Module``; widths : its default
-    ``hidden_layer_sizes``, None where it has none; layered : whether ``dropout`` and ``normalization`` are for it.
+    kinds : the readers of the data that it is for; make : ``(options, shape, widths) -> Module``; widths : its default
+    ``hidden_layer_sizes``, None if it has none; layered : whether ``dropout`` and ``normalization`` have an effect.
     """
 
-    kinds: tuple[str, ...]
+    kinds: tuple[type[Reader], ...]
     make: _Make
     widths: tuple[int, ...] | None
     layered: bool = False
 
 
 def _perceptron(cls: type[MLP] | type[ResNetMLP]) -> _Make:
-    def make(options: NetworkOptions, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
+    def make(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
+        n_features = math.prod(shape)
         body = cls(n_features, widths, options.n_outputs, dropout=options.dropout, normalization=options.normalization)
-        return body if reader.kind == "table" else nn.Sequential(nn.Flatten(), body)
+        return body if len(shape) == 1 else nn.Sequential(nn.Flatten(), body)
 
     return make
 
 
-def _convolutional(options: NetworkOptions, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
-    channels, *size = reader.image_shape
-    return ConvEncoder(channels, size, options.n_outputs, widths=widths)
+def _convolutional(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
+    n_channels, height, width = shape
+    return ConvEncoder(n_channels, (height, width), options.n_outputs, widths=widths)
 
 
-def _residual(options: NetworkOptions, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
-    return ResNet18(reader.image_shape[0], options.n_outputs)
+def _residual(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
+    return ResNet18(shape[0], options.n_outputs)
 
 
-def _temporal(options: NetworkOptions, reader: Reader, n_features: int, widths: tuple[int, ...]) -> nn.Module:
-    return Conv1dEncoder(*reader.shape, options.n_outputs, widths=widths)
+def _temporal(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
+    n_channels, length = shape
+    return Conv1dEncoder(n_channels, length, options.n_outputs, widths=widths)
 
 
+_ALL = tuple(READERS.values())
 ENCODERS = {
-    "mlp": _Named(("table", "images", "series"), _perceptron(MLP), (256, 256), layered=True),
-    "resnet_mlp": _Named(("table", "images", "series"), _perceptron(ResNetMLP), (256, 256), layered=True),
-    "conv": _Named(("images",), _convolutional, (32, 64, 128)),
-    "resnet18": _Named(("images",), _residual, None),
-    "conv1d": _Named(("series",), _temporal, (32, 64, 128)),
+    "mlp": _Named(_ALL, _perceptron(MLP), (256, 256), layered=True),
+    "resnet_mlp": _Named(_ALL, _perceptron(ResNetMLP), (256, 256), layered=True),
+    "conv": _Named((ImageReader,), _convolutional, (32, 64, 128)),
+    "resnet18": _Named((ImageReader,), _residual, None),
+    "conv1d": _Named((SeriesReader,), _temporal, (32, 64, 128)),
 }
-NUMERIC_EMBEDDINGS = {
+NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # of the columns of numbers of some training rows
     "periodic": lambda numbers: PeriodicEmbedding(numbers.shape[1]),
     "piecewise_linear": lambda numbers: PiecewiseLinearEncoding.from_quantiles(numbers, _N_BINS),
 }
 _N_BINS = 16
 _AUTO_OUTPUTS = 128  # of n_components="auto"
-_LEAST_KEPT, _MOST_COLUMNS = 8, 256  # of all layers; docs/develop/decisions.md says how they were found
-_AUTO = {"table": "mlp", "images": "conv", "series": "conv1d"}
+_LEAST_KEPT, _MOST_COLUMNS = 8, 256  # of a readout of all layers; docs/develop/decisions.md says how they were found
 
 
-def check_encoder(options: NetworkOptions, kind: str, *, changed: Mapping[str, object]) -> None:
+def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[str, object]) -> None:
     """Raise InvalidParameterError if the encoder is for other data, or a parameter of encoders has no effect.
 
     Parameters
     ----------
     options : NetworkOptions
-    kind : {"table", "images", "series"}
+    reader : Reader
+        It may be unfitted.
     changed : mapping
-        All of the estimator's parameters that differ from their defaults.
+        All parameters of the estimator that differ from their defaults.
     """
-    named = _named(options, kind)
-    if named is not None and kind not in named.kinds:
-        valid = sorted(name for name, other in ENCODERS.items() if kind in other.kinds)
+    named = _named(options, reader)
+    if named is not None and not isinstance(reader, named.kinds):
+        kinds = " or ".join(kind.kind for kind in named.kinds)
+        valid = sorted(name for name, other in ENCODERS.items() if isinstance(reader, other.kinds))
         raise InvalidParameterError(
-            f"encoder={options.encoder!r} encodes {' or '.join(named.kinds)}, but X holds {_article(kind)}; use 'auto' "
-            f"or one of {valid}. image_shape= makes images of flat rows."
+            f"encoder={options.encoder!r} encodes {kinds}, but X holds {reader.noun}; use 'auto' or one of {valid}. "
+            "image_shape= makes images of flat rows."
         )
     if options.hidden_layer_sizes is not None and (named is None or named.widths is None):
         raise InvalidParameterError(
@@ -142,22 +146,22 @@ def check_encoder(options: NetworkOptions, kind: str, *, changed: Mapping[str, o
             "it out."
         )
     for name in ("numeric_embedding", "categorical_features"):
-        if name in changed and kind != "table":
+        if name in changed and not reader.has_columns:
             raise InvalidParameterError(
-                f"{name}={changed[name]!r} has no effect on {kind}; it is for tables. Leave it out."
+                f"{name}={changed[name]!r} has no effect on {reader.noun}; it is for tables. Leave it out."
             )
     for name in ("dropout", "normalization"):
         if name in changed and (named is None or not named.layered):
             raise InvalidParameterError(
-                f"{name}={changed[name]!r} has no effect with encoder={options.encoder!r} on {kind}; it is for 'mlp' "
-                "and 'resnet_mlp'."
+                f"{name}={changed[name]!r} has no effect with encoder={options.encoder!r} on {reader.noun}; it is for "
+                "'mlp' and 'resnet_mlp'."
             )
 
 
-def series_wanted(encoder: object) -> bool | None:
-    """Whether three-dimensional input is series, as far as the name of the encoder tells."""
+def encoded_kind(encoder: object) -> type[Reader] | None:
+    """Return the one kind of data that an encoder with a name is for; None if it has no name, or is for several."""
     kinds = ENCODERS[encoder].kinds if isinstance(encoder, str) and encoder in ENCODERS else ()
-    return kinds == ("series",) if len(kinds) == 1 else None
+    return kinds[0] if len(kinds) == 1 else None
 
 
 def make_module(
@@ -169,7 +173,7 @@ def make_module(
     with_predictor: bool,
     random_streams: RandomStreams,
 ) -> EncoderWithHead:
-    """Make the encoder and its heads, with random weights.
+    """Make the encoder and its heads, with random weights and a readout that is not fitted yet.
 
     Parameters
     ----------
@@ -177,32 +181,35 @@ def make_module(
     reader : Reader
         Fitted.
     rows : Tensor of shape (n, ...)
-        Some training rows: quantiles are taken of them, and the encoder is tried on the first two.
+        Some training rows as inputs. A numeric embedding takes its quantiles from them, and the encoder is tried on the
+        first two.
     n_rows : int
-        How many there are in all.
+        Number of all training rows.
     with_predictor : bool
-        Whether the loss needs one.
+        Whether the loss needs a predictor.
     random_streams : RandomStreams
         Source of the initial weights and of the rotation of the readout.
 
     Raises
     ------
     InvalidParameterError
-        If the encoder does not give (n, k), or another k than ``n_components``.
+        If the encoder does not return (n, k), or another k than ``n_components``.
     """
     with seeded_global_generator(random_streams.seed("weights")):  # torch initialises weights from its global generator
-        stem = _make_stem(options, reader, rows)
-        body = _make_body(options, reader, stem)
+        encoding = _numeric_encoding(options, reader, rows)
+        stem = reader.make_stem(standardize=options.standardize, numeric_encoding=encoding)
+        body = _make_body(options, reader, stem, rows)
         width = _output_width(options, nn.Sequential(stem, body), rows[:2])
         sizes = _sizes("projection_sizes", options.projection_sizes)
         if not sizes:
-            raise InvalidParameterError("projection_sizes is empty; it needs the width of the output, such as (128,).")
+            raise InvalidParameterError(
+                f"projection_sizes={options.projection_sizes!r} is empty; it needs the width of the output, such as "
+                "(128,)."
+            )
         head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
         predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
-    readout = _make_readout(
-        options, reader, nn.Sequential(stem, body), width, rows, n_rows, seed=random_streams.seed("rotation")
-    )
-    passthrough = reader.kind == "table" if options.passthrough == "auto" else bool(options.passthrough)
+    readout = _make_readout(options, reader, stem, body, width, rows, n_rows, seed=random_streams.seed("rotation"))
+    passthrough = reader.passes_through if options.passthrough == "auto" else bool(options.passthrough)
     return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)
 
 
@@ -215,12 +222,12 @@ def last_module(
     *,
     with_predictor: bool,
 ) -> EncoderWithHead:
-    """Copy the module of the last fit, so that a fit that fails leaves it as it was.
+    """Copy the module of the last fit, so that a fit that fails leaves the original unchanged.
 
     Parameters
     ----------
     last : EncoderWithHead
-        Trained by the last fit.
+        The module that the last fit trained.
     options, reader, rows, n_rows, with_predictor
         As in :func:`make_module`.
 
@@ -230,6 +237,7 @@ def last_module(
         If the parameters now ask for another architecture.
     """
     module = copy.deepcopy(last)
+    # what the parameters ask for now: its weights are thrown away
     fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
     if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
         raise ValueError(
@@ -240,73 +248,32 @@ def last_module(
     module.encoder.passthrough = fresh.encoder.passthrough
     old, new = module.encoder.readout, fresh.encoder.readout
     if type(old) is not type(new) or (options.n_components != "auto" and old.n_outputs != new.n_outputs):
-        module.encoder.readout = new  # else its rotation and width stay
+        module.encoder.readout = new  # otherwise rotation and width stay, as do the columns of the embedding
     return module
 
 
-def _make_stem(options: NetworkOptions, reader: Reader, rows: Tensor) -> nn.Module:
-    """Return what stands before the body of the encoder."""
-    if reader.kind != "table":
-        mean, std = reader.mean, reader.std
-        if not options.standardize:
-            mean, std = np.zeros_like(mean), np.ones_like(std)
-        return ChannelStem(mean, std, 2 if reader.kind == "images" else 1)
-    numbers = rows[:, torch.from_numpy(reader.n_categories == 0)]
-    encoding = None
-    if options.numeric_embedding is not None and numbers.shape[1]:
-        encoding = NUMERIC_EMBEDDINGS[options.numeric_embedding](numbers)
-    return TableStem(reader.n_categories, reader.has_missing, encoding)
-
-
-def _make_readout(
-    options: NetworkOptions, reader: Reader, encoder: nn.Sequential, width: int, rows: Tensor, n_rows: int, *, seed: int
-) -> Standardization | RotatedComponents:
-    """Return what reads the embedding out of stem and body, by default out of all layers if they read a table.
-
-    Of those it keeps a component for as many rows as the inputs have dimensions: a linear model has about as many
-    parameters for these, and can bear more where rows are many for that. A penalty on its weights is shared by what
-    stands beside the inputs, so there are about twice as many columns of it, or one a component.
-    """
-    stem, body = encoder
-    layered = hasattr(body, "activations")
-    if options.layers == "all" and not layered:
-        raise InvalidParameterError(
-            f"layers='all' needs an encoder that gives its activations, as 'mlp' and 'resnet_mlp' do of tables; "
-            f"encoder={options.encoder!r} on {reader.kind} does not. Use layers='auto'."
-        )
-    auto_reads_all = layered and reader.kind == "table" and isinstance(options.encoder, str)
-    if options.layers == "last" or (options.layers == "auto" and not auto_reads_all):
-        return Standardization(width)
-    encoder.eval()  # so that nothing in it changes
-    with torch.no_grad():
-        plain = stem.plain(rows)
-        n_activations = sum(layer.shape[1] for layer in body.activations(stem(rows[:2])))
-    encoder.train()
-    n_kept = max(_LEAST_KEPT, round(n_rows / participation_ratio(plain)))
-    n_columns = options.n_components
-    if n_columns == "auto":
-        n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1]))
-    return RotatedComponents(n_activations, n_columns, n_kept, seed=seed)
-
-
-def _named(options: NetworkOptions, kind: str) -> _Named | None:
-    """Return the named encoder that the parameters ask for; None for a module of the user's own."""
-    if not isinstance(options.encoder, str):
+def _numeric_encoding(options: NetworkOptions, reader: Reader, rows: Tensor) -> nn.Module | None:
+    """Make what the columns of numbers go through, if the parameters ask for it and there are such columns."""
+    if options.numeric_embedding is None or not reader.has_columns:
         return None
-    return ENCODERS[_AUTO[kind] if options.encoder == "auto" else options.encoder]
+    is_number = reader.numeric_columns
+    numbers = rows if is_number is None else rows[:, torch.tensor(is_number)]
+    return NUMERIC_EMBEDDINGS[options.numeric_embedding](numbers) if numbers.shape[1] else None
 
 
-def _make_body(options: NetworkOptions, reader: Reader, stem: nn.Module) -> nn.Module:
-    named = _named(options, reader.kind)
-    n_features = stem.n_features if reader.kind == "table" else int(np.prod(_row_shape(reader)))
+def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor) -> nn.Module:
+    if isinstance(options.encoder, nn.Module):
+        return copy.deepcopy(options.encoder)  # fit leaves the parameter unchanged
+    with torch.no_grad():
+        shape = tuple(stem(rows[:1]).shape[1:])  # (n_features,) or (channels, ...)
+    named = _named(options, reader)
     if named is not None:
-        widths = named.widths
+        widths = named.widths or ()
         if options.hidden_layer_sizes is not None:
             widths = _sizes("hidden_layer_sizes", options.hidden_layer_sizes)
-        return named.make(options, reader, n_features, widths)
-    if isinstance(options.encoder, nn.Module):
-        return copy.deepcopy(options.encoder)  # a fit leaves the parameter as it is
-    body = options.encoder(n_features if reader.kind == "table" else _row_shape(reader)[0], options.n_outputs)
+        return named.make(options, shape, widths)
+    assert callable(options.encoder)
+    body = options.encoder(shape[0], options.n_outputs)
     if not isinstance(body, nn.Module):
         raise InvalidParameterError(
             f"encoder={options.encoder!r} made a {type(body).__name__}, but a Module is needed."
@@ -314,8 +281,63 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: nn.Module) -> nn.M
     return body
 
 
-def _output_width(options: NetworkOptions, encoder: nn.Module, rows: Tensor) -> int:
-    """Look at what the encoder makes of two rows, in evaluation mode so that nothing in it changes."""
+def _named(options: NetworkOptions, reader: Reader) -> _Named | None:
+    """Return the named encoder that the parameters ask for; None for a module of the user's own."""
+    if not isinstance(options.encoder, str):
+        return None
+    return ENCODERS[reader.auto_encoder if options.encoder == "auto" else options.encoder]
+
+
+def _make_readout(
+    options: NetworkOptions,
+    reader: Reader,
+    stem: Stem,
+    body: nn.Module,
+    width: int,
+    rows: Tensor,
+    n_rows: int,
+    *,
+    seed: int,
+) -> Standardization | RotatedComponents:
+    """Return what reads the embedding out of stem and body.
+
+    By default it reads all layers of a named encoder that gives its activations, as perceptrons on tables do, and only
+    the last layer of others.
+
+    With all layers, the activations are reduced to principal components. A linear model on the inputs has about as many
+    free parameters as the inputs fill dimensions. The more rows there are for each of these parameters, the more
+    components the model can take in addition. So their number is the number of rows over that of dimensions, and at
+    least 8. A rotation spreads the components over the columns, each of which has variance 1. The more columns, the
+    less an L2 penalty of the linear model weighs on the components, compared with inputs that pass through. There are
+    twice as many columns as inputs, at least one for each component, and at most 256.
+    """
+    activations: Callable[[Tensor], list[Tensor]] | None = getattr(body, "activations", None)
+    if options.layers == "all" and activations is None:
+        raise InvalidParameterError(
+            f"layers='all' needs an encoder that gives its activations, as 'mlp' and 'resnet_mlp' do for tables; "
+            f"encoder={options.encoder!r} on {reader.noun} does not. Use layers='auto'."
+        )
+    reads_last = options.layers == "last" or (options.layers == "auto" and not isinstance(options.encoder, str))
+    if reads_last or activations is None:
+        return Standardization(width)
+    body.eval()  # so that running statistics do not change
+    with torch.no_grad():
+        plain = stem.plain(rows)
+        n_activations = sum(layer.shape[1] for layer in activations(stem(rows[:2])))
+    body.train()
+    n_kept = max(_LEAST_KEPT, round(n_rows / participation_ratio(plain)))
+    if isinstance(options.n_components, str):
+        n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1]))
+    else:
+        n_columns = options.n_components
+    return RotatedComponents(n_activations, n_columns, n_kept, seed=seed)
+
+
+def _output_width(options: NetworkOptions, encoder: nn.Sequential, rows: Tensor) -> int:
+    """Return the width of the outputs of stem and body, tried on two rows.
+
+    Evaluation mode leaves running statistics unchanged, and draws no random numbers.
+    """
     encoder.eval()
     name = type(encoder[-1]).__name__
     try:
@@ -323,14 +345,14 @@ def _output_width(options: NetworkOptions, encoder: nn.Module, rows: Tensor) -> 
             output = encoder(rows)
     except RuntimeError as error:
         raise InvalidParameterError(
-            f"The encoder {name} fails on a batch of shape {tuple(encoder[0](rows).shape)}: {error}. It must take "
-            "such a batch; a class or callable is told the number of features or channels."
+            f"The encoder {name} fails on a batch of shape {tuple(encoder[0](rows).shape)}: {error}. It must accept "
+            "such a batch; a class or callable gets the number of features or channels as its first argument."
         ) from error
     encoder.train()
-    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(rows):
         raise InvalidParameterError(
-            f"The encoder {name} makes {shape} of a batch of shape {tuple(rows.shape)}; it must make "
+            f"The encoder {name} makes {found} of a batch of shape {tuple(rows.shape)}; it must make "
             f"({len(rows)}, k), one vector a row, such as by a last nn.Flatten()."
         )
     if not isinstance(options.encoder, nn.Module) and output.shape[1] != options.n_outputs:
@@ -341,16 +363,8 @@ def _output_width(options: NetworkOptions, encoder: nn.Module, rows: Tensor) -> 
     return output.shape[1]
 
 
-def _row_shape(reader: Reader) -> tuple[int, ...]:
-    return reader.image_shape if reader.kind == "images" else reader.shape
-
-
 def _sizes(name: str, value: Sequence[int]) -> tuple[int, ...]:
     sizes = tuple(np.ravel(value).tolist())
     if not all(isinstance(width, int) and width >= 1 for width in sizes):
         raise InvalidParameterError(f"{name}={value!r} must hold whole numbers of at least 1, such as (256, 256).")
     return sizes
-
-
-def _article(kind: str) -> str:
-    return "a table" if kind == "table" else kind

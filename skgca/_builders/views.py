@@ -1,16 +1,15 @@
-"""Which views a fit uses: from the parameters of the estimator and what its data are."""
+"""Which views a fit uses: from the parameters of the estimator and its kind of data."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-import torch
 from torch import Generator, Tensor
 
-from .._data import Reader
+from .._data import READERS, ImageReader, Reader, SeriesReader, TableReader
 from .._utils.compat import InvalidParameterError
 from ..views import (
     IMAGE_PRESETS,
@@ -31,7 +30,7 @@ from .options import Options
 
 __all__ = ["VIEWS", "ViewOptions", "make_views", "standard_view"]
 
-_ALL = ("table", "images", "series")
+_ALL = tuple(READERS.values())
 _Make: TypeAlias = "Callable[[Reader, dict[str, float]], View]"
 
 
@@ -45,23 +44,19 @@ class ViewOptions(Options):
     standardize: bool
 
 
-def _numeric(reader: Reader) -> list[bool] | None:
-    """Columns that noise may be added to; None is all."""
-    return (reader.n_categories == 0).tolist() if reader.kind == "table" and reader.n_categories.any() else None
+def _image_preset(name: str) -> tuple[tuple[type[Reader], ...], _Make]:
+    return (ImageReader,), lambda reader, corruption: ImageAugmentation(name)
 
 
-def _image_preset(name: str) -> tuple[tuple[str, ...], _Make]:
-    return ("images",), lambda reader, corruption: ImageAugmentation(name)
-
-
-# The kinds of data that each name is for, and what makes its view: of the reader, and of options of ColumnCorruption.
-VIEWS: dict[str, tuple[tuple[str, ...], _Make]] = {
+# For each name, the kinds of data that it is for, and what makes its view: from the reader, and options of
+# ColumnCorruption. Noise is added to columns of numbers only.
+VIEWS: dict[str, tuple[tuple[type[Reader], ...], _Make]] = {
     "clean": (_ALL, lambda reader, corruption: Identity()),
-    "corruption": (("table",), lambda reader, corruption: ColumnCorruption(**corruption)),
-    "dropout": (("table", "series"), lambda reader, corruption: FeatureDropout()),
-    "mixup": (("table", "series"), lambda reader, corruption: NeighborMixup(numeric=_numeric(reader))),
-    "noise": (("table", "series"), lambda reader, corruption: GaussianNoise(numeric=_numeric(reader))),
-    "time": (("series",), lambda reader, corruption: Compose(TimeCrop(), TimeJitter(), GaussianNoise())),
+    "corruption": ((TableReader,), lambda reader, corruption: ColumnCorruption(**corruption)),
+    "dropout": ((TableReader, SeriesReader), lambda reader, corruption: FeatureDropout()),
+    "mixup": ((TableReader, SeriesReader), lambda reader, corruption: NeighborMixup(numeric=reader.numeric_columns)),
+    "noise": ((TableReader, SeriesReader), lambda reader, corruption: GaussianNoise(numeric=reader.numeric_columns)),
+    "time": ((SeriesReader,), lambda reader, corruption: Compose(TimeCrop(), TimeJitter(), GaussianNoise())),
     **{name: _image_preset(name) for name in IMAGE_PRESETS},
 }
 
@@ -75,14 +70,14 @@ def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference:
     reader : Reader
         Fitted.
     paired : bool
-        Whether two views were measured; "auto" then leaves them as they are.
+        Whether two views were measured; "auto" then leaves both unchanged.
     reference : callable ``() -> Tensor (m, ...)``
-        Training rows, for views that have a ``fit``.
+        Returns training rows, for views that have a ``fit``.
 
     Raises
     ------
     InvalidParameterError
-        If a view is for other data, or their number is not what was asked for.
+        If a view is for other data, or the number of views is not the one that was asked for.
     """
     views, n_views = options.views, options.n_views
     if isinstance(views, list | tuple):
@@ -93,12 +88,12 @@ def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference:
         if n_views is not None and n_views != len(views):
             raise InvalidParameterError(f"n_views={n_views}, but views holds {len(views)}; leave n_views out.")
     else:
-        views = [views] * (2 if n_views is None else n_views)
+        views = cast("list[str | Callable[..., Tensor]]", [views] * (2 if n_views is None else n_views))
     if paired and len(views) != 2:
         raise InvalidParameterError(f"X_pair measures a second view, but there are to be {len(views)} views; use two.")
     corruption = {"rate": options.corruption_rate}
     made: dict[int, View] = {}
-    for view in views:  # one given twice is fitted once
+    for view in views:  # a view that is given twice is fitted once
         if id(view) not in made:
             new = _make_view(view, reader, paired=paired, standardize=options.standardize, corruption=corruption)
             made[id(view)] = _fitted(new, reference)
@@ -106,7 +101,7 @@ def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference:
 
 
 def standard_view(reader: Reader) -> View:
-    """Return the view "auto" as its class makes it by default, so that all embedders are compared by the same."""
+    """Return the view "auto" with default options, so that all embedders are compared by the same view."""
     return _make_view("auto", reader, paired=False, standardize=True, corruption={})
 
 
@@ -116,30 +111,30 @@ def _make_view(
     if not isinstance(view, str):
         return as_view(view)
     if view == "auto":
-        view = "clean" if paired else _auto(reader)
+        view = "clean" if paired else reader.auto_views
     if view not in VIEWS:
-        raise InvalidParameterError(f"views={view!r} is not known; valid are {sorted(VIEWS)}, and callables.")
+        raise InvalidParameterError(f"views={view!r} is not known; use one of {sorted(VIEWS)}, or a callable.")
     kinds, make = VIEWS[view]
-    if reader.kind not in kinds:
-        valid = sorted(name for name, (others, _) in VIEWS.items() if reader.kind in others)
-        what = "a table" if reader.kind == "table" else reader.kind
+    if not isinstance(reader, kinds):
+        valid = sorted(name for name, (others, _) in VIEWS.items() if isinstance(reader, others))
         raise InvalidParameterError(
-            f"views={view!r} is for {' or '.join(kinds)}, but X holds {what}; use one of {valid}."
+            f"views={view!r} is for {' or '.join(kind.kind for kind in kinds)}, but X holds {reader.noun}; use one of "
+            f"{valid}."
         )
-    made = make(reader, corruption)
-    return _InDeviations(made, reader) if reader.kind == "series" and standardize else made
+    made, units = make(reader, corruption), reader.view_units
+    return _InDeviations(made, *units) if standardize and units is not None else made
 
 
 class _InDeviations:
-    """A view that sees series with channels of mean 0 and deviation 1, and gives them back in their own units.
+    """A view that sees channels with mean 0 and deviation 1, and returns them in their own units.
 
-    The network brings channels to a common scale behind the views, so a view that is known by its name, and whose noise
-    or distances have a scale, would depend on units otherwise.
+    The network standardises the channels of series behind the views. A view whose noise or distances have a scale would
+    otherwise depend on units.
     """
 
-    def __init__(self, view: View, reader: Reader) -> None:
+    def __init__(self, view: View, mean: Tensor, std: Tensor) -> None:
         self.view = view
-        self.mean, self.std = (torch.as_tensor(of, dtype=torch.float32)[:, None] for of in (reader.mean, reader.std))
+        self.mean, self.std = mean, std  # (channels, 1)
 
     def fit(self, X: Tensor) -> _InDeviations:
         if hasattr(self.view, "fit"):
@@ -155,12 +150,6 @@ class _InDeviations:
         return repr(self.view)
 
 
-def _auto(reader: Reader) -> str:
-    if reader.kind == "images":
-        return "standard" if reader.image_shape[0] > 1 else "digits"  # of one channel, few may be mirrored
-    return {"table": "corruption", "series": "time"}[reader.kind]
-
-
 def _fitted(view: View, reference: Callable[[], Tensor]) -> View:
-    """Let a view that learns from data see the training rows; the user's own object stays as it is."""
+    """Fit a copy of a view that learns from data to the training rows; the user's own object stays unchanged."""
     return copy.deepcopy(view).fit(reference()) if hasattr(view, "fit") else view

@@ -1,16 +1,22 @@
-"""Batches of rows, fetched by number, whole batches at a time."""
+"""Batches of rows, fetched by number, a whole batch at a time."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from .containers import Chunk
+from .metadata import Pairwise
 from .rows import Rows, spaced
 
 __all__ = [
+    "Batch",
     "EvenBatches",
     "RowDataset",
     "bytes_ahead",
@@ -21,19 +27,21 @@ __all__ = [
     "shuffled_batches",
 ]
 
+Fetch: TypeAlias = "Callable[[Tensor], Tensor]"  # numbers of rows (k,) -> their inputs (k, ...)
+Batch: TypeAlias = "tuple[tuple[Tensor, ...], dict[str, Tensor]]"  # inputs, and what the loss reads besides embeddings
+
 _READ_AHEAD_BYTES = 2**29  # inputs of at most this size are read before training
-_TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256
+_TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256  # of a sample: most rows, most bytes, fewest rows
 
 
-def read_ahead(rows: Rows, read: Callable[[Any], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return what fetches the inputs of some rows: from memory where they are small enough, else from their source.
+def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor]) -> Fetch:
+    """Return what fetches the inputs of some rows: from memory if all of them are small enough, else from X.
 
     Parameters
     ----------
     rows : Rows
-        The source.
     read : callable ``(array or frame of n rows) -> Tensor (n, ...)``
-        Reads rows one by one, so that it does not matter which come together.
+        Reads a row as it does without the other rows.
 
     Returns
     -------
@@ -51,13 +59,13 @@ def bytes_ahead(rows: Rows) -> int:
 
 
 def evenly_spaced(rows: Rows) -> Tensor:
-    """Return the numbers of rows from the first to the last, of as many as may be looked at together."""
+    """Return the numbers of evenly spaced rows, as many as memory has room for at once, and 10,000 at most."""
     affordable = max(_LEAST_TOGETHER, _TOGETHER_BYTES // (4 * int(np.prod(rows.shape[1:]))))
     return torch.from_numpy(spaced(len(rows), min(_TOGETHER, affordable)))
 
 
-class RowDataset(Dataset):
-    """Rows and what belongs to them, fetched a whole batch at a time.
+class RowDataset(Dataset[Batch]):
+    """Rows with their metadata, fetched a whole batch at a time.
 
     Parameters
     ----------
@@ -66,11 +74,10 @@ class RowDataset(Dataset):
     inputs : sequence of callable ``(numbers (k,)) -> Tensor (k, ...)``
         Fetch the inputs of some rows. One, or one for each measured view.
     **extras : Tensor of shape (n, ...) or Pairwise
-        What the loss takes beside the embeddings, by name, such as the weight of the rows; anything that is fetched for
-        some rows by ``[rows]``.
+        What the loss reads besides the embeddings, by name, such as the weight of the rows.
     """
 
-    def __init__(self, n_rows: int, *inputs: Callable[[Tensor], Tensor], **extras: Any) -> None:
+    def __init__(self, n_rows: int, *inputs: Fetch, **extras: Tensor | Pairwise) -> None:
         self.n_rows = n_rows
         self.inputs = inputs
         self.extras = extras
@@ -78,40 +85,44 @@ class RowDataset(Dataset):
     def __len__(self) -> int:
         return self.n_rows
 
-    def __getitem__(self, rows: Tensor) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    def __getitem__(self, rows: Tensor) -> Batch:
         """Return the inputs and the extras of some rows."""
         inputs = tuple(fetch(rows) for fetch in self.inputs)
         return inputs, {name: value[rows] for name, value in self.extras.items()}
 
-    def only(self, kept: Tensor) -> "RowDataset":
-        """Return some of the rows, counted anew from 0."""
-        inputs = [lambda rows, fetch=fetch: fetch(kept[rows]) for fetch in self.inputs]
+    def only(self, kept: Tensor) -> RowDataset:
+        """Return some of the rows, renumbered from 0."""
+        inputs = [partial(_fetch_kept, fetch, kept) for fetch in self.inputs]
         extras = {
             name: value[kept] if isinstance(value, Tensor) else value.of(kept) for name, value in self.extras.items()
         }
         return RowDataset(len(kept), *inputs, **extras)
 
 
-class EvenBatches(Sampler):
+def _fetch_kept(fetch: Fetch, kept: Tensor, rows: Tensor) -> Tensor:
+    return fetch(kept[rows])
+
+
+class EvenBatches(Sampler[Tensor]):
     """Random batches that differ in size by one row at most.
 
-    Cutting n rows into batches of exactly ``batch_size`` leaves a last batch that may be of one row, which has nothing
-    to be contrasted with, or must be dropped, which with fewer rows than a batch drops everything. Here all rows are in
-    a batch, once, and every batch has two rows or more.
+    Batches of exactly ``batch_size`` would leave a smaller last batch. If that has one row, the row has nothing to be
+    contrasted with; if it is dropped and there are fewer rows than ``batch_size``, nothing is left. Here every row is
+    in one batch, and every batch has two rows or more.
 
     Parameters
     ----------
     n_rows : int
         Number of rows, at least 2.
     batch_size : int
-        Most rows in a batch, at least 2. Where an odd row would be left alone, one batch takes it on top.
+        Maximum number of rows in a batch, at least 2. One batch has a row more if that row would be left alone.
     generator : torch.Generator
-        Source of the order.
+        Draws the order.
 
     Attributes
     ----------
     skip : int
-        Batches that the next pass leaves out at its start; those after it have all.
+        Number of batches that the next pass leaves out at its start. It is 0 again for the passes that follow.
     """
 
     def __init__(self, n_rows: int, batch_size: int, generator: Generator) -> None:
@@ -129,18 +140,18 @@ class EvenBatches(Sampler):
 
 
 def n_even_batches(n_rows: int, batch_size: int) -> int:
-    """Return how many batches of near-equal size, of 2 rows at least, so many rows make."""
+    """Return the number of batches of near-equal size, each of 2 rows at least."""
     return max(1, min(-(-n_rows // batch_size), n_rows // 2))
 
 
-def fixed_batches(dataset: RowDataset, *, batch_size: int) -> DataLoader:
-    """Return a loader of the same batches of near-equal size each time, in the order of the rows."""
+def fixed_batches(dataset: RowDataset, *, batch_size: int) -> DataLoader[Batch]:
+    """Return a loader of batches of near-equal size in the order of the rows, the same in each pass."""
     batches = torch.arange(len(dataset)).tensor_split(n_even_batches(len(dataset), batch_size))
     return DataLoader(dataset, sampler=batches, batch_size=None, generator=Generator())
 
 
-def shuffled_batches(dataset: RowDataset, *, batch_size: int, generator: Generator) -> DataLoader:
-    """Return a loader of :class:`EvenBatches` that indexes the dataset once a batch."""
+def shuffled_batches(dataset: RowDataset, *, batch_size: int, generator: Generator) -> DataLoader[Batch]:
+    """Return a loader of :class:`EvenBatches` that indexes the dataset once for each batch."""
     sampler = EvenBatches(len(dataset), batch_size, generator)
-    # The loader draws a seed of its own even without workers: from our generator, or it would be the global one.
+    # The loader draws a seed even without workers. Without a generator it would draw from torch's global one.
     return DataLoader(dataset, sampler=sampler, batch_size=None, generator=generator)

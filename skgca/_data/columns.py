@@ -1,43 +1,31 @@
-"""The columns of a table: what they hold, and their values as numbers or categories.
-
-A column holds "number", "truth" (booleans) or "text", or "missing" if all its values are missing.
-"""
+"""The columns of a table: what they hold, and their values as numbers or categories."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from numbers import Number
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._utils.missing import is_missing
-from .rows import is_frame
 
-__all__ = ["as_categories", "as_numbers", "column_names", "columns", "content", "parse_categorical"]
+__all__ = ["Content", "as_categories", "as_numbers", "content", "parse_categorical"]
+
+Content: TypeAlias = Literal["number", "truth", "text", "missing"]  # truth: booleans; missing: no value at all
 
 _FROM_DTYPE = "from_dtype"
 
 
-def column_names(X: Any) -> list[Any]:
-    """Return the columns' names, or their numbers where they have none."""
-    return list(X.columns) if is_frame(X) else list(range(X.shape[1]))
-
-
-def columns(X: Any) -> list[np.ndarray]:
-    """Return the columns of an array or a frame as arrays; one of pandas' categories as an array of objects."""
-    if not is_frame(X):
-        return list(X.T)
-    if hasattr(X, "iloc"):
-        return [_of_pandas(X.iloc[:, k]) for k in range(X.shape[1])]
-    return [X.get_column(name).to_numpy() for name in X.columns]
-
-
-def _of_pandas(column: Any) -> np.ndarray:
-    return np.asarray(column.astype(object) if column.dtype.name == "category" else column)
-
-
-def content(values: np.ndarray, name: Any) -> str:
+def content(values: np.ndarray, name: Any) -> Content:
     """Tell what a column holds.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+    name : object
+        Name of the column, for messages.
 
     Raises
     ------
@@ -64,78 +52,80 @@ def content(values: np.ndarray, name: Any) -> str:
     raise TypeError(f"Column {name!r} is of type {values.dtype}, which is neither text nor number; {remedy}.")
 
 
-def _content_of_objects(values: np.ndarray, name: Any) -> str:
-    found: dict[str, Any] = {}
-    types: dict[type, str] = {}
+def _content_of_objects(values: np.ndarray, name: Any) -> Content:
+    examples: dict[Content, Any] = {}
+    known: dict[type, Content | None] = {}  # columns have few types and many values
     for value in values:
-        kind = type(value)
-        if kind not in types:
-            types[kind] = _content_of_type(kind)
-        label = types[kind]
-        if label != "text" and is_missing(value):
+        value_type = type(value)
+        if value_type not in known:
+            known[value_type] = _content_of_type(value_type)
+        held = known[value_type]
+        if held != "text" and is_missing(value):
             continue
-        if label == "other":
+        if held is None:
             # in scikit-learn's words, which its checks look for
             raise TypeError(
-                f"Column {name!r} holds {value!r}: an argument must be a string or a number, not {kind.__name__!r}."
+                f"Column {name!r} holds {value!r}: an argument must be a string or a number, not "
+                f"{value_type.__name__!r}."
             )
-        found.setdefault(label, value)
-    if len(found) > 1:
-        shown = " and ".join(f"{value!r} ({label})" for label, value in sorted(found.items()))
+        examples.setdefault(held, value)
+    if len(examples) > 1:
+        shown = " and ".join(f"{value!r} ({held})" for held, value in sorted(examples.items()))
         raise ValueError(
-            f"Column {name!r} mixes types: {shown}. Convert it to one of them, as by X[{name!r}].astype(str)."
+            f"Column {name!r} mixes types: {shown}. Convert it to one of them, for example by X[{name!r}].astype(str)."
         )
-    return next(iter(found), "missing")
+    return next(iter(examples), "missing")
 
 
-def _content_of_type(kind: type) -> str:
-    if issubclass(kind, str):
+def _content_of_type(value_type: type) -> Content | None:
+    if issubclass(value_type, str):
         return "text"
-    if issubclass(kind, bool | np.bool_):
+    if issubclass(value_type, bool | np.bool_):
         return "truth"
-    return "number" if issubclass(kind, Number) and not issubclass(kind, complex) else "other"
+    return "number" if issubclass(value_type, Number) and not issubclass(value_type, complex) else None
 
 
 def as_numbers(values: np.ndarray) -> np.ndarray:
-    """Return a column of numbers, truth or nothing as float64, NaN where missing."""
+    """Return a column of numbers or truth, or one without a value, as float64 with NaN for missing values."""
     if values.dtype.kind != "O":
         return values.astype(np.float64, copy=False)
     return np.array([np.nan if is_missing(value) else value for value in values], dtype=np.float64)
 
 
-def as_categories(values: np.ndarray, held: str) -> np.ndarray:
-    """Return a column as objects of one type each, NaN where missing, so that 1 and 1.0 are one category."""
-    convert = {"text": str, "truth": bool}.get(held, float)
+def as_categories(values: np.ndarray, held: Content) -> np.ndarray:
+    """Return a column as objects of one type, with NaN for missing values, so that 1 and 1.0 are one category."""
+    convert: type = {"text": str, "truth": bool}.get(held, float)
     return np.array([np.nan if is_missing(value) else convert(value) for value in values.tolist()], dtype=object)
 
 
-def parse_categorical(categorical_features: Any, names: list[Any], held: list[str], *, framed: bool) -> np.ndarray:
+def parse_categorical(
+    categorical_features: str | ArrayLike | None, names: Sequence[Any], held: Sequence[Content], *, is_frame: bool
+) -> np.ndarray:
     """Return which columns are categories, as a boolean array.
 
     Parameters
     ----------
     categorical_features : "from_dtype", array-like of bool, int or str, or None
         As in scikit-learn's HistGradientBoostingClassifier.
-    names : list
+    names : sequence
         Names of the columns, or numbers.
-    held : list of str
+    held : sequence of str
         What the columns hold.
-    framed : bool
-        Whether they come from a data frame; columns of numbers or truth in an array are numbers.
+    is_frame : bool
+        Whether they come from a data frame, where "from_dtype" takes truth for categories; in an array it is numbers.
 
     Raises
     ------
     ValueError
         If a column is named that is not there, or text is not among the categories.
     """
-    of_dtype = np.array([what == "text" or (framed and what == "truth") for what in held])
     if isinstance(categorical_features, str) and categorical_features == _FROM_DTYPE:
-        return of_dtype
+        return np.array([of_column == "text" or (is_frame and of_column == "truth") for of_column in held])
     chosen = np.zeros(len(names), dtype=bool)
     wanted = np.asarray([] if categorical_features is None else categorical_features)
-    if wanted.dtype.kind == "b" and len(wanted) != len(names):
-        raise ValueError(f"categorical_features is a mask of {len(wanted)}, but X has {len(names)} columns.")
     if wanted.dtype.kind == "b":
+        if len(wanted) != len(names):
+            raise ValueError(f"categorical_features is a mask of {len(wanted)}, but X has {len(names)} columns.")
         chosen = wanted.copy()
     elif wanted.dtype.kind in "iu":
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < len(names)):
@@ -146,7 +136,7 @@ def parse_categorical(categorical_features: Any, names: list[Any], held: list[st
         if unknown:
             raise ValueError(f"categorical_features names {unknown}, but the columns are {names[:20]}.")
         chosen[[names.index(name) for name in wanted.tolist()]] = True
-    left = [name for name, text, is_chosen in zip(names, held, chosen, strict=True) if text == "text" and not is_chosen]
-    if left:
-        raise ValueError(f"Column {left[0]!r} holds text; name it in categorical_features, or use 'from_dtype'.")
+    for name, of_column, is_chosen in zip(names, held, chosen, strict=True):
+        if of_column == "text" and not is_chosen:
+            raise ValueError(f"Column {name!r} holds text; name it in categorical_features, or use 'from_dtype'.")
     return chosen

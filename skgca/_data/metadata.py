@@ -17,7 +17,7 @@ from torch import Tensor
 from .._utils.classes import class_codes, fractions_in
 from .._utils.missing import is_unlabelled
 
-__all__ = ["Pairwise", "annotations", "reads_y"]
+__all__ = ["Pairwise", "read_metadata", "reads_y"]
 
 
 class Pairwise:
@@ -40,12 +40,12 @@ class Pairwise:
         return Pairwise(lambda rows: self.fetch(kept[rows]))
 
 
-def annotations(
+def read_metadata(
     X: np.ndarray,
     kept: np.ndarray,
     *,
     target: Any,
-    related: Callable | None,
+    related: Callable[[Tensor], Any] | None,
     y: Any,
     sample_domain: Any,
     sample_group: Any,
@@ -196,7 +196,7 @@ def _affinity(matrix: Any, n_rows: int) -> Pairwise:
     return Pairwise(fetch)
 
 
-def _relation(related: Callable | None, groups: Any, X: np.ndarray) -> Tensor | Pairwise:
+def _relation(related: Callable[[Tensor], Any] | None, groups: Any, X: np.ndarray) -> Tensor | Pairwise:
     if related is not None:
         return _between("sample_group", groups, X, related)
     codes = _codes("sample_group", groups, X)

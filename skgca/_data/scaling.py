@@ -1,26 +1,34 @@
-"""Columns of numbers to a common scale, and to float32."""
+"""Columns of numbers to a common scale, and to float32.
+
+Neural networks train well on inputs of mean 0 and deviation 1. One outlier would set the deviation of a column, and
+leave the other values close together. So scales are robust, and outliers are squashed: see :class:`Scaler`.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from .containers import Chunk
 from .rows import Rows, spaced
 
 __all__ = ["Scaler", "squash", "to_float32"]
 
 _NORMAL_IQR = 1.3489795  # interquartile range of the standard normal distribution
-_SQUASH = 3.0  # largest size of a scaled value, in robust deviations
-_LARGEST = 1e150  # beyond, squares overflow
-_FAR = 1e15  # scaled values beyond are squashed as this one is, and its square is a float32
+_SQUASH = 3.0  # limit of squashed values, in robust deviations
+_LARGEST = 1e150  # squares of larger values overflow
+_FAR = 1e15  # larger scaled values are squashed like this one, whose square float32 can hold
 _BLOCK = 2**15  # entries
-_SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # most rows that scales are learned from
+_SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # rows that scales are learned from, at most
+_FITTED = ("mean_", "scale_", "var_", "n_samples_seen_")  # attributes of a StandardScaler
+
+Values = TypeVar("Values", np.ndarray, Tensor)
 
 
 def to_float32(X: np.ndarray, names: list[Any]) -> Tensor:
@@ -43,10 +51,10 @@ def to_float32(X: np.ndarray, names: list[Any]) -> Tensor:
     return torch.from_numpy(X32)
 
 
-def squash(scaled: Any, xp: Any) -> Any:
+def squash(scaled: Values, xp: Any) -> Values:
     """Return x / sqrt(1 + (x / 3)^2) of values in double precision, computed and returned in single precision.
 
-    The reader calls it with numpy, and the ONNX graph with torch.
+    The reader calls it with numpy, and the ONNX graph with torch, so that both compute the same.
 
     Parameters
     ----------
@@ -57,41 +65,47 @@ def squash(scaled: Any, xp: Any) -> Any:
     """
     near = xp.asarray(xp.clip(scaled, -_FAR, _FAR), dtype=xp.float32)
     root = near * (1 / _SQUASH)
-    root *= root  # in place, to spare the time of temporary arrays
+    root *= root  # in place, as temporary arrays take time
     root += 1
-    return near / xp.sqrt(root)
+    squashed: Values = near / xp.sqrt(root)
+    return squashed
 
 
 class Scaler:
-    """Brings columns of numbers to mean 0 and deviation 1, robustly: outliers neither set the scale nor stay far away.
+    """Scales columns of numbers to mean 0 and deviation 1, robustly: outliers neither set the scale nor stay far away.
 
-    Median and interquartile range go to 0 and that of a normal distribution; mean and standard deviation instead where
-    the quartiles are one value. Then :func:`squash` hardly moves what lies within one unit and keeps all within 3, and
-    what comes out is standardised. All is learned from evenly spaced rows where there are many.
+    There are three steps. First, the median is subtracted, and values are divided by the interquartile range as a share
+    of that of the standard normal distribution. If both quartiles are one value, mean and standard deviation are used
+    instead. Second, :func:`squash` hardly moves values within one unit, and brings all within 3. Third, the squashed
+    values are standardised. If there are many rows, scales are learned from evenly spaced ones.
 
     Parameters
     ----------
     names : list
-        Of the columns, for messages.
+        Names of the columns, for messages.
     standardize : bool, default=True
-        False leaves the values as they are, and only looks at what is missing.
+        False leaves the values unchanged, and only records which columns have missing values.
 
     Attributes
     ----------
     has_missing : ndarray of shape (n_columns,), bool
-        Which columns missed some values.
+        Which columns had missing values.
     robust : StandardScaler
-        Its ``mean_`` and ``scale_`` are the robust ones.
+        The first step: its ``mean_`` and ``scale_`` are the robust ones. Only if values are standardised.
     final : StandardScaler
-        Of what was squashed.
+        The third step. Only if values are standardised.
     """
+
+    has_missing: np.ndarray
+    robust: StandardScaler
+    final: StandardScaler
 
     def __init__(self, names: list[Any], *, standardize: bool = True) -> None:
         self.names = names
         self.standardize = standardize
 
-    def fit(self, numbers: Callable[[Any], np.ndarray], rows: Rows) -> Scaler:
-        """Learn from all rows, read chunk by chunk through ``numbers``.
+    def fit(self, numbers: Callable[[Chunk], np.ndarray], rows: Rows) -> Scaler:
+        """Learn from all rows, chunk by chunk; ``numbers`` returns the columns of numbers of a chunk.
 
         Raises
         ------
@@ -100,7 +114,8 @@ class Scaler:
         """
         self.has_missing = np.zeros(len(self.names), dtype=bool)
         largest = np.zeros(len(self.names))
-        wanted = spaced(len(rows), min(_SAMPLE, max(1000, _SAMPLE_BYTES // (8 * max(1, len(self.names))))))
+        affordable = max(1000, _SAMPLE_BYTES // (8 * max(1, len(self.names))))
+        wanted = spaced(len(rows), min(_SAMPLE, affordable))
         sample, start = [], 0
         for chunk in rows.chunks():
             block = numbers(chunk)
@@ -121,12 +136,14 @@ class Scaler:
         return self
 
     def read(self, numbers: np.ndarray) -> Tensor:
-        """Scale numbers of shape (n, n_columns), in double precision so that float32 rows train alike; NaN stays.
+        """Scale numbers of shape (n, n_columns); NaN stays.
+
+        They are in double precision, so that the same rows in single and double precision are scaled alike.
 
         Raises
         ------
         ValueError
-            If a value is infinite, or too large for float32 where it is not scaled; the message names its column.
+            If a value is infinite, or is not scaled and too large for float32; the message names its column.
         """
         self._check_finite(numbers)
         if not (self.standardize and self.names):
@@ -136,13 +153,27 @@ class Scaler:
         scaled /= self.final.scale_.astype(np.float32)
         return torch.from_numpy(scaled)
 
+    def get_state(self) -> dict[str, dict[str, Any]]:
+        """Return the learned scales in plain values and arrays; an empty dict if values are not standardised."""
+        parts = [part for part in ("robust", "final") if hasattr(self, part)]
+        return {part: {name: vars(getattr(self, part))[name] for name in _FITTED} for part in parts}
+
+    def set_state(self, state: dict[str, dict[str, Any]], *, has_missing: np.ndarray) -> None:
+        """Take the scales that :meth:`get_state` returned."""
+        self.has_missing = has_missing
+        for part, scales in state.items():
+            scaler = StandardScaler()
+            vars(scaler).update(scales)
+            scaler.n_features_in_ = len(self.names)
+            setattr(self, part, scaler)
+
     def _fit_scales(self, sample: np.ndarray) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value
             low, median, high = np.nanquantile(sample, [0.25, 0.5, 0.75], axis=0)
             self.robust = StandardScaler().fit(sample)
             spread = (high - low) / _NORMAL_IQR
-            is_spread = spread > 1e-9 * np.abs(median)  # False where the quartiles are one value, or its rounding
+            is_spread = spread > 1e-9 * np.abs(median)  # False if the quartiles are one value, up to rounding
             self.robust.mean_ = np.nan_to_num(np.where(is_spread, median, self.robust.mean_))
             self.robust.scale_ = np.nan_to_num(np.where(is_spread, spread, self.robust.scale_), nan=1.0)
             self.final = StandardScaler().fit(self._squashed(sample))
@@ -150,9 +181,9 @@ class Scaler:
             self.final.scale_ = np.nan_to_num(self.final.scale_, nan=1.0)
 
     def _squashed(self, numbers: np.ndarray) -> np.ndarray:
-        """Scale robustly, in double precision, and squash, in single: (n, n_columns), float32."""
+        """Scale robustly in double precision, then squash in single precision: (n, n_columns), float32."""
         squashed = np.empty(numbers.shape, dtype=np.float32)
-        step = max(1, _BLOCK // max(1, numbers.shape[1]))  # rows that stay in the cache through all that follows
+        step = max(1, _BLOCK // max(1, numbers.shape[1]))  # so few rows stay in the processor's cache for all steps
         for start in range(0, len(numbers), step):
             block = numbers[start : start + step] - self.robust.mean_
             block /= self.robust.scale_
@@ -161,11 +192,11 @@ class Scaler:
 
     def _check_finite(self, numbers: np.ndarray) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(numbers.sum()):  # quicker than to look at each, and true of most
+            if np.isfinite(numbers.sum()):  # faster than a look at each value, and enough for most tables
                 return
         if np.isinf(numbers).any():
             name = self.names[np.isinf(numbers).any(axis=0).argmax()]
             raise ValueError(
-                f"Input X contains infinity in column {name!r}; replace it by a number, or "
-                "by NaN where it stands for none."
+                f"Input X contains infinity in column {name!r}; replace it by a number, or by NaN if it marks a "
+                "missing value."
             )

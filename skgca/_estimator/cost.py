@@ -110,6 +110,6 @@ def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
 
 def _held(prepared: Prepared, inputs: FitInputs) -> int:
     """Return the bytes held during the whole training: weights and their copies, and rows read ahead."""
-    weights = sum(tensor.nbytes for tensor in prepared.net.module_.state_dict().values())
+    weights: int = sum(tensor.nbytes for tensor in prepared.net.module_.state_dict().values())
     rows = sum(map(bytes_ahead, inputs.measured)) + prepared.rows.sample.nbytes
     return _COPIES * weights + rows

@@ -60,7 +60,7 @@ def _keeping_last_weights(estimator: GCAEmbedder, restore_best: bool) -> dict[st
     )
     # Next to an EarlyStopping among the callbacks, these two must be at their defaults.
     defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
-    replaced = {name: defaults[name] for name in ("n_iter_no_change", "tol") if name in defaults}
+    replaced: dict[str, Any] = {name: defaults[name] for name in ("n_iter_no_change", "tol") if name in defaults}
     return {**replaced, "callbacks": [*(estimator.callbacks or []), ("stopping", stopping)]}
 
 
@@ -111,10 +111,10 @@ def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
                 continue
             # the user's line is behind this generator, contextlib, the method, and scikit-learn's wrapper of it
             warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
-            vars(estimator).update({**parameter.replace(estimator, value), name: _UNSET})
+            estimator.__dict__.update({**parameter.replace(estimator, value), name: _UNSET})
         yield
     finally:
-        vars(estimator).update(before)
+        estimator.__dict__.update(before)
 
 
 def warn_of_history_frame() -> None:

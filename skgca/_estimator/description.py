@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from .._builders.loss import LossOptions, make_criterion
-from .._builders.network import _AUTO, ENCODERS
+from .._builders.network import ENCODERS
+from .._data import READERS
 from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
 from ..ot import Marginals
@@ -152,7 +153,7 @@ def _encoder(estimator: GCAEmbedder) -> str:
         return getattr(given, "__name__", type(given).__name__)
     if given != "auto" and given not in ENCODERS:
         return f"{given!r}, which is not known"
-    name = f"auto ({', '.join(_AUTO.values())})" if given == "auto" else given
+    name = f"auto ({', '.join(kind.auto_encoder for kind in READERS.values())})" if given == "auto" else given
     if widths is None and given != "auto":
         widths = ENCODERS[given].widths
     return name if widths is None else f"{name} {'-'.join(str(width) for width in widths)}"
@@ -173,8 +174,10 @@ def _architecture(module: nn.Module) -> str:
 
 
 def _widths(layer: nn.Module) -> tuple[int, int]:
-    linear = isinstance(layer, nn.Linear)
-    return (layer.in_features, layer.out_features) if linear else (layer.in_channels, layer.out_channels)
+    if isinstance(layer, nn.Linear):
+        return layer.in_features, layer.out_features
+    convolution: Any = layer
+    return convolution.in_channels, convolution.out_channels
 
 
 def _n_weights(module: nn.Module) -> str:

@@ -19,7 +19,7 @@ from torch import nn
 from .._builders.loss import effective_target
 from .._data import check_rows
 from .._data.metadata import reads_y
-from .._inference.embedding import embed, plain_names
+from .._inference.embedding import embed
 from .._inference.outlier_score import lost_mass
 from .._inference.view_score import information_of_views
 from .._persistence.onnx_graph import export_onnx
@@ -36,6 +36,7 @@ from .._utils.compat import (
 )
 from .._utils.optional import import_optional
 from .._utils.threads import fixed_threads
+from ..encoders import Encoder
 from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost
@@ -43,7 +44,7 @@ from .deprecated import DEPRECATED_CONSTRAINTS, deprecated_in_effect, warn_of_hi
 from .description import html_table, visual_block
 from .fitting import Trained, train, unchanged_on_failure
 from .inputs import check_inputs
-from .streaming import train_on_part
+from .streaming import Stream, train_on_part
 
 __all__ = ["GCAEmbedder"]
 
@@ -360,7 +361,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         epsilon: float | LearnableEpsilon = 0.5,
         marginals: str | float | tuple[float, float] | None = None,
         encoder: str | nn.Module | Callable[..., nn.Module] = "auto",
-        views: str | Callable | Sequence[str | Callable] = "auto",
+        views: str | Callable[..., torch.Tensor] | Sequence[str | Callable[..., torch.Tensor]] = "auto",
         max_epochs: int | str = "auto",
         batch_size: int = 128,
         lr: float = 2e-3,
@@ -380,11 +381,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         sinkhorn_tol: float | None = None,
         sinkhorn_gradient: str = "unrolled",
         sinkhorn_memory_limit: float | None = None,
-        target: str | Callable | ArrayLike | None = None,
+        target: str | Callable[[torch.Tensor], Any] | ArrayLike | None = None,
         sigma: float | None = None,
         alpha: float | None = None,
         beta: float | None = None,
-        related: Callable | None = None,
+        related: Callable[[torch.Tensor], Any] | None = None,
         hidden_layer_sizes: Sequence[int] | None = None,
         dropout: float = 0.0,
         normalization: str | None = "batch",
@@ -406,7 +407,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         tol: float = 1e-4,
         callbacks: Sequence[Any] | None = None,
         warm_start: bool = False,
-        checkpoint_dir: str | os.PathLike | None = None,
+        checkpoint_dir: str | os.PathLike[str] | None = None,
         checkpoint_epochs: int = 10,
         checkpoint_minutes: float = 5.0,
         resume: bool = False,
@@ -490,9 +491,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self.max_grad_norm = max_grad_norm
 
     @property
-    def encoder_(self) -> nn.Module:
+    def encoder_(self) -> Encoder:
         """Fitted encoder."""
-        return self.net_.module_.encoder
+        encoder: Encoder = self.net_.module_.encoder
+        return encoder
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -559,7 +561,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         with unchanged_on_failure(self), deprecated_in_effect(self), fixed_threads(self.n_threads):
             inputs = check_inputs(self, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=not continues)
             trained = train(self, inputs, continues=continues)
-            self._stream = None
+            self._stream: Stream | None = None
             self._take(trained)
         return self
 
@@ -794,7 +796,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         input_names = check_feature_names_in(self, input_features)
-        passed = plain_names(self.encoder_, self.reader_, input_names) if self.encoder_.passthrough else []
+        passed = self.reader_.plain_names(self.encoder_.stem, input_names) if self.encoder_.passthrough else []
         prefix = type(self).__name__.lower()
         names = [f"{prefix}{k}" for k in range(self._n_features_out - len(passed))]
         return np.array(names + passed, dtype=object)
@@ -803,12 +805,12 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """Clone as any estimator does, except that callbacks share objects that cannot be copied, such as a writer."""
         bare = copy.copy(self)
         bare.callbacks = None
-        other = clone_parametrized(bare)
+        other: GCAEmbedder = clone_parametrized(bare)
         if self.callbacks is not None:
             other.callbacks = [copied_callback(callback) for callback in self.callbacks]
         return other
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted embedder to one file in the safetensors format, without pickles.
 
         The file holds the parameters, the weights, the preprocessing, the versions of packages, and a few made-up rows
@@ -835,7 +837,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike, *, custom: dict[str, Any] | None = None, device: str | torch.device | None = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        custom: dict[str, Any] | None = None,
+        device: str | torch.device | None = None,
     ) -> GCAEmbedder:
         """Open a file that :meth:`save` wrote. No code in the file is run, and no class is imported by its name.
 
@@ -868,7 +874,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         return load(cls, path, custom=custom, device=device)
 
-    def export_onnx(self, path: str | os.PathLike) -> None:
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Export preprocessing and encoder as an ONNX graph from ``X`` to ``embedded``, and verify it with onnxruntime.
 
         The input is float32 of shape (n, ...), as in ``transform``: tables with NaN for missing values, images and
@@ -904,20 +910,20 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     def __copy__(self) -> GCAEmbedder:
         """Share all attributes. The default, which uses __getstate__, would copy the weights."""
         other = type(self).__new__(type(self))
-        vars(other).update(vars(self))
+        other.__dict__.update(vars(self))
         return other
 
     def _sk_visual_block_(self) -> Any:
         return visual_block(self)
 
     def _repr_html_inner(self) -> str:
-        return super()._repr_html_inner() + html_table(self)
+        return str(super()._repr_html_inner()) + html_table(self)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
         bundle = super()._repr_mimebundle_(**kwargs)
         return {**bundle, "text/html": self._repr_html_inner()} if "text/html" in bundle else bundle
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: tables may have categories and missing values, and a target may need y."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True

@@ -19,7 +19,7 @@ from torch import Tensor
 from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
 from .._builders.loss import LossOptions, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
-from .._builders.network import NetworkOptions, check_encoder, last_module, make_module, series_wanted
+from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module
 from .._builders.views import ViewOptions, make_views
 from .._data import Reader, RowDataset, Rows, evenly_spaced, make_reader, n_even_batches, read_ahead, spaced
 from .._data.held_out import hold_out
@@ -128,7 +128,7 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
             rows.dataset, estimator.validation_fraction, random_streams.generator("held_out_rows")
         )
     n_batches = n_even_batches(len(training), estimator.batch_size)
-    max_epochs = resolve_max_epochs(estimator.max_epochs, kind=rows.reader.kind, n_batches=n_batches)
+    max_epochs = resolve_max_epochs(estimator.max_epochs, auto_steps=rows.reader.auto_steps, n_batches=n_batches)
     measured = inputs_to_measure(training if held_out is None else held_out)
     net = new_net(
         estimator,
@@ -169,8 +169,8 @@ def unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
         raise
 
 
@@ -193,9 +193,9 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
         categorical_features=estimator.categorical_features,
         standardize=estimator.standardize,
         image_shape=estimator.image_shape,
-        series=series_wanted(estimator.encoder),
+        encoded=encoded_kind(estimator.encoder),
     )
-    check_encoder(NetworkOptions.of(vars(estimator)), reader.kind, changed=_changed(estimator))
+    check_encoder(NetworkOptions.of(vars(estimator)), reader, changed=_changed(estimator))
     return reader.fit(rows)
 
 

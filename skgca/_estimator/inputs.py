@@ -10,7 +10,7 @@ import torch
 
 from .._builders.loss import effective_target
 from .._data import Rows, check_rows
-from .._data.metadata import annotations
+from .._data.metadata import read_metadata
 from .._utils.compat import check_sample_weight
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_inputs(
     kept = weight > 0
     if kept.sum() < 2:
         raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
-    extras = annotations(
+    extras = read_metadata(
         length,
         kept,
         target=effective_target(estimator.loss, estimator.target),

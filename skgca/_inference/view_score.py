@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from .._builders.views import standard_view
 from .._data import Reader, Rows
 from ..encoders import Encoder
 from ..metrics import view_information_score
-from .embedding import embed_inputs
+from .embedding import Device, embed_inputs
 
 __all__ = ["information_of_views"]
 
 _N_ROWS = 1000
-_N_VIEWS = 10  # of which what views do to a row is told by nine degrees of freedom
+_N_VIEWS = 10  # of each row, so that the variance within a row has nine degrees of freedom
 _SEED = 0
 
 
-def information_of_views(encoder: Encoder, reader: Reader, rows: Rows, device: Any) -> float:
-    """Tell how much of rows survives views in what an encoder has learned; see :meth:`GCAEmbedder.score`.
+def information_of_views(encoder: Encoder, reader: Reader, rows: Rows, device: Device) -> float:
+    """Return how much information about a row its views share in the embedding; see :meth:`GCAEmbedder.score`.
 
-    What is passed through is left out, as it is the same whatever was learned.
+    Inputs that pass through are left out, as they do not depend on what was learned.
 
     Parameters
     ----------
@@ -31,12 +29,12 @@ def information_of_views(encoder: Encoder, reader: Reader, rows: Rows, device: A
     reader : Reader
         Fitted.
     rows : Rows
-        At least 2; of many, evenly spaced ones are looked at.
+        At least 2. If there are many, evenly spaced ones are used.
     device : torch.device
-        Where the encoder is.
+        Device of the encoder.
     """
     inputs = reader.read(rows.sample(_N_ROWS)).to(device)
     view, generator = standard_view(reader), torch.Generator(device).manual_seed(_SEED)
-    learned = slice(encoder.readout.n_outputs)  # the columns that come first
+    learned = slice(encoder.readout.n_outputs)  # these columns come first
     views = [embed_inputs(encoder, view(inputs, generator), device)[:, learned] for _ in range(_N_VIEWS)]
     return view_information_score(*views)

@@ -1,7 +1,8 @@
-"""Values to JSON and back, exactly; views say themselves what they are made of. No name in a file is imported.
+"""Values to JSON and back, without loss. No name in a file is ever imported: opening a file runs no foreign code.
 
-None, truth, text, whole and finite numbers are themselves, and lists are lists. Anything else is an object with one
-key, which names what it is: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers are tensors beside the JSON.
+None, booleans, text, whole numbers, finite numbers and lists are written as JSON has them. Any other value is a JSON
+object with one key, which names what the value is: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers are
+tensors beside the JSON. Objects with ``get_config``, such as views, are a name of a class and a configuration.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path, PurePath
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.sparse
@@ -36,26 +37,29 @@ __all__ = [
     "qualified_name",
 ]
 
-_ARRAYS = {"b", "i", "u", "f"}  # kinds of number that are kept as tensors
-_LARGEST_ITEM = 8  # bytes; there are no tensors of longer floats
+# None, bool, int, float, str, or a list or dict of them. As a recursive type it would need a check at each index.
+Json: TypeAlias = Any
+
+_ARRAYS = {"b", "i", "u", "f"}  # kinds of numpy's types that become tensors
+_LARGEST_ITEM = 8  # bytes; no tensors hold longer floats
 
 
 class UnknownClassError(TypeError):
-    """A value of a class that no code here writes down; its argument is the qualified name."""
+    """A value of a class that cannot be written; the argument is the qualified name of the class."""
 
 
 @dataclass(frozen=True, repr=False)
 class NotSaved:
     """Stands for a parameter whose value could not be written to a file.
 
-    It fits no parameter's constraints, so ``fit`` refuses it and shows it, while ``transform`` does not look.
+    It fits no parameter's constraints, so ``fit`` raises an error that shows it. ``transform`` does not need it.
 
     Parameters
     ----------
     parameter : str
         Name of the parameter.
     name : str
-        Qualified name of the class or function that was not written.
+        Qualified name of the class or function that could not be written.
     """
 
     parameter: str
@@ -69,34 +73,34 @@ class NotSaved:
 
 
 def qualified_name(value: Any) -> str:
-    """Return the name of a class or function, or of the class of anything else, with its module."""
+    """Return the name of a class or function with its module; for any other value, of its class."""
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}.{named.__qualname__}"
 
 
 def classes_of(package: ModuleType) -> dict[str, type]:
     """Return the classes among the public names of a package, by name."""
-    return {name: kind for name in package.__all__ if isinstance(kind := getattr(package, name), type)}
+    return {name: cls for name in package.__all__ if isinstance(cls := getattr(package, name), type)}
 
 
-def add_class(kind: type, own: dict[str, type] | None) -> str:
-    """Add a class to those whose names a file has, and return its name.
+def add_class(cls: type, own: dict[str, type] | None) -> str:
+    """Add a class of another package to those that a file names, and return its name.
 
     Raises
     ------
     UnknownClassError
-        If no such classes are wanted, or the name would not tell the class from another.
+        If ``own`` is None, or the name stands for another class already.
     """
-    name = kind.__name__
-    is_ours = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+    name = cls.__name__
+    is_ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]  # a private class of this package
     is_taken = name in classes_of(views) or name in classes_of(encoders)
-    if own is None or is_ours or is_taken or own.setdefault(name, kind) is not kind:
-        raise UnknownClassError(qualified_name(kind))
+    if own is None or is_ours or is_taken or own.setdefault(name, cls) is not cls:
+        raise UnknownClassError(qualified_name(cls))
     return name
 
 
-def made_of(kind: type, config: dict[str, Any]) -> Any:
-    """Return an object of a class with a configuration; where it draws weights, the same ones each time.
+def made_of(cls: type, config: dict[str, Any]) -> Any:
+    """Make an object of a class from a configuration. If it draws weights, these are the same each time.
 
     Raises
     ------
@@ -105,119 +109,120 @@ def made_of(kind: type, config: dict[str, Any]) -> Any:
     """
     try:
         with seeded_global_generator(0):
-            return make_configured(kind, config)
+            return make_configured(cls, config)
     except Exception as error:
-        raise SavedFileError(f"no {kind.__name__} can be made of the configuration {config}: {error}") from error
+        raise SavedFileError(f"no {cls.__name__} can be made of the configuration {config}: {error}") from error
 
 
-def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None = None) -> Any:
-    """Return a value as JSON; arrays of numbers go to ``tensors``.
+def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None = None) -> Json:
+    """Return a value as JSON; arrays of numbers are added to ``tensors``.
 
     Parameters
     ----------
     value : object
-        Of a class that is known here.
+        Of a class that can be written.
     tensors : dict
-        Gets a tensor for each array of numbers, by names that begin with ``place``.
+        Gets a tensor for each array of numbers, under a name that begins with ``place``.
     place : str
-        What the value is.
+        Unique name of the value.
     own : dict, default=None
-        Gets, by their names, the classes of other packages that have ``get_config``, and objects of them are written.
-        None refuses them.
+        Gets the classes of other packages that have ``get_config``, by name; objects of them can be written. None
+        refuses such objects.
 
     Raises
     ------
     UnknownClassError
         If the value, or something in it, is of another class.
     """
-    kind = type(value)
-    if value is None or kind in (bool, int, str):
+    cls = type(value)  # exactly: an object of a subclass may have more to it
+    if value is None or cls in (bool, int, str):
         return value
-    if kind is float:
+    if cls is float:
         return value if math.isfinite(value) else {"float": str(value)}
-    if kind in (list, tuple):
+    if cls in (list, tuple):
         items = [encode(item, tensors, f"{place}.{k}", own) for k, item in enumerate(value)]
-        return items if kind is list else {"tuple": items}
-    if kind is dict:
+        return items if cls is list else {"tuple": items}
+    if cls is dict:
         pairs = [(encode(k, tensors, place), encode(v, tensors, f"{place}.{k}", own)) for k, v in value.items()]
         return {"dict": [list(pair) for pair in pairs]}
-    if kind is NotSaved:
+    if cls is NotSaved:
         return {"not_saved": [value.parameter, value.name]}
-    if kind is LearnableEpsilon:
+    if cls is LearnableEpsilon:
         return {"LearnableEpsilon": [encode(number, tensors, place) for number in astuple(value)]}
-    if kind is torch.device:
+    if cls is torch.device:
         return {"device": str(value)}
     if isinstance(value, PurePath):
         return {"path": str(value)}
     if isinstance(value, np.generic):
         return _encode_scalar(value, tensors, place)
-    if kind is np.ndarray:
+    if cls is np.ndarray:
         return _encode_array(value, tensors, place)
-    if kind in (scipy.sparse.csr_matrix, scipy.sparse.csr_array):
+    if cls in (scipy.sparse.csr_matrix, scipy.sparse.csr_array):
         parts = [_encode_array(part, tensors, f"{place}.{k}") for k, part in enumerate(_parts(value))]
-        return {"csr": [kind is scipy.sparse.csr_array, list(value.shape), *parts]}
-    if hasattr(kind, "get_config"):
+        return {"csr": [cls is scipy.sparse.csr_array, list(value.shape), *parts]}
+    if hasattr(cls, "get_config"):
         return _encode_configured(value, tensors, place, own)
     if isinstance(value, type) and hasattr(value, "get_config"):
         return {"class": add_class(value, own)}
     raise UnknownClassError(qualified_name(value))
 
 
-def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dict[str, type] | None = None) -> Any:
-    """Return a parameter as JSON: as :class:`NotSaved` where something in it is of a class that is not known.
+def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dict[str, type] | None = None) -> Json:
+    """Return a parameter as JSON: as :class:`NotSaved` if it, or something in it, cannot be written.
 
-    The parameters are those of :func:`encode`; of what is not saved, neither tensors nor classes are added.
+    Arguments are those of :func:`encode`. Nothing of a parameter that is not saved is added to ``tensors`` or ``own``.
     """
-    its_tensors: dict[str, Tensor] = {}
-    its_own = None if own is None else dict(own)
+    new_tensors: dict[str, Tensor] = {}
+    new_own = None if own is None else dict(own)
     try:
-        encoded = encode(value, its_tensors, f"parameters.{name}", its_own)
+        encoded = encode(value, new_tensors, f"parameters.{name}", new_own)
     except UnknownClassError as error:
         return {"not_saved": [name, str(error)]}
-    tensors.update(its_tensors)
+    tensors.update(new_tensors)
     if own is not None:
-        own.update(its_own or {})
+        own.update(new_own or {})
     return encoded
 
 
-def decode(encoded: Any, tensors: dict[str, Tensor], classes: dict[str, type] | None = None) -> Any:
-    """Return the value that :func:`encode` gave as JSON.
+def decode(encoded: Json, tensors: dict[str, Tensor], classes: dict[str, type] | None = None) -> Any:
+    """Return the value that :func:`encode` returned as JSON.
 
     Parameters
     ----------
     encoded : object
     tensors : dict
-        Those that the value has, by name.
+        Tensors of the file, by name.
     classes : dict, default=None
-        The classes of other packages that it may have, by name.
+        Classes of other packages, by name, that objects in the value may be of.
 
     Raises
     ------
     SavedFileError
-        If it is of a kind that is not known here.
+        If this version does not know what the value is.
     UnknownClassError
-        If a class of another package is missing.
+        If a class of another package is not in ``classes``.
     """
     if isinstance(encoded, list):
         return [decode(item, tensors, classes) for item in encoded]
     if not isinstance(encoded, dict):
         return encoded
-    ((kind, content),) = encoded.items()
-    if kind not in _DECODERS:
-        raise SavedFileError(f"a value of kind {kind!r} is not known; this version knows {sorted(_DECODERS)}.")
-    return _DECODERS[kind](content, tensors, classes or {})
+    ((key, content),) = encoded.items()
+    if key not in _DECODERS:
+        raise SavedFileError(f"a value of kind {key!r} is not known; this version knows {sorted(_DECODERS)}.")
+    return _DECODERS[key](content, tensors, classes or {})
 
 
-def _encode_scalar(value: np.generic, tensors: dict[str, Tensor], place: str) -> Any:
+def _encode_scalar(value: np.generic, tensors: dict[str, Tensor], place: str) -> Json:
+    # a float longer than 8 bytes would lose digits as Python's float, which item() returns
     if value.dtype.kind not in _ARRAYS | {"U"} or (value.dtype.kind == "f" and value.itemsize > _LARGEST_ITEM):
         raise UnknownClassError(qualified_name(value))
     name = "str" if value.dtype.kind == "U" else value.dtype.name
     return {"scalar": [name, encode(value.item(), tensors, place)]}
 
 
-def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> Any:
+def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> Json:
     if array.dtype.kind in _ARRAYS and array.itemsize <= _LARGEST_ITEM:
-        native = array.astype(array.dtype.newbyteorder("="), order="C")  # a copy, which may be written to
+        native = array.astype(array.dtype.newbyteorder("="), order="C")  # a copy: torch warns of read-only arrays
         tensors[place] = torch.from_numpy(native)
         return {"array": place}
     if array.dtype.kind in "OU":
@@ -227,10 +232,11 @@ def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> 
 
 
 def _decode_objects(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> np.ndarray:
-    kind, shape, items = content
+    type_kind, shape, items = content
     array = np.empty(len(items), dtype=object)
     array[:] = decode(items, tensors) if items else None
-    return (array if kind == "O" else array.astype(str)).reshape(shape)
+    shaped: np.ndarray = (array if type_kind == "O" else array.astype(str)).reshape(shape)
+    return shaped
 
 
 def _parts(matrix: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -243,21 +249,22 @@ def _decode_csr(content: Any, tensors: dict[str, Tensor], classes: dict[str, typ
     return made(tuple(decode(part, tensors) for part in parts), shape=tuple(shape))
 
 
-def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None) -> Any:
+def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None) -> Json:
     """Return a view of this package, or an object of another class that has ``get_config``, with its configuration."""
-    kind = type(value)
-    is_view = classes_of(views).get(kind.__name__) is kind
+    cls = type(value)
+    is_view = classes_of(views).get(cls.__name__) is cls
     if not is_view:
-        add_class(kind, own)
+        add_class(cls, own)
     try:
         config = dict(value.get_config())
-        made = value if is_view else made_of(kind, config)
+        made = value if is_view else made_of(cls, config)
     except Exception as error:
-        raise UnknownClassError(f"{qualified_name(kind)}, of which get_config makes no other,") from error
+        raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes no such object,") from error
+    # The repr of a Module shows its layers. It differs if one of them was exchanged after the constructor.
     if isinstance(value, nn.Module) and repr(made) != repr(value):
-        raise UnknownClassError(f"{qualified_name(kind)}, of which get_config makes another,")
+        raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes another Module,")
     encoded = {key: encode(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
-    return {"view" if is_view else "custom": [kind.__name__, encoded]}
+    return {"view" if is_view else "custom": [cls.__name__, encoded]}
 
 
 def _decode_view(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
@@ -287,7 +294,7 @@ def _decode_scalar(content: Any, tensors: dict[str, Tensor], classes: dict[str, 
     return np.str_(value) if name == "str" else np.dtype(name).type(decode(value, tensors))
 
 
-# Each kind of value: what makes it of its content, of the tensors of the file, and of the classes that are given.
+# By the key of a value: what makes it from its content, the tensors of the file, and the classes that are given.
 _DECODERS: dict[str, Callable[[Any, dict[str, Tensor], dict[str, type]], Any]] = {
     "float": lambda content, tensors, classes: float(content),
     "tuple": lambda content, tensors, classes: tuple(decode(content, tensors, classes)),

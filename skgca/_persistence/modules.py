@@ -1,7 +1,7 @@
-"""The architecture of a trained module as JSON, and the module from it; weights are apart.
+"""The architecture of a trained module as JSON, and the module from it; weights are kept apart.
 
-Modules say themselves what they were made with, by ``get_config``. The parameters of the estimator are not asked, since
-they may have been set anew.
+Modules return by ``get_config`` what they were made with. The parameters of the estimator are not used, since they may
+have been set after fit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from .. import encoders
 from .._data import Reader
 from .._utils.random import seeded_global_generator
-from ..encoders import ChannelStem, Encoder, EncoderWithHead, TableStem
+from ..encoders import Encoder, EncoderWithHead, TableStem
 from ..exceptions import SavedFileError
 from .codec import UnknownClassError, add_class, classes_of, decode, encode, made_of
 
@@ -25,7 +25,7 @@ _TORCH = {"Flatten": nn.Flatten, "ReLU": nn.ReLU}  # layers between our modules,
 
 
 def _known() -> dict[str, type]:
-    """Return the classes that are made without help, by name."""
+    """Return the classes that a file may name without the user giving them, by name."""
     return {**_TORCH, **classes_of(encoders)}
 
 
@@ -37,7 +37,7 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
     module : EncoderWithHead
     own : dict, default=None
         Gets, by their names, the classes of the body that are not of this package and have ``get_config``. None leaves
-        such a configuration out, as for a pickle, which keeps the body itself.
+        the configuration of such a body out: a pickle keeps the body itself.
 
     Returns
     -------
@@ -45,32 +45,41 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
         Each part as ``{class: configuration}``. For a body of the user's own it is ``{"own": sizes}``: the sizes that a
         class or function is called with to make it. If it has a configuration, that is under "config".
     """
-    parts = {**module.get_config(), **module.encoder.get_config()}
-    encoding = parts["stem"].get_config().get("numeric_encoding")
-    body = _described(parts["body"])
-    if body is None:
-        body = {"own": [_n_inputs(parts["stem"]), parts["head"][1][0].in_features]}
-        found: dict[str, type] = {}
-        config = None if own is None else _described(parts["body"], found)
-        if config is not None:
-            own.update(found)
-            body["config"] = config
+    encoder = module.encoder
+    encoding = encoder.stem.get_config().get("numeric_encoding")
     return {
         "numeric_encoding": None if encoding is None else _described(encoding),
-        "body": body,
-        "readout": _described(parts["readout"]),
-        "passthrough": parts["passthrough"],
-        "head": _described(parts["head"]),
-        "predictor": None if parts["predictor"] is None else _described(parts["predictor"]),
+        "body": _described(encoder.body) or _own_body_described(module, own),
+        "readout": _described(encoder.readout),
+        "passthrough": encoder.passthrough,
+        "head": _described(module.head),
+        "predictor": None if module.predictor is None else _described(module.predictor),
     }
 
 
+def _own_body_described(module: EncoderWithHead, own: dict[str, type] | None) -> dict[str, Any]:
+    first: Any = module.head.get_submodule("1.0")  # the head is a ReLU, then an MLP; this is its first linear layer
+    stem = module.encoder.stem
+    n_inputs = stem.n_features if isinstance(stem, TableStem) else stem.mean.numel()
+    body: dict[str, Any] = {"own": [n_inputs, first.in_features]}
+    if own is not None:
+        classes: dict[str, type] = {}
+        config = _described(module.encoder.body, classes)
+        if config is not None:
+            own.update(classes)
+            body["config"] = config
+    return body
+
+
 def missing_classes(blueprint: dict[str, Any], classes: dict[str, type]) -> list[str] | None:
-    """Return the names of the body's classes that are neither known nor given; None if they are not in the file."""
-    body = blueprint["body"]
-    if has_own_body(blueprint):
-        return sorted(_names(body["config"]) - {*_known(), *classes}) if "config" in body else None
-    return []
+    """Return the names of classes that the body needs, and that are neither known nor given.
+
+    None if the file does not say what the body is made of.
+    """
+    if not has_own_body(blueprint):
+        return []
+    config = blueprint["body"].get("config")
+    return None if config is None else sorted(_names(config) - {*_known(), *classes})
 
 
 def has_own_body(blueprint: dict[str, Any]) -> bool:
@@ -81,16 +90,16 @@ def has_own_body(blueprint: dict[str, Any]) -> bool:
 def rebuild(
     blueprint: dict[str, Any], reader: Reader, *, encoder: Any = None, classes: dict[str, type] | None = None
 ) -> EncoderWithHead:
-    """Make a module of an architecture, with any weights.
+    """Make a module of an architecture, with arbitrary weights.
 
     Parameters
     ----------
     blueprint : dict
-        What :func:`describe` gave.
+        What :func:`describe` returned.
     reader : Reader
-        What reads rows for it.
+        Reads rows for the module.
     encoder : Module, class or callable, default=None
-        What makes the body, where that is the user's own and its classes are not given.
+        Makes the body if that is the user's own and its classes are not given.
     classes : dict, default=None
         Classes of the user's own, by name.
 
@@ -101,16 +110,12 @@ def rebuild(
     """
     with seeded_global_generator(0):  # constructors draw weights
         encoding = None if blueprint["numeric_encoding"] is None else _made(blueprint["numeric_encoding"])
-        if reader.kind == "table":
-            stem: nn.Module = TableStem(reader.n_categories, reader.has_missing, encoding)
-        else:
-            n_channels = len(reader.mean)
-            stem = ChannelStem([0.0] * n_channels, [1.0] * n_channels, 2 if reader.kind == "images" else 1)
+        stem = reader.make_stem(standardize=True, numeric_encoding=encoding)
         if missing_classes(blueprint, classes or {}) == []:
             body = _made(blueprint["body"].get("config", blueprint["body"]), classes)
         else:
             body = _own_body(encoder, *blueprint["body"]["own"])
-        readout = _made(blueprint["readout"])
+        readout: Any = _made(blueprint["readout"])
         made = Encoder(stem, body, readout, passthrough=bool(blueprint["passthrough"]))
         predictor = None if blueprint["predictor"] is None else _made(blueprint["predictor"])
         return EncoderWithHead(made, _made(blueprint["head"]), predictor).eval()
@@ -123,12 +128,12 @@ def weights(module: nn.Module, *, body: bool = True) -> dict[str, Tensor]:
     ----------
     module : EncoderWithHead
     body : bool, default=True
-        Whether those of the body are wanted too.
+        Whether to return those of the body too.
 
     Raises
     ------
     SavedFileError
-        If a part of the user's own keeps something beside tensors.
+        If a part of the user's own keeps something that is no tensor.
     """
     found: dict[str, Tensor] = {}
     for name, value in module.state_dict().items():
@@ -141,12 +146,12 @@ def weights(module: nn.Module, *, body: bool = True) -> dict[str, Tensor]:
 
 
 def load_weights(module: nn.Module, found: dict[str, Tensor]) -> None:
-    """Give a module what :func:`weights` returned.
+    """Load into a module what :func:`weights` returned.
 
     Raises
     ------
     SavedFileError
-        If the names or shapes are others than those of the module.
+        If the names or shapes differ from those of the module.
     """
     # Version 0.1 wrote the next seed of each dropout layer, which had random numbers of its own.
     seeds = {f"{name}.seed" for name, part in module.named_modules() if isinstance(part, nn.Dropout)}
@@ -157,15 +162,14 @@ def load_weights(module: nn.Module, found: dict[str, Tensor]) -> None:
         raise SavedFileError(f"the weights are not those of the network: {error}") from error
 
 
-def _n_inputs(stem: nn.Module) -> int:
-    return stem.n_features if isinstance(stem, TableStem) else stem.mean.numel()
-
-
 def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
     if isinstance(encoder, nn.Module):
         return copy.deepcopy(encoder)
     if not callable(encoder):
-        raise SavedFileError(f"the network was made by a class or function of its own, where encoder={encoder!r} is.")
+        raise SavedFileError(
+            f"the network was made by a class or function that the file does not hold, and encoder={encoder!r} is "
+            "none; open it by load(path, custom={'encoder': ...}) with that class or function."
+        )
     try:
         body = encoder(n_inputs, n_outputs)
     except Exception as error:
@@ -178,23 +182,25 @@ def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
 
 
 def _described(module: nn.Module, own: dict[str, type] | None = None) -> dict[str, Any] | None:
-    """Return ``{class: configuration}``, or None where that would not make such a module; ``own`` is as in describe."""
-    kind = type(module)
-    name = kind.__name__
-    if kind is nn.Sequential:
+    """Return ``{class: configuration}``, or None if that would not make such a module; ``own`` is as in describe."""
+    cls = type(module)
+    name = cls.__name__
+    if isinstance(module, nn.Sequential) and cls is nn.Sequential:
         parts = [_described(part, own) for part in module]
         return None if None in parts else {name: {"parts": parts}}
-    is_known = _known().get(name) is kind
-    if not is_known and (own is None or not hasattr(kind, "get_config")):
+    is_known = _known().get(name) is cls
+    if not is_known and (own is None or not hasattr(cls, "get_config")):
         return None
     try:
         if not is_known:
-            add_class(kind, own)
-        described = {name: {} if name in _TORCH else _plain(module.get_config())}
+            add_class(cls, own)
+        configured: Any = module
+        config = {} if name in _TORCH else configured.get_config()
+        described = {name: _plain(config)}
         made = _made(described, own)
-    except Exception:  # such as by a class whose get_config is for something else
+    except Exception:  # for example, of a class whose get_config is for something else
         return None
-    return described if repr(made) == repr(module) else None  # it is not where a layer was exchanged for another
+    return described if repr(made) == repr(module) else None  # a layer may have been exchanged for another
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +213,7 @@ def _plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names(described: dict[str, Any]) -> set[str]:
-    """Return the names of the classes in what :func:`_described` gave."""
+    """Return the names of the classes in what :func:`_described` returned."""
     ((name, config),) = described.items()
     return set().union(*map(_names, config["parts"])) if name == "Sequential" else {name}
 
@@ -219,4 +225,5 @@ def _made(described: dict[str, Any], classes: dict[str, type] | None = None) -> 
     known = {**_known(), **(classes or {})}
     if name not in known:
         raise SavedFileError(f"a network of class {name!r} is not known; this version knows {sorted(known)}.")
-    return made_of(known[name], {key: decode(value, {}) for key, value in config.items()})
+    module: nn.Module = made_of(known[name], {key: decode(value, {}) for key, value in config.items()})
+    return module

@@ -7,9 +7,11 @@ import json
 import logging
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import singledispatch
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from .._utils.optional import import_optional
 from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..exceptions import SavedFileError
+from .fitted import FittedEmbedder
 from .sample_rows import example_rows
 from .state import on_cpu
 
@@ -32,132 +35,213 @@ __all__ = ["export_onnx", "onnx_input"]
 _TOLERANCE = 1e-5  # of the largest entry
 
 
-def export_onnx(estimator: Any, path: str | os.PathLike) -> None:
-    """Write a graph, once it was tried; see :meth:`GCAEmbedder.export_onnx`."""
+def export_onnx(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
+    """Write a graph, after a check that it embeds as ``transform`` does; see :meth:`GCAEmbedder.export_onnx`."""
     _need_packages()
     reader = estimator.reader_
     rows = example_rows(reader)
-    X = onnx_input(reader, rows)
-    model = _exported(_Graph(reader, _plain_copy(estimator.encoder_)), torch.from_numpy(X))
-    for key, value in _metadata(estimator).items():
+    preprocessing = _preprocessing(reader)
+    X = preprocessing.graph_input(rows)
+    model = _exported(_Graph(preprocessing, _plain_copy(estimator.encoder_)), torch.from_numpy(X))
+    for key, value in _metadata(estimator, preprocessing).items():
         model.metadata_props.add(key=key, value=value)
     data = model.SerializeToString()
     with fixed_threads(estimator.n_threads):
-        source = Rows(_rounded(reader, rows))
+        source = Rows(preprocessing.rounded(rows))
         expected = embed(on_cpu(estimator.encoder_), reader, source, estimator._n_features_out, "cpu")
     _check(data, X, expected)
     replace_file(path, data)
 
 
 def onnx_input(reader: Reader, rows: np.ndarray) -> np.ndarray:
-    """Return rows as the graph takes them: float32, with the numbers of categories in place of text."""
-    if reader.kind != "table" or not reader.is_category.any():
-        return rows.astype(np.float32)
-    X = np.empty(rows.shape, dtype=np.float32)
-    categories = dict(zip(np.flatnonzero(reader.is_category), reader.known_categories, strict=True))
-    for j, values in enumerate(rows.T):
-        missing = np.array([is_missing(value) for value in values])
-        X[missing, j] = np.nan
-        if reader.held[j] == "text":
-            codes = {category: code for code, category in enumerate(categories[j].tolist(), start=1)}
-            X[~missing, j] = [codes.get(value, 0) for value in values[~missing]]
-        else:
-            X[~missing, j] = values[~missing].astype(np.float64)
-    return X
+    """Return rows as the graph takes them: float32, with the codes of categories in place of text."""
+    return _preprocessing(reader).graph_input(rows)
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 # The graph
 
 
+class _Preprocessing(nn.Module, ABC):
+    """Does in the graph what a reader does, on float32: (n, ...) as ``transform`` takes it -> the inputs.
+
+    The defaults are those of data that are numbers of one type.
+    """
+
+    @abstractmethod
+    def forward(self, X: Tensor) -> Tensor:
+        """Read rows."""
+
+    def graph_input(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows as the graph takes them."""
+        return rows.astype(np.float32)
+
+    def rounded(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows with numbers rounded to float32, so that ``transform`` sees the numbers that the graph sees."""
+        return rows
+
+    def metadata(self) -> dict[str, str]:
+        """Return what the file says of the rows, besides their kind and shape."""
+        return {}
+
+
 class _Graph(nn.Module):
     """Preprocessing, then the encoder: (n, ...) as ``transform`` takes it -> (n, n_features_out)."""
 
-    def __init__(self, reader: Reader, encoder: nn.Module) -> None:
+    def __init__(self, preprocessing: _Preprocessing, encoder: nn.Module) -> None:
         super().__init__()
-        self.preprocessing = _PREPROCESSING[reader.kind](reader)
+        self.preprocessing = preprocessing
         self.encoder = encoder
 
     def forward(self, X: Tensor) -> Tensor:
-        return self.encoder(self.preprocessing(X))
+        embedding: Tensor = self.encoder(self.preprocessing(X))
+        return embedding
 
 
-class _Table(nn.Module):
-    """Does as :class:`TableReader`, of float32."""
+class _Table(_Preprocessing):
+    """Does what :class:`TableReader` does."""
+
+    numbers: Tensor
+    order: Tensor
+    robust_mean: Tensor
+    robust_scale: Tensor
+    final_mean: Tensor
+    final_scale: Tensor
 
     def __init__(self, reader: TableReader) -> None:
         super().__init__()
-        self.register_buffer("numbers", torch.from_numpy(np.flatnonzero(~reader.is_category)))
-        self.scales = reader.scaler.standardize and len(self.numbers) > 0
+        self.reader = reader
+        numbers = np.flatnonzero(~reader.is_category)
+        self.register_buffer("numbers", torch.from_numpy(numbers))
+        self.scales = reader.scaler.standardize and len(numbers) > 0
         if self.scales:
-            for name, part, dtype in (
-                ("robust", reader.scaler.robust, float),
-                ("final", reader.scaler.final, np.float32),
-            ):
-                self.register_buffer(f"{name}_mean", torch.from_numpy(part.mean_.astype(dtype)))
-                self.register_buffer(f"{name}_scale", torch.from_numpy(part.scale_.astype(dtype)))
-        columns = np.flatnonzero(reader.is_category).tolist()
-        known = zip(columns, reader.known_categories, strict=True)
-        self.categories = nn.ModuleList([_Category(j, reader, categories) for j, categories in known])
-        order = np.argsort(np.concatenate([np.flatnonzero(~reader.is_category), columns])).astype(np.int64)
+            # the robust step in double precision and the final one in single, as the reader computes them
+            robust, final = reader.scaler.robust, reader.scaler.final
+            self.register_buffer("robust_mean", torch.from_numpy(robust.mean_.astype(np.float64)))
+            self.register_buffer("robust_scale", torch.from_numpy(robust.scale_.astype(np.float64)))
+            self.register_buffer("final_mean", torch.from_numpy(final.mean_.astype(np.float32)))
+            self.register_buffer("final_scale", torch.from_numpy(final.scale_.astype(np.float32)))
+        self.categories = nn.ModuleList([_Category(j, reader, known) for j, known in reader.categories().items()])
+        # Columns leave forward with all numbers first; this brings them back to their places.
+        order = np.argsort(np.concatenate([numbers, np.flatnonzero(reader.is_category)])).astype(np.int64)
         self.register_buffer("order", torch.from_numpy(order))
 
     def forward(self, X: Tensor) -> Tensor:
         numbers = X[:, self.numbers]
         missing = numbers.isnan()
         if self.scales:
-            # NaN is put aside, since runtimes differ in what clipping makes of it
+            # 0 stands for NaN meanwhile, since runtimes differ in what clipping makes of NaN
             scaled = (numbers.double().masked_fill(missing, 0.0) - self.robust_mean) / self.robust_scale
             numbers = ((squash(scaled, torch) - self.final_mean) / self.final_scale).masked_fill(missing, torch.nan)
         if len(self.categories) == 0:
             return numbers
         return torch.cat([numbers, *(category(X) for category in self.categories)], dim=1)[:, self.order]
 
+    def graph_input(self, rows: np.ndarray) -> np.ndarray:
+        if not self.reader.is_category.any():
+            return super().graph_input(rows)
+        X = np.empty(rows.shape, dtype=np.float32)
+        categories = self.reader.categories()
+        for j, values in enumerate(rows.T):
+            missing = np.array([is_missing(value) for value in values])
+            X[missing, j] = np.nan
+            if self.reader.held[j] == "text":
+                codes = {category: code for code, category in enumerate(categories[j].tolist(), start=1)}
+                X[~missing, j] = [codes.get(value, 0) for value in values[~missing]]
+            else:
+                X[~missing, j] = values[~missing].astype(np.float64)
+        return X
+
+    def rounded(self, rows: np.ndarray) -> np.ndarray:
+        rows = rows.copy()
+        is_number = ~self.reader.is_category
+        rows[:, is_number] = rows[:, is_number].astype(np.float32).astype(np.float64)
+        return rows
+
+    def metadata(self) -> dict[str, str]:
+        names, held = self.reader.names, self.reader.held
+        texts = {
+            str(names[j]): [None if is_missing(value) else value for value in known]
+            for j, known in self.reader.categories().items()
+            if held[j] == "text"
+        }
+        return {"feature_names": json.dumps([str(name) for name in names]), "categories": json.dumps(texts)}
+
 
 class _Category(nn.Module):
-    """The numbers of the categories in a column, (n, d) -> (n, 1): those of text as they come, others looked up."""
+    """Codes of the categories in a column, (n, d) -> (n, 1).
+
+    Columns of text come as codes: their categories here are the codes themselves. Those of others are looked up.
+    """
+
+    values: Tensor
+    codes: Tensor
 
     def __init__(self, column: int, reader: TableReader, categories: np.ndarray) -> None:
         super().__init__()
         self.column = column
-        there = [value for value in categories if not is_missing(value)]
-        self.is_text = reader.held[column] == "text"
-        values = torch.arange(1.0, len(there) + 1) if self.is_text else torch.tensor([float(v) for v in there])
+        present = [value for value in categories if not is_missing(value)]
+        codes = torch.arange(1.0, len(present) + 1)
+        values = codes if reader.held[column] == "text" else torch.tensor([float(value) for value in present])
         if len(values.unique()) < len(values):
             raise SavedFileError(
-                f"Column {reader.names[column]!r} has categories that float32 cannot tell apart; number them from 0."
+                f"Column {reader.names[column]!r} has categories that are one number in float32; number them from 0."
             )
         self.register_buffer("values", values)
-        self.register_buffer("codes", torch.arange(1.0, len(there) + 1))
-        self.missing_code = float(len(categories)) if len(there) < len(categories) else 0.0
+        self.register_buffer("codes", codes)
+        self.missing_code = float(len(categories)) if len(present) < len(categories) else 0.0
 
     def forward(self, X: Tensor) -> Tensor:
         column = X[:, self.column : self.column + 1]
-        codes = ((column == self.values).float() * self.codes).sum(1, keepdim=True)
+        is_value = torch.eq(column, self.values)  # (n, n_values), in each row True at most once
+        codes = (is_value.float() * self.codes).sum(1, keepdim=True)
         return codes.masked_fill(column.isnan(), self.missing_code)
 
 
-class _Stack(nn.Module):
-    """Does as :class:`ImageReader` or :class:`SeriesReader`, of float32."""
+class _Stack(_Preprocessing):
+    """Does what :class:`ImageReader` or :class:`SeriesReader` does."""
 
-    def __init__(self, reader: ImageReader | SeriesReader) -> None:
+    def __init__(
+        self, reader: ImageReader | SeriesReader, layout: tuple[int, ...], *, adds_channel: bool, last: bool
+    ) -> None:
         super().__init__()
         self.low, self.span = reader.low, reader.span
-        self.layout = tuple(getattr(reader, "layout", reader.shape))
-        self.adds_channel = reader.kind == "images" and len(self.layout) == 2
-        self.last = getattr(reader, "last", False)
+        self.layout = layout
+        self.adds_channel = adds_channel
+        self.last = last
 
     def forward(self, X: Tensor) -> Tensor:
         X = X.reshape(-1, *self.layout)
         if self.adds_channel:
-            X = X[:, None]
+            X = X[:, None]  # (n, h, w) -> (n, 1, h, w)
         elif self.last:
-            X = X.permute(0, 3, 1, 2)
+            X = X.permute(0, 3, 1, 2)  # (n, h, w, c) -> (n, c, h, w)
         if self.low != 0:
             X = X - self.low
         return X / self.span if self.span != 1 else X
 
 
-_PREPROCESSING = {"table": _Table, "images": _Stack, "series": _Stack}
+@singledispatch
+def _preprocessing(reader: Reader) -> _Preprocessing:
+    """Make what does in the graph what a reader does."""
+    raise TypeError(f"There is no graph for a {type(reader).__name__}; register a function for it.")
+
+
+@_preprocessing.register
+def _(reader: TableReader) -> _Preprocessing:
+    return _Table(reader)
+
+
+@_preprocessing.register
+def _(reader: ImageReader) -> _Preprocessing:
+    return _Stack(reader, reader.layout, adds_channel=len(reader.layout) == 2, last=reader.last)
+
+
+@_preprocessing.register
+def _(reader: SeriesReader) -> _Preprocessing:
+    return _Stack(reader, reader.shape, adds_channel=False, last=False)
 
 
 # Export
@@ -168,7 +252,7 @@ def _need_packages() -> None:
         import_optional(name, needed_for="export_onnx", extra="onnx")
 
 
-def _plain_copy(encoder: nn.Module) -> nn.Module:
+def _plain_copy(encoder: Network) -> Network:
     """Copy an encoder to the CPU, without tensors of inference mode, which cannot be traced."""
     encoder = copy.deepcopy(encoder).cpu().eval()
     for part in encoder.modules():
@@ -188,10 +272,11 @@ def _exported(graph: nn.Module, X: Tensor) -> Any:
                 dynamo=True,
                 verbose=False,
                 input_names=["X"],
-                output_names=["embedded"],  # the graph may have a node named embedding
+                output_names=["embedded"],  # not "embedding", which nodes of the graph may be named
                 dynamic_shapes=shapes,
             )
-            return program.model_proto
+        assert program is not None  # it is with dynamo=True
+        return program.model_proto
     except Exception as error:
         raise SavedFileError(
             f"torch cannot export the encoder to ONNX: {type(error).__name__}: {str(error)[:500]} An encoder of your "
@@ -201,7 +286,7 @@ def _exported(graph: nn.Module, X: Tensor) -> Any:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep back what the exporter warns of and logs, which is about its own parts."""
+    """Suppress warnings and logs of the exporter, which are about its own parts."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -212,34 +297,19 @@ def _silence() -> Iterator[None]:
         logging.disable(before)
 
 
-def _metadata(estimator: Any) -> dict[str, str]:
+def _metadata(estimator: FittedEmbedder, preprocessing: _Preprocessing) -> dict[str, str]:
     reader = estimator.reader_
-    found = {"skgca": __version__, "kind": reader.kind, "input_shape": json.dumps(list(reader.shape))}
-    found["output_names"] = json.dumps(estimator.get_feature_names_out().tolist())
-    if reader.kind == "table":
-        found["feature_names"] = json.dumps([str(name) for name in reader.names])
-        known = zip(np.flatnonzero(reader.is_category), reader.known_categories, strict=True)
-        texts = {
-            str(reader.names[j]): [None if is_missing(value) else value for value in categories]
-            for j, categories in known
-            if reader.held[j] == "text"
-        }
-        found["categories"] = json.dumps(texts)
-    return found
-
-
-def _rounded(reader: Reader, rows: np.ndarray) -> np.ndarray:
-    """Round numbers as float32 does, which the graph takes."""
-    if reader.kind != "table":
-        return rows
-    rows = rows.copy()
-    is_number = ~reader.is_category
-    rows[:, is_number] = rows[:, is_number].astype(np.float32).astype(np.float64)
-    return rows
+    return {
+        "skgca": __version__,
+        "kind": reader.kind,
+        "input_shape": json.dumps(list(reader.shape)),
+        "output_names": json.dumps(estimator.get_feature_names_out().tolist()),
+        **preprocessing.metadata(),
+    }
 
 
 def _check(data: bytes, X: np.ndarray, expected: np.ndarray) -> None:
-    """Raise SavedFileError if onnxruntime embeds rows otherwise, together or one alone."""
+    """Raise SavedFileError if onnxruntime embeds rows differently, all together or the first alone."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -248,6 +318,6 @@ def _check(data: bytes, X: np.ndarray, expected: np.ndarray) -> None:
         error = np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max())
         if found.shape != wanted.shape or not error <= _TOLERANCE:
             raise SavedFileError(
-                f"onnxruntime {onnxruntime.__version__} embeds {len(rows)} rows otherwise than transform, by "
+                f"onnxruntime {onnxruntime.__version__} embeds {len(rows)} rows differently from transform, by "
                 f"{error:.1e} of the largest entry, where {_TOLERANCE:g} is allowed; nothing was written."
             )

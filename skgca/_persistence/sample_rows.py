@@ -1,6 +1,8 @@
-"""A few rows such as a fitted reader takes, made up from what it learned; none is of the training data."""
+"""A few rows that a fitted reader can read, made up from what it learned; none is of the training data."""
 
 from __future__ import annotations
+
+from functools import singledispatch
 
 import numpy as np
 
@@ -13,7 +15,7 @@ _N_ROWS, _FEWEST, _MOST_ENTRIES = 4, 2, 2**16
 
 
 def example_rows(reader: Reader) -> np.ndarray:
-    """Make up rows that a reader takes, the same ones each time.
+    """Make up rows that a reader can read, the same ones each time.
 
     Parameters
     ----------
@@ -23,19 +25,26 @@ def example_rows(reader: Reader) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, ...)
-        Four rows, fewer where they are large. Numbers are spread around the median as those of ``fit`` were, and
-        missing in the last row where ``fit`` found gaps; categories are known ones, and missing in the last row. A
-        table with categories is an array of objects.
+        Four rows, or fewer if rows are large. Numbers are spread around the median like those of ``fit``. Categories
+        are known ones. The last row misses all categories, and the numbers of columns where ``fit`` found missing
+        values. A table with categories is an array of objects.
     """
     n_entries = max(1, int(np.prod(reader.shape)))
     rng = np.random.default_rng(0)
     draws = rng.normal(size=(max(_FEWEST, min(_N_ROWS, _MOST_ENTRIES // n_entries)), *reader.shape))
-    return _MAKERS[reader.kind](reader, draws)
+    return _rows_like(reader, draws)
 
 
-def _table(reader: TableReader, draws: np.ndarray) -> np.ndarray:
+@singledispatch
+def _rows_like(reader: Reader, draws: np.ndarray) -> np.ndarray:
+    """Turn draws of the standard normal distribution, (n, ...), into rows of a kind."""
+    raise TypeError(f"No rows can be made up for {type(reader).__name__}; register a function for it.")
+
+
+@_rows_like.register
+def _(reader: TableReader, draws: np.ndarray) -> np.ndarray:
     is_category, scaler = reader.is_category, reader.scaler
-    numbers = draws[:, ~is_category]
+    numbers: np.ndarray = draws[:, ~is_category]
     if scaler.standardize and scaler.names:
         numbers = scaler.robust.mean_ + scaler.robust.scale_ * numbers
     numbers[-1, scaler.has_missing] = np.nan
@@ -43,21 +52,24 @@ def _table(reader: TableReader, draws: np.ndarray) -> np.ndarray:
         return numbers
     rows = np.empty(draws.shape, dtype=object)
     rows[:, ~is_category] = numbers
-    for j, known in zip(np.flatnonzero(is_category), reader.known_categories, strict=True):
-        there = [value for value in known if not is_missing(value)] or [None]
-        rows[:, j] = [there[(k * len(there)) // (len(draws) - 1)] for k in range(len(draws) - 1)] + [None]
+    n_known = len(draws) - 1  # rows with known categories, spread from the first category to the last
+    for j, known in reader.categories().items():
+        present = [value for value in known if not is_missing(value)] or [None]
+        rows[:, j] = [present[k * len(present) // n_known] for k in range(n_known)] + [None]
     return rows
 
 
-def _images(reader: ImageReader, draws: np.ndarray) -> np.ndarray:
+@_rows_like.register
+def _(reader: ImageReader, draws: np.ndarray) -> np.ndarray:
     shares = np.abs(draws) % 1  # in [0, 1)
     if (reader.low, reader.span) == (0.0, 255.0):
-        return (256 * shares).astype(np.uint8)
-    return (reader.low + reader.span * shares).astype(np.float32)
+        rows: np.ndarray = (256 * shares).astype(np.uint8)
+    else:
+        rows = (reader.low + reader.span * shares).astype(np.float32)
+    return rows
 
 
-def _series(reader: SeriesReader, draws: np.ndarray) -> np.ndarray:
-    return (reader.mean[:, None] + reader.std[:, None] * draws).astype(np.float32)
-
-
-_MAKERS = {"table": _table, "images": _images, "series": _series}
+@_rows_like.register
+def _(reader: SeriesReader, draws: np.ndarray) -> np.ndarray:
+    rows: np.ndarray = (reader.mean[:, None] + reader.std[:, None] * draws).astype(np.float32)
+    return rows

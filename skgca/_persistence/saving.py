@@ -1,7 +1,11 @@
-"""One file for a fitted embedder: safetensors, with all else as JSON in its header, and a checksum over the whole.
+"""One file for a fitted embedder: tensors as safetensors, everything else as JSON in the header, and a checksum.
 
-The header's metadata have one entry, ``skgca``, whose JSON begins with the SHA-256 of the file as it is with zeros in
-the place of that number. So no byte can change unnoticed, in the header neither.
+The metadata of the header have one entry, ``skgca``. Its JSON begins with the SHA-256 of the whole file, computed with
+zeros in the place of that number. So a change of any byte is noticed, in the header too.
+
+Before a file is written, it is opened in memory, and embeds a few reference rows. So every file that exists can be
+opened. Opening it repeats this check, as another machine, another version of a library, or an encoder given by the user
+may compute something else.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import platform
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors
@@ -28,9 +32,10 @@ from .._utils.files import replace_file
 from .._utils.renamed import with_current_names
 from .._utils.threads import fixed_threads
 from .._version import __version__
-from ..encoders import Encoder
+from ..encoders import Encoder, EncoderWithHead
 from ..exceptions import SavedFileError
 from .codec import NotSaved, UnknownClassError, decode, encode, encode_parameter, qualified_name
+from .fitted import FittedEmbedder
 from .modules import describe, load_weights, missing_classes, rebuild, weights
 from .sample_rows import example_rows
 from .state import (
@@ -46,24 +51,28 @@ from .state import (
 
 __all__ = ["load", "save"]
 
-_FORMAT = 1  # the number goes up when files are made that an earlier version would misread
+Embedder = TypeVar("Embedder")  # a class of GCAEmbedder
+
+_FORMAT = 1  # to be raised when files are written that earlier versions would misread
 _KEY, _CHECKSUM, _NO_CHECKSUM = "skgca", "sha256", "0" * 64
 _PACKAGES = ("torch", "numpy", "scikit-learn", "skorch", "safetensors")
-_TOLERANCE = 1e-4  # of the largest entry; other processors and versions of torch round otherwise
-_NOT_ATTRIBUTES = ("reader_", "net_")  # which are written in parts
+_TOLERANCE = 1e-4  # of the largest entry; other processors and versions of torch round differently
+_NOT_ATTRIBUTES = ("reader_", "net_")  # written in parts of their own
 _PRIVATE = ("_n_features_out", "_sklearn_output_config")
+# what decoding raises if the JSON does not have the structure that this module writes
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
 
 
-def save(estimator: Any, path: str | os.PathLike) -> None:
+def save(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a file; see :meth:`GCAEmbedder.save`."""
     content, tensors, own = _content(estimator)
     text = json.dumps({_CHECKSUM: _NO_CHECKSUM, **content}, allow_nan=False)
-    data = safetensors.torch.save(tensors, {_KEY: text})
+    data: bytes = safetensors.torch.save(tensors, {_KEY: text})
     data = data.replace(_NO_CHECKSUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+    # Try to open it with what the user would have to give: values that are not in the file, and classes of objects
+    # whose configuration is.
     params = estimator.get_params(deep=False)
-    unsaved = {name for name, value in content["parameters"].items() if _is_not_saved(value)}
-    given = {name: params[name] for name in unsaved - set(_configs(content))}
+    given = {name: params[name] for name in _unsaved(content["parameters"]) - set(_configs(content))}
     try:
         _opened(type(estimator), *_checked(data), {**given, **own})
     except SavedFileError as error:
@@ -71,16 +80,22 @@ def save(estimator: Any, path: str | os.PathLike) -> None:
     replace_file(path, data)
 
 
-def load(cls: type, path: str | os.PathLike, *, custom: dict[str, Any] | None = None, device: Any = None) -> Any:
+def load(
+    cls: type[Embedder],
+    path: str | os.PathLike[str],
+    *,
+    custom: dict[str, Any] | None = None,
+    device: str | torch.device | None = None,
+) -> Embedder:
     """Return the estimator in a file; see :meth:`GCAEmbedder.load`."""
     if Path(path).is_dir():
-        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder, and no file that GCAEmbedder.save wrote.")
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give a file that GCAEmbedder.save wrote.")
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise FileNotFoundError(f"There is no file {os.fspath(path)!r}.") from error
     if device is not None:
-        resolve_device(device)
+        resolve_device(device)  # raises if this machine does not have it
     try:
         estimator, module = _opened(cls, *_checked(data), custom or {})
     except SavedFileError as error:
@@ -89,19 +104,20 @@ def load(cls: type, path: str | os.PathLike, *, custom: dict[str, Any] | None = 
         estimator.set_params(device=device)
     place = usable_device(estimator.device)
     estimator.net_ = restored_net(vars(estimator), module, epsilon=estimator.epsilon_, device=place)
-    return estimator
+    opened: Embedder = estimator
+    return opened
 
 
 # Writing
 
 
-def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, type]]:
-    """Return what a file holds, as JSON and tensors, and by name the classes of other packages that it has."""
+def _content(estimator: FittedEmbedder) -> tuple[dict[str, Any], dict[str, Tensor], dict[str, type]]:
+    """Return what a file holds, as JSON and tensors, and the classes of other packages that it names, by name."""
     tensors: dict[str, Tensor] = {}
     own: dict[str, type] = {}
     params = with_current_names(estimator.get_params(deep=False))
     module = estimator.net_.module_
-    content = {
+    content: dict[str, Any] = {
         "format": _FORMAT,
         "class": type(estimator).__name__,
         "versions": _versions(),
@@ -113,15 +129,16 @@ def _content(estimator: Any) -> tuple[dict[str, Any], dict[str, Tensor], dict[st
         "reference": _reference(estimator, tensors),
     }
     tensors |= {f"weights.{name}": value for name, value in weights(module).items()}
-    # Beside the parameters, where versions that know nothing of configurations do not look.
-    unsaved = {name: params[name] for name, value in content["parameters"].items() if _is_not_saved(value)}
-    configs = {name: encode_parameter(name, value, tensors, own) for name, value in unsaved.items()}
+    # Parameters of the user's own classes are not saved under "parameters". Their configurations have a place of their
+    # own, where versions of skgca that know no configurations do not look.
+    unsaved = _unsaved(content["parameters"])
+    configs = {name: encode_parameter(name, params[name], tensors, own) for name in params if name in unsaved}
     if own:
         content["custom"] = {
-            "classes": {name: qualified_name(kind) for name, kind in own.items()},
+            "classes": {name: qualified_name(cls) for name, cls in own.items()},
             "parameters": {name: config for name, config in configs.items() if not _is_not_saved(config)},
         }
-    # copies, since safetensors takes no tensors that share memory or whose numbers stand in another order
+    # copies, since safetensors accepts no tensors that share memory, or are not contiguous
     return content, {name: value.contiguous().clone() for name, value in tensors.items()}, own
 
 
@@ -130,17 +147,17 @@ def _versions() -> dict[str, str]:
     return {"skgca": __version__, "python": platform.python_version(), **packages}
 
 
-def _attributes(estimator: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _attributes(estimator: FittedEmbedder, tensors: dict[str, Tensor]) -> dict[str, Any]:
     """Return the fitted attributes that are plain values or arrays."""
     found = {}
     for name, value in vars(estimator).items():
         if _is_attribute(name):
-            own: dict[str, Tensor] = {}
+            new_tensors: dict[str, Tensor] = {}
             try:
-                found[name] = encode(value, own, f"attributes.{name}")
+                found[name] = encode(value, new_tensors, f"attributes.{name}")
             except UnknownClassError:
                 continue
-            tensors.update(own)
+            tensors.update(new_tensors)
     return found
 
 
@@ -149,8 +166,8 @@ def _is_attribute(name: str) -> bool:
     return is_fitted or name in _PRIVATE
 
 
-def _reference(estimator: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Return rows, what is read of them, and their embeddings, computed on the CPU."""
+def _reference(estimator: FittedEmbedder, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Return reference rows as JSON, and add their inputs and embeddings, computed on the CPU, to ``tensors``."""
     reader = estimator.reader_
     rows = example_rows(reader)
     tensors["reference.inputs"] = reader.read(rows)
@@ -159,7 +176,7 @@ def _reference(estimator: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
     return {"rows": encode(rows, tensors, "reference.rows")}
 
 
-def _embedded(estimator: Any, encoder: Encoder, reader: Reader, rows: np.ndarray) -> np.ndarray:
+def _embedded(estimator: FittedEmbedder, encoder: Encoder, reader: Reader, rows: np.ndarray) -> np.ndarray:
     with fixed_threads(estimator.n_threads):
         return embed(encoder, reader, Rows(rows), estimator._n_features_out, "cpu").astype(np.float32)
 
@@ -168,12 +185,12 @@ def _embedded(estimator: Any, encoder: Encoder, reader: Reader, rows: np.ndarray
 
 
 def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return JSON and tensors of a file, if none of its bytes has changed.
+    """Return JSON and tensors of a file, after a check that no byte has changed.
 
     Raises
     ------
     SavedFileError
-        If some have, it is not ours, or of a later version.
+        If a byte has changed, ``save`` did not write the file, or a later version did.
     """
     header = _header(data)
     try:
@@ -183,10 +200,10 @@ def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         content = json.loads(text)
         checksum = content[_CHECKSUM]
-        whole = data.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
+        unsigned = data.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
     except _DAMAGED as error:
         raise SavedFileError("it is damaged; copy it again from where it was saved.") from error
-    if hashlib.sha256(whole).hexdigest() != checksum:
+    if hashlib.sha256(unsigned).hexdigest() != checksum:
         raise SavedFileError("it is damaged: its checksum does not fit; copy it again from where it was saved.")
     if content.get("format") != _FORMAT:
         raise SavedFileError(
@@ -206,17 +223,19 @@ def _header(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if len(data) == 0 or not isinstance(header, dict):
-        what = "it is empty" if len(data) == 0 else "it is cut off, damaged, or no safetensors file"
-        raise SavedFileError(f"{what}; copy it again from where GCAEmbedder.save wrote it.")
+        fault = "it is empty" if len(data) == 0 else "it is cut off, damaged, or no safetensors file"
+        raise SavedFileError(f"{fault}; copy it again from where GCAEmbedder.save wrote it.")
     return header
 
 
 def _writer(content: dict[str, Any]) -> str:
-    return content.get("versions", {}).get("skgca", "of unknown version")
+    return str(content.get("versions", {}).get("skgca", "of unknown version"))
 
 
-def _opened(cls: type, content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any]) -> Any:
-    """Return the estimator without its net, and the module of that, on the CPU."""
+def _opened(
+    cls: type[Any], content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any]
+) -> tuple[Any, EncoderWithHead]:
+    """Return the estimator without its net, and the module for the net, on the CPU."""
     try:
         classes = _own_classes(content, custom)
         estimator = cls(**_parameters(cls, content, tensors, custom, classes))
@@ -241,27 +260,39 @@ def _opened(cls: type, content: dict[str, Any], tensors: dict[str, Tensor], cust
     return estimator, module
 
 
+def _unsaved(parameters: dict[str, Any]) -> set[str]:
+    """Return the names of the parameters, in JSON, whose values are not in the file."""
+    return {name for name, encoded in parameters.items() if _is_not_saved(encoded)}
+
+
 def _configs(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters that can be made once the classes in them are given."""
-    return content.get("custom", {}).get("parameters", {})
+    """Return the unsaved parameters that can be made once the classes in them are given, as JSON by name."""
+    configs: dict[str, Any] = content.get("custom", {}).get("parameters", {})
+    return configs
+
+
+def _class_names(content: dict[str, Any]) -> dict[str, str]:
+    """Return the qualified names of the classes of other packages in the file, by name."""
+    names: dict[str, str] = content.get("custom", {}).get("classes", {})
+    return names
 
 
 def _own_classes(content: dict[str, Any], custom: dict[str, Any]) -> dict[str, type]:
-    """Return the classes that a file names, as far as they are given, by their names or for a parameter."""
-    named = content.get("custom", {}).get("classes", {})
+    """Return those of the classes in the file that are given, under their name or under that of a parameter."""
+    named = _class_names(content)
     classes = {
         key if key in named else value.__name__: value for key, value in custom.items() if isinstance(value, type)
     }
-    return {name: value for name, value in classes.items() if name in named}
+    return {name: cls for name, cls in classes.items() if name in named}
 
 
 def _is_given(value: Any, classes: dict[str, type]) -> bool:
     """Whether a value is one of the classes that the file names."""
-    return any(value is kind for kind in classes.values())
+    return any(value is cls for cls in classes.values())
 
 
 def _check_encoder(encoder: Any, blueprint: dict[str, Any], classes: dict[str, type]) -> None:
-    """Raise SavedFileError if what makes the body of the network was not given."""
+    """Raise SavedFileError if nothing is given that makes the body of the network."""
     missing = missing_classes(blueprint, classes)
     if missing == []:
         return
@@ -278,9 +309,13 @@ def _check_encoder(encoder: Any, blueprint: dict[str, Any], classes: dict[str, t
 
 
 def _parameters(
-    cls: Any, content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any], classes: dict[str, type]
+    cls: type[Any],
+    content: dict[str, Any],
+    tensors: dict[str, Tensor],
+    custom: dict[str, Any],
+    classes: dict[str, type],
 ) -> dict[str, Any]:
-    """Return the parameters in a file, and those given beside it; those missing are at their defaults."""
+    """Return the parameters in a file and those in ``custom``; others get their defaults."""
     if content["class"] != cls.__name__:
         raise SavedFileError(f"it holds a {content['class']}, not a {cls.__name__}; use {content['class']}.load.")
     encoded = with_current_names(content["parameters"])
@@ -290,20 +325,21 @@ def _parameters(
             f"it has parameters {unknown} that skgca {__version__} does not know, as skgca {_writer(content)} wrote "
             "it; install that version, or a later one."
         )
-    unsaved = {name for name, value in encoded.items() if _is_not_saved(value)}
+    unsaved = _unsaved(encoded)
+    # custom may have the value of an unsaved parameter, or, under any of its names, a class that the file names
     needless = sorted(
         name
         for name, value in custom.items()
         if name not in unsaved and not ((name in classes or name in encoded) and _is_given(value, classes))
     )
     if needless:
-        wanted = sorted({*unsaved, *content.get("custom", {}).get("classes", {})})
+        wanted = sorted({*unsaved, *_class_names(content)})
         raise SavedFileError(
             f"custom gives {needless}, but what the file does not hold is {wanted}; change others by set_params."
         )
     values = {name: decode(value, tensors) for name, value in encoded.items()}
     for name, config in _configs(content).items():
-        with suppress(UnknownClassError):  # what only training needs may be missing
+        with suppress(UnknownClassError):  # the class may be missing: only training needs it
             values[name] = decode(config, tensors, classes)
     for name in unsaved & set(custom):
         if not (name in _configs(content) and _is_given(custom[name], classes)):
@@ -316,14 +352,13 @@ def _is_not_saved(encoded: Any) -> bool:
 
 
 def _verify(
-    estimator: Any, encoder: Encoder, rows: np.ndarray, tensors: dict[str, Tensor], versions: dict[str, str]
+    estimator: FittedEmbedder, encoder: Encoder, rows: np.ndarray, tensors: dict[str, Tensor], versions: dict[str, str]
 ) -> None:
-    """Raise SavedFileError if the reference rows are read or embedded otherwise than they were."""
+    """Raise SavedFileError if the reference rows are read or embedded differently from when they were saved."""
     remedy = f"It was saved with {versions}, and this is {_versions()}."
     inputs, expected = tensors["reference.inputs"], tensors["reference.embedding"].numpy()
-    read = estimator.reader_.read(rows)
-    if not torch.allclose(read, inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
-        raise SavedFileError(f"its reference rows are read otherwise than they were. {remedy}")
+    if not torch.allclose(estimator.reader_.read(rows), inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
+        raise SavedFileError(f"its reference rows are read differently from when it was saved. {remedy}")
     try:
         embedding = _embedded(estimator, encoder, estimator.reader_, rows)
     except ValueError as error:
@@ -331,6 +366,6 @@ def _verify(
     difference = np.abs(embedding - expected).max() / max(1.0, np.abs(expected).max())
     if not difference <= _TOLERANCE:
         raise SavedFileError(
-            f"its reference rows are embedded otherwise than they were, by {difference:.1e} of the largest entry. An "
-            f"encoder of your own may not be the one that was saved. {remedy}"
+            f"its reference rows are embedded differently from when it was saved, by {difference:.1e} of the largest "
+            f"entry. An encoder of your own may not be the one that was saved. {remedy}"
         )

@@ -1,4 +1,4 @@
-"""A fitted estimator as plain values and arrays, and back: what pickles, skops and files have in common."""
+"""A fitted estimator as plain values and arrays, and back: what files, pickles and skops have in common."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import copy
 import copyreg
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from .._builders.loss import LossOptions, make_criterion
-from .._data import ImageReader, Reader, SeriesReader, TableReader
-from .._data.scaling import Scaler
-from .._data.tables import ordinal_encoder
+from .._data import READERS, Reader
 from .._training.net import ContrastiveNet, MomentumNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
@@ -25,7 +22,7 @@ from .._utils.renamed import with_current_names
 from ..encoders import EncoderWithHead
 from ..exceptions import SavedFileError
 from ..losses import make_loss
-from .codec import UnknownClassError, decode, encode
+from .codec import UnknownClassError, decode, encode, qualified_name
 from .modules import describe, has_own_body, load_weights, rebuild, weights
 
 __all__ = [
@@ -41,73 +38,40 @@ __all__ = [
     "weights_in",
 ]
 
-_TABLE = ("categorical_features", "standardize", "shape", "held", "is_category", "has_missing")
-_IMAGES = ("given", "shape", "layout", "last", "image_shape", "low", "span", "mean", "std")
-_SERIES = ("shape", "low", "span", "mean", "std")
-_SCALES = ("mean_", "scale_", "var_", "n_samples_seen_")
-_FITTED, _CODED, _REQUESTS = "_fitted", "_coded", "_requests"  # keys of a state
+_FITTED, _CODED, _CODED_ARRAYS, _REQUESTS = "_fitted", "_coded", "_coded_arrays", "_requests"  # keys of a state
+
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 # Readers
 
 
 def encode_reader(reader: Reader, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Return a fitted reader as JSON; its arrays go to ``tensors``."""
-    if isinstance(reader, TableReader):
-        content = {name: getattr(reader, name) for name in _TABLE}
-        content["names"] = [_name(name) for name in reader.names]
-        content["categories"] = [list(known) for known in reader.known_categories]
-        content["scaler"] = _scales(reader.scaler)
-    else:
-        content = {name: getattr(reader, name) for name in (_IMAGES if isinstance(reader, ImageReader) else _SERIES)}
-    encoded = {name: encode(value, tensors, f"reader.{name}") for name, value in content.items()}
+    """Return a fitted reader as JSON; its arrays are added to ``tensors``."""
+    state = reader.get_state()
+    if "names" in state:
+        state["names"] = [_name(name) for name in state["names"]]
+    encoded = {name: encode(value, tensors, f"reader.{name}") for name, value in state.items()}
     return {"kind": reader.kind, **encoded}
 
 
 def decode_reader(encoded: dict[str, Any], tensors: dict[str, Tensor]) -> Reader:
-    """Return the reader that :func:`encode_reader` gave as JSON.
+    """Return the reader that :func:`encode_reader` returned as JSON.
 
     Raises
     ------
     SavedFileError
-        If it is of a kind that is not known here.
+        If its kind is not known.
     """
-    content = {name: decode(value, tensors) for name, value in encoded.items() if name != "kind"}
-    if encoded["kind"] == "table":
-        return _table_reader(content)
-    if encoded["kind"] not in ("images", "series"):
-        raise SavedFileError(f"data of kind {encoded['kind']!r} are not known.")
-    reader: Any = ImageReader() if encoded["kind"] == "images" else SeriesReader()
-    vars(reader).update({name: content[name] for name in (_IMAGES if encoded["kind"] == "images" else _SERIES)})
-    return reader
-
-
-def _table_reader(content: dict[str, Any]) -> TableReader:
-    features, standardize = content["categorical_features"], content["standardize"]
-    reader = TableReader(categorical_features=features, standardize=standardize)
-    vars(reader).update({name: content[name] for name in (*_TABLE, "names")})
-    numeric = [name for name, is_category in zip(reader.names, reader.is_category, strict=True) if not is_category]
-    reader.scaler = Scaler(numeric, standardize=standardize)
-    reader.scaler.has_missing = reader.has_missing[~reader.is_category]
-    for part, scales in content["scaler"].items():
-        scaler = StandardScaler()
-        vars(scaler).update(scales)
-        scaler.n_features_in_ = len(numeric)
-        setattr(reader.scaler, part, scaler)
-    categories = [np.array(known, dtype=object) for known in content["categories"]]
-    reader.encoder = ordinal_encoder(categories) if categories else None
-    reader.n_categories = np.zeros(len(reader.names), dtype=int)
-    reader.n_categories[reader.is_category] = [len(known) for known in categories]
-    return reader
-
-
-def _scales(scaler: Scaler) -> dict[str, dict[str, Any]]:
-    parts = [part for part in ("robust", "final") if hasattr(scaler, part)]
-    return {part: {name: vars(getattr(scaler, part))[name] for name in _SCALES} for part in parts}
+    kind = encoded["kind"]
+    if kind not in READERS:
+        raise SavedFileError(f"data of kind {kind!r} are not known; this version knows {sorted(READERS)}.")
+    return READERS[kind].from_state({name: decode(value, tensors) for name, value in encoded.items() if name != "kind"})
 
 
 def _name(name: Any) -> Any:
-    """Return the name of a column, which only messages show, as text where it is of an unknown class."""
+    """Return the name of a column, as text if its class cannot be written: only messages show it."""
     try:
         encode(name, {}, "")
     except UnknownClassError:
@@ -119,16 +83,16 @@ def _name(name: Any) -> Any:
 
 
 def requests_of(routing: Any) -> dict[str, dict[str, Any]]:
-    """Return which metadata each method asks for, by scikit-learn's MetadataRequest; None is nothing set."""
+    """Return which metadata each method requests, from scikit-learn's MetadataRequest; None if nothing was set."""
     methods = {} if routing is None else vars(routing)
     return {name: dict(method.requests) for name, method in methods.items() if getattr(method, "requests", None)}
 
 
 def set_requests(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
-    """Let an estimator ask for metadata as :func:`requests_of` returned them."""
+    """Set the requests that :func:`requests_of` returned."""
     if not requests:
         return
-    # at once, as each set_fit_request copies what there is, and in scikit-learn 1.8 the estimator with it
+    # not by set_fit_request, which copies the requests at each call, and in scikit-learn 1.8 the estimator too
     routing = estimator.get_metadata_routing()
     for method, wanted in requests.items():
         for name, alias in wanted.items():
@@ -140,7 +104,7 @@ def set_requests(estimator: Any, requests: dict[str, dict[str, Any]]) -> None:
 
 
 def usable_device(device: Any) -> torch.device:
-    """Return the device of a parameter, or the CPU, with a warning, where that is not on this machine."""
+    """Return the device that a parameter names, or the CPU with a warning if this machine does not have it."""
     try:
         return resolve_device(device)
     except ValueError:
@@ -155,20 +119,20 @@ def usable_device(device: Any) -> torch.device:
 def restored_net(
     params: Mapping[str, Any], module: EncoderWithHead, *, epsilon: float, device: torch.device
 ) -> ContrastiveNet:
-    """Return the net of a trained module, on a device, without what only training needs: views, callbacks, optimizer.
+    """Return a net with a trained module, on a device, without what only training needs: views, callbacks, optimizer.
 
     Parameters
     ----------
     params : mapping
-        Attributes of the estimator, its parameters among them.
+        Attributes of the estimator, including its parameters.
     module : EncoderWithHead
     epsilon : float
-        Epsilon of the loss.
+        Value of epsilon at the end of training.
     device : torch.device
     """
     try:
         criterion = make_criterion(LossOptions.of(params), last_epsilon=epsilon)
-    except InvalidParameterError:  # parameters that were set after fit
+    except InvalidParameterError:  # of parameters that were set after fit; transform needs no loss
         criterion = make_loss("ince", epsilon=epsilon)
     settings = {
         "views": None,
@@ -193,57 +157,66 @@ def restored_net(
 
 
 class _Whole:
-    """Holds an object that is pickled as it is; skops, which would write it in a form that cannot be read, is told."""
+    """Holds an object that is pickled unchanged. skops cannot hold it, and gets an error instead."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
-    def __reduce_ex__(self, protocol: Any) -> Any:  # of pickle and copy
-        return copyreg.__newobj__, (_Whole,), {"value": self.value}
+    def __reduce_ex__(self, protocol: Any) -> Any:  # called by pickle and copy
+        # __newobj__ is in copyreg, though not in typeshed's stubs of it
+        return copyreg.__newobj__, (_Whole,), {"value": self.value}  # type: ignore[attr-defined]
 
-    def __reduce__(self) -> Any:  # of skops
+    def __reduce__(self) -> Any:  # called by skops
         raise TypeError(
-            f"skops cannot hold {type(self.value).__module__}.{type(self.value).__qualname__}, a class of which this "
-            "GCAEmbedder keeps an object; use its method save, or pickle."
+            f"skops cannot hold {qualified_name(self.value)}, of which this GCAEmbedder keeps an object; use its "
+            "method save, or pickle."
         )
 
 
 def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return a state in plain values and NumPy arrays, weights among them, wherever they are computed with.
+    """Return the state of an estimator in plain values and NumPy arrays, so that it opens without its device.
 
     Parameters
     ----------
     estimator : GCAEmbedder
     state : dict
-        Its attributes.
+        Attributes of the estimator.
     """
     state = dict(state)
     state[_REQUESTS] = requests_of(state.pop("_metadata_request", None))
     if "net_" in state:
-        module, tensors = state.pop("net_").module_, {}
+        module: EncoderWithHead = state.pop("net_").module_
+        tensors: dict[str, Tensor] = {}
         fitted: dict[str, Any] = {"reader": encode_reader(state.pop("reader_"), tensors), "network": describe(module)}
         own = has_own_body(fitted["network"])
         tensors |= {f"weights.{name}": value for name, value in weights(module, body=not own).items()}
         if own:
             fitted["body"] = _Whole(on_cpu(module.encoder.body))
-        state[_FITTED] = {**fitted, "arrays": {name: tensor.numpy() for name, tensor in tensors.items()}}
-    coded = {}
+        state[_FITTED] = {**fitted, "arrays": _arrays(tensors)}
+    coded: dict[str, Any] = {}
+    coded_tensors: dict[str, Tensor] = {}
     for name in estimator._get_param_names():
         if name in state and not _is_plain(state[name]):
+            parameter_tensors: dict[str, Tensor] = {}
             try:
-                coded[name] = encode(state[name], {}, name)
+                coded[name] = encode(state[name], parameter_tensors, name)
             except UnknownClassError:
                 continue
-    state[_CODED] = coded
+            coded_tensors |= parameter_tensors
+    state[_CODED], state[_CODED_ARRAYS] = coded, _arrays(coded_tensors)
     return {
         name: _Whole(value) if _holds_object(value) else value for name, value in state.items() if name not in coded
     }
 
 
 def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that :func:`pickled_state` got; the net is on the parameter's device, if that is here."""
+    """Return the attributes that :func:`pickled_state` took.
+
+    The net is on the device that the parameter names, if this machine has it.
+    """
     state = {name: value.value if isinstance(value, _Whole) else value for name, value in state.items()}
-    state |= {name: decode(value, {}) for name, value in state.pop(_CODED, {}).items()}
+    coded_tensors = _tensors(state.pop(_CODED_ARRAYS, {}))
+    state |= {name: decode(value, coded_tensors) for name, value in state.pop(_CODED, {}).items()}
     set_requests(estimator, state.pop(_REQUESTS, {}))
     known, current = type(estimator)._get_param_names(), with_current_names(state)
     params = vars(type(estimator)(**{name: current[name] for name in known if name in current}))
@@ -251,10 +224,10 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     fitted = state.pop(_FITTED, None)
     if fitted is None:
         return state
-    # copies, since joblib may give memory maps that cannot be written to
-    tensors = {name: torch.from_numpy(np.array(value)) for name, value in fitted["arrays"].items()}
+    tensors = _tensors(fitted["arrays"])
     reader = decode_reader(fitted["reader"], tensors)
     body = fitted["body"].value if "body" in fitted else None
+    # a body of the user's own is pickled itself, and takes the place of the Identity
     module = rebuild(fitted["network"], reader, encoder=lambda *sizes: nn.Identity())
     load_weights(module, weights_in(tensors))
     if body is not None:
@@ -264,19 +237,28 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
+def _arrays(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in tensors.items()}
+
+
+def _tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    # copies, since joblib may give memory maps that cannot be written to
+    return {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+
+
 def weights_in(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights among the tensors of a state, by their names in the module."""
     return {name.removeprefix("weights."): value for name, value in tensors.items() if name.startswith("weights.")}
 
 
-def on_cpu(module: nn.Module) -> nn.Module:
-    """Return a module on the CPU: itself, or a copy if it is elsewhere."""
+def on_cpu(module: Network) -> Network:
+    """Return a module on the CPU: itself if it is there, else a copy."""
     places = {value.device.type for value in (*module.parameters(), *module.buffers())}
     return module if places <= {"cpu"} else copy.deepcopy(module).cpu()
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether skops reads and writes a value without being told to trust anything."""
+    """Whether skops writes a value and reads it without being told which classes to trust."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or type(value) in (bool, int, float, str) or isinstance(value, np.ndarray)

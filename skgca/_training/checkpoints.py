@@ -67,7 +67,7 @@ class Checkpoints:
         If the folder cannot be created or written to.
     """
 
-    def __init__(self, folder: str | os.PathLike) -> None:
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.path = Path(folder) / "checkpoint.skgca"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,8 @@ class Checkpoints:
                 f"{self.path} is damaged, or no checkpoint: {len(content)} bytes that do not match their checksum. "
                 "Remove it, or start anew with resume=False."
             )
-        return torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        return state
 
     def matching(self, wanted: dict[str, str]) -> dict[str, Any] | None:
         """Return the state to resume from, or None if there is none yet.
@@ -281,7 +282,7 @@ def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) 
         inputs, beside = dataset[rows]
         for name, value in (*enumerate(inputs), *sorted(beside.items())):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            digest.update(value.contiguous().numpy())
+            digest.update(value.contiguous().numpy().data)
     return {**described, "data": digest.hexdigest(), "device type": device.type}
 
 
@@ -290,11 +291,11 @@ def _described(value: Any) -> str:
     if isinstance(value, nn.Module):
         return f"{type(value).__qualname__} {_checksum(list(value.state_dict().values()))}"
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return f"array {value.shape} {value.dtype} {hashlib.sha256(np.ascontiguousarray(value)).hexdigest()[:16]}"
+        return f"array {value.shape} {value.dtype} {hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:16]}"
     if isinstance(value, list | tuple):
         return f"({', '.join(map(_described, value))})"
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        return value.__qualname__
+        return str(value.__qualname__)
     text = repr(value)
     return type(value).__qualname__ if " at 0x" in text else text
 
@@ -302,7 +303,7 @@ def _described(value: Any) -> str:
 def _checksum(tensors: list[Tensor]) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(tensor.detach().cpu().contiguous().numpy())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
     return digest.hexdigest()[:16]
 
 

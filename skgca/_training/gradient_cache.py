@@ -109,6 +109,10 @@ class CachedForward:
     """
 
     outputs: Tensor
+    _function: Callable[[Tensor], Tensor]
+    _parts: tuple[Tensor, ...]
+    _norms: _BatchNorms
+    _state: _State
 
     def __init__(
         self,
@@ -211,6 +215,7 @@ class CachedForward:
         """Pass the gradients of the outputs and of all statistics of part i back to the parameters."""
         outputs = self._run(i, self._statistics, keep=True)
         _check_order(outputs is not None)
+        assert outputs is not None
         inputs = self._norms.inputs
         through = [leaf.grad_inputs(each) for leaf, each in zip(leaves, inputs, strict=True)]
         _backward([outputs, *inputs], [grad, *through])
@@ -295,6 +300,8 @@ class _Statistics:
 
         With n values in a channel, d mean / d x = 1 / n and d variance / d x = 2 (x - mean) / n.
         """
+        assert self.mean.grad is not None  # set by leaf()
+        assert self.variance.grad is not None
         of_channel = (self.mean.grad / self.n_values, 2 * self.variance.grad / self.n_values, self.mean.detach())
         shift, slope, mean = (_by_channel(each.to(_parameter_dtype(inputs)), inputs) for each in of_channel)
         # The variance also depends on x through the mean, but its derivative by the mean is 0 at the mean.
@@ -342,7 +349,8 @@ class _BatchNorms:
     def patched(self) -> Iterator[None]:
         """Let the modules normalise through this object inside the block."""
         for norm in self.modules:
-            norm.forward = functools.partial(self._normalize, norm)  # an attribute of the instance hides the method
+            # an attribute of the instance hides the method, which mypy takes for a mistake
+            norm.forward = functools.partial(self._normalize, norm)  # type: ignore[method-assign]
         try:
             yield
         finally:

@@ -54,7 +54,8 @@ class MomentumTarget:
     def __call__(self, batch: Tensor) -> Tensor:
         """Project a batch, without a gradient."""
         with torch.no_grad():
-            return self._average(batch)
+            projected: Tensor = self._average(batch)
+        return projected
 
     def follow(self, online: nn.Module) -> None:
         """Update the average by the weights of the network, with the decay of this step."""

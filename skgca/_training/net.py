@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from .._data import RowDataset, fixed_batches, shuffled_batches
-from .._data.batches import EvenBatches
+from .._data.batches import Batch, EvenBatches
 from .._utils.random import RandomStreams, seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
@@ -108,7 +108,7 @@ class ContrastiveNet(NeuralNet):
 
     # The course of a training
 
-    def get_iterator(self, dataset: RowDataset, training: bool = False) -> DataLoader:
+    def get_iterator(self, dataset: RowDataset, training: bool = False) -> DataLoader[Batch]:
         """Return batches of near-equal size: in random order, or always the same ones where nothing is trained."""
         if not training:
             return fixed_batches(dataset, batch_size=self.batch_size)
@@ -168,7 +168,8 @@ class ContrastiveNet(NeuralNet):
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> ContrastiveNet:
         """Train; afterwards, also after an error, nothing is held that only training needs."""
         try:
-            return super().partial_fit(X, y, classes, **fit_params)
+            trained: ContrastiveNet = super().partial_fit(X, y, classes, **fit_params)
+            return trained
         finally:
             if self._run is not None:
                 self.release()
@@ -201,7 +202,8 @@ class ContrastiveNet(NeuralNet):
 
     def order_state(self) -> Tensor:
         """Return the state of the generator of the order; at the start of an epoch it determines all its batches."""
-        return self._run.order.get_state()
+        state: Tensor = self._run.order.get_state()
+        return state
 
     def drawing_states(self) -> dict[str, Tensor]:
         """Return the states of the generators that each step draws from."""
@@ -232,7 +234,8 @@ class ContrastiveNet(NeuralNet):
         """Compute the loss of a batch and its gradient, in parts if there is a ``micro_batch_size``."""
         inputs, beside = batch
         if self.micro_batch_size is None:
-            return super().train_step_single(batch, **fit_params)
+            step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
+            return step
         self.module_.train()
         self.criterion_.train()
         views = self.make_views(inputs)
@@ -243,6 +246,7 @@ class ContrastiveNet(NeuralNet):
             compared = self.joined(projections, stacked)
         loss = self.get_loss(self._by_view(compared, views), beside, X=inputs, training=True)
         loss.backward()
+        assert projections.grad is not None
         with self._autocast():
             cached.backward(projections.grad.to(cached.outputs.dtype))
         return {"loss": loss, "y_pred": projections}
@@ -255,8 +259,9 @@ class ContrastiveNet(NeuralNet):
         self.history.record_batch("grad_norm", check_finite("gradient", norm))
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
 
-    def make_views(self, x: tuple[Tensor, ...]) -> list[Tensor]:
+    def make_views(self, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the views of a batch: of one input (n, ...), or of one for each measured view."""
+        assert self.views is not None  # only a net from a file has none, and it does not train
         measured = [part.to(self.device) for part in x]
         return self.views(measured[0] if len(measured) == 1 else measured, self._run.views)
 
@@ -270,7 +275,8 @@ class ContrastiveNet(NeuralNet):
 
     def online(self, views: Tensor) -> Tensor:
         """Project views by the network that is trained, (v n, ...) -> (v n, d)."""
-        return self._run.forward(views)
+        projections: Tensor = self._run.forward(views)
+        return projections
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
         """Add to the projections (v n, d) what the loss compares them with, if that is something else."""
@@ -326,24 +332,26 @@ class ContrastiveNet(NeuralNet):
     # Helpers
 
     def _in_parts(self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor) -> CachedForward:
+        assert self.micro_batch_size is not None
         return CachedForward(
             function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.dropout
         )
 
-    def _autocast(self) -> AbstractContextManager:
+    def _autocast(self) -> AbstractContextManager[Any]:
         if self.precision == torch.float32:
             return nullcontext()
         return torch.autocast(torch.device(self.device).type, dtype=self.precision)
 
-    def _lent_generator(self) -> AbstractContextManager:
+    def _lent_generator(self) -> AbstractContextManager[Any]:
         return seeded_by(self._run.dropout) if self.draws else nullcontext()
 
     def _on_device(self, beside: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(self.device) for name, value in beside.items()}
 
     @staticmethod
-    def _by_view(projections: Tensor, views: list[Tensor]) -> Tensor:
-        return projections.unflatten(-2, (len(views), len(views[0])))
+    def _by_view(projections: Tensor, views: tuple[Tensor, ...]) -> Tensor:
+        by_view: Tensor = projections.unflatten(-2, (len(views), len(views[0])))
+        return by_view
 
 
 class MomentumNet(ContrastiveNet):
@@ -385,7 +393,8 @@ class MomentumNet(ContrastiveNet):
     def fit(self, X: Any, y: Any = None, **fit_params: Any) -> MomentumNet:
         """Train, and drop the target network afterwards. ``partial_fit`` keeps it for the next call."""
         try:
-            return super().fit(X, y, **fit_params)
+            trained: MomentumNet = super().fit(X, y, **fit_params)
+            return trained
         finally:
             self._target = None
 
@@ -406,7 +415,8 @@ class MomentumNet(ContrastiveNet):
 
     def online(self, views: Tensor) -> Tensor:
         """Predict from views, (v n, ...) -> (v n, d)."""
-        return self.module_.predictor(self._run.forward(views))
+        predictions: Tensor = self.module_.predictor(self._run.forward(views))
+        return predictions
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
         """Stack predictions with the projections of the target network: -> (2, v n, d)."""

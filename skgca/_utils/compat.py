@@ -5,13 +5,13 @@ private name, this is the file to change.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import _clone_parametrized as clone_parametrized
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context
 from sklearn.model_selection._validation import _fit_and_score as fit_and_score
 from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
@@ -53,16 +53,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _REFUSES_ALL_ZERO = "allow_all_zero_weights" in inspect.signature(_check_sample_weight).parameters
 
 
-def validate_params(
-    constraints: dict[str, Any], *, prefer_skip_nested_validation: bool
-) -> Callable[[Function], Function]:
-    """Decorate a function so that scikit-learn checks its parameters. Unlike the original, it keeps the type."""
-    decorate: Callable[[Function], Function] = _validate_params(
-        constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
-    )
-    return decorate
-
-
 def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.ndarray:
     """Return the weights of the rows of X as float64, checked to be finite, >= 0 and not all zero."""
     options = {"allow_all_zero_weights": False} if _REFUSES_ALL_ZERO else {}
@@ -70,3 +60,24 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.nd
     if not weight.any():  # versions before 1.9 accept zeros
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+# scikit-learn's decorators are not typed, and would make the functions that they decorate untyped too.
+
+
+def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Function], Function]:
+    """Return scikit-learn's decorator of ``fit``, which checks the parameters of the estimator."""
+    decorator: Callable[[Function], Function] = _fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator
+
+
+def validate_params(
+    constraints: Mapping[str, Any], *, prefer_skip_nested_validation: bool
+) -> Callable[[Function], Function]:
+    """Return scikit-learn's decorator of functions, which checks their arguments."""
+    decorator: Callable[[Function], Function] = _validate_params(
+        constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator

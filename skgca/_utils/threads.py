@@ -35,7 +35,7 @@ def fixed_threads(n_threads: int | str) -> Iterator[None]:
     (joblib's threading backend), the first block therefore stores the settings, and the last block restores them.
     """
     global _threads_users, _threads_before
-    if n_threads == "auto":
+    if isinstance(n_threads, str):
         yield
         return
     with _threads:

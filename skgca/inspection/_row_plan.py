@@ -19,7 +19,7 @@ from torch import Tensor
 from .._builders.loss import effective_target
 from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
-from .._data.metadata import annotations
+from .._data.metadata import read_metadata
 from .._estimator.inputs import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
@@ -257,12 +257,12 @@ def _loss_inputs(
         if isinstance(related, NotSaved):
             raise ValueError(f"sample_group is read by related, which is {related!r}.")
     if not (isinstance(target, str) and target == "domains"):
-        # The domains only name the rows, and :func:`annotations` would refuse domains that no target reads.
+        # The domains only name the rows, and :func:`read_metadata` would refuse domains that no target reads.
         metadata = {**metadata, "sample_domain": None}
     is_taken = np.zeros(n_rows, dtype=bool)
     is_taken[rows] = True
     stand_in = np.broadcast_to(0.0, n_rows)  # of X, only the length is used
-    inputs = annotations(stand_in, is_taken, target=target, related=related, **metadata)
+    inputs = read_metadata(stand_in, is_taken, target=target, related=related, **metadata)
     batch = torch.arange(len(rows))  # all rows are one batch
     return {name: value[batch] for name, value in inputs.items()}
 

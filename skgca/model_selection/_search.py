@@ -200,7 +200,7 @@ class GCASearchCV(GridSearchCV):
         self.scorer_ = getattr(scorers, "_scorers", scorers)  # several are in one object, which holds them by name
         return self
 
-    @available_if(lambda self: hasattr(self, "transform"))
+    @available_if(lambda self: hasattr(self, "transform"))  # type: ignore[untyped-decorator]  # of scikit-learn
     def fit_transform(self, X: ArrayLike, y: Any = None, **params: Any) -> np.ndarray:
         """Fit, and transform the same rows by the best estimator; only if it is a transformer.
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skgca._data import ImageReader, Rows, SeriesReader, make_reader
+from skgca._data import ImageReader, Rows, SeriesReader, TableReader, make_reader
 from skgca._data import rows as rows_module
 
 from ..numerics import DOUBLE, SINGLE, assert_close
@@ -39,7 +39,7 @@ def test_channels_are_the_axis_of_few(shape, channels):
     X = RNG.random((7, *shape))
     if channels is None:
         with pytest.raises(ValueError, match="Found array with dim 5"):
-            make_reader(Rows(X), categorical_features=None, standardize=True, image_shape=None, series=None)
+            make_reader(Rows(X), categorical_features=None, standardize=True, image_shape=None)
         return
     if min(shape) < 4 and channels == 3:
         assert read(X).shape == (7, 3, 4, 9)
@@ -76,19 +76,19 @@ def test_channels_mean_and_deviation(monkeypatch, chunk):
 
 
 def kind(X, **options):
-    options = {"categorical_features": None, "standardize": True, "image_shape": None, "series": None, **options}
-    return make_reader(Rows(X), **options).kind
+    options = {"categorical_features": None, "standardize": True, "image_shape": None, **options}
+    return type(make_reader(Rows(X), **options))
 
 
 def test_what_three_dimensions_are():
-    assert kind(np.zeros((5, 8, 8))) == "images"
-    assert kind(np.zeros((5, 8, 9), dtype=np.uint8)) == "images"
-    assert kind(np.zeros((5, 3, 50))) == "series"
-    assert kind(np.zeros((5, 8, 8)), series=True) == "series"
-    assert kind(np.zeros((5, 8, 9)), series=False) == "images"
-    assert kind(np.zeros((5, 8, 9)), image_shape=(8, 9)) == "images"
-    assert kind(np.zeros((5, 72))) == "table"
-    assert kind(np.zeros((5, 72)), image_shape=(8, 9)) == "images"
+    assert kind(np.zeros((5, 8, 8))) is ImageReader
+    assert kind(np.zeros((5, 8, 9), dtype=np.uint8)) is ImageReader
+    assert kind(np.zeros((5, 3, 50))) is SeriesReader
+    assert kind(np.zeros((5, 8, 8)), encoded=SeriesReader) is SeriesReader
+    assert kind(np.zeros((5, 8, 9)), encoded=ImageReader) is ImageReader
+    assert kind(np.zeros((5, 8, 9)), image_shape=(8, 9)) is ImageReader
+    assert kind(np.zeros((5, 72))) is TableReader
+    assert kind(np.zeros((5, 72)), image_shape=(8, 9)) is ImageReader
 
 
 BAD = {

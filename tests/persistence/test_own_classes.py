@@ -13,6 +13,7 @@ from torch import nn
 
 from skgca import SKOPS_TRUSTED, GCAEmbedder, encoders
 from skgca._builders import network
+from skgca._data import TableReader
 from skgca._persistence.codec import NotSaved
 from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import SavedFileError
@@ -150,8 +151,8 @@ def test_an_encoder_within_others_opens_by_its_class(path):
 
 def test_an_encoder_with_a_name_is_saved(path, monkeypatch):
     """As structure.md says to add one, but for the line in skgca.encoders."""
-    make = lambda params, reader, n_features, widths: Gated(n_features, params.n_components)  # noqa: E731
-    monkeypatch.setitem(network.ENCODERS, "gated", network._Named(("table",), make, None))
+    make = lambda params, shape, widths: Gated(*shape, params.n_components)  # noqa: E731
+    monkeypatch.setitem(network.ENCODERS, "gated", network._Named((TableReader,), make, None))
     monkeypatch.setitem(GCAEmbedder._parameter_constraints, "encoder", [str])
     fitted = quick(encoder="gated").fit(X)
     fitted.save(path)

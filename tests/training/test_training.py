@@ -440,7 +440,7 @@ def test_compiled_is_the_same_training(monkeypatch):
     model = quick(compile=True).fit(X)
     assert len(used) == 1
     assert_close(model.transform(X), quick().fit(X).transform(X), TRAINED)
-    with pytest.raises(InvalidParameterError, match="compile=True does not go with micro_batch_size=8"):
+    with pytest.raises(InvalidParameterError, match="compile=True does not work with micro_batch_size=8"):
         model.set_params(micro_batch_size=8).fit(X)
 
 

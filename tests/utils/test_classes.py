@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skgca._data.metadata import annotations
+from skgca._data.metadata import read_metadata
 from skgca._utils.classes import class_codes, fractions_in, same_class, sorted_classes
 from skgca.inspection._groups import groups_of
 
@@ -29,7 +29,7 @@ def test_classes_are_numbered_in_their_order(values, codes, classes):
 @pytest.mark.parametrize(("values", "codes", "classes"), VALUES)
 def test_fit_and_inspection_number_them_alike(values, codes, classes):
     none = {"related": None, "sample_domain": None, "sample_group": None}
-    read = annotations(np.zeros((4, 1)), np.ones(4, dtype=bool), target="labels", y=values, **none)
+    read = read_metadata(np.zeros((4, 1)), np.ones(4, dtype=bool), target="labels", y=values, **none)
     assert read["target"].tolist() == codes
     assert groups_of(values).codes.tolist() == codes
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ._estimator.embedder import GCAEmbedder
 from ._version import __version__, show_versions
 
-if TYPE_CHECKING:  # so that editors and type checkers know them
+if TYPE_CHECKING:  # editors and type checkers cannot see the lazy imports below
     from . import encoders, exceptions, inspection, losses, metrics, model_selection, ot, views  # noqa: F401
 
 __all__ = ["SKOPS_TRUSTED", "GCAEmbedder", "__version__", "show_versions"]
 
-# What skops.io.load is to trust beside its own list: the state of the estimator is plain values and arrays.
+# Types that skops.io.load must trust in addition to its own list. The estimator's state is plain values and arrays.
 SKOPS_TRUSTED = ["skgca._estimator.embedder.GCAEmbedder"]
 
-# Modules that ``import skgca`` gives as attributes. Those that the estimator does not need are imported on first use.
+# Modules that are attributes after ``import skgca``. Those that the estimator does not need are imported on first use.
 _SUBMODULES = ("encoders", "exceptions", "inspection", "losses", "metrics", "model_selection", "ot", "views")
 
 

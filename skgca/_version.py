@@ -1,4 +1,4 @@
-"""Version of the package, and of what it runs with."""
+"""Version of the package, and of the packages that it uses."""
 
 import platform
 import sys

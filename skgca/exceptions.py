@@ -1,4 +1,4 @@
-"""Warnings and errors that skgca raises beside scikit-learn's own."""
+"""Warnings and errors of skgca, in addition to those of scikit-learn."""
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -12,7 +12,7 @@ __all__ = [
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be written, read, or gone on from; what is on the disk is left as it is."""
+    """A checkpoint cannot be written or read, or training cannot resume from it. Files on the disk stay as they are."""
 
 
 class CollapseWarning(ConvergenceWarning):
@@ -20,12 +20,12 @@ class CollapseWarning(ConvergenceWarning):
 
 
 class SavedFileError(ValueError):
-    """An embedder that cannot be written to a file, or a file that cannot be opened; the message says why."""
+    """An embedder cannot be written to a file, or a file cannot be opened. The message gives the reason."""
 
 
 class SinkhornConvergenceWarning(ConvergenceWarning):
-    """Sinkhorn stopped at its iteration limit above the tolerance that was asked for."""
+    """Sinkhorn reached its iteration limit before the tolerance."""
 
 
 class TrainingDivergedError(ValueError):
-    """Training never got beyond a loss that is not finite; the estimator is left as it was before ``fit``."""
+    """The loss stayed NaN or infinite. The estimator stays as it was before ``fit``."""

@@ -87,8 +87,8 @@ class Guard:
         if self._has_learned:
             net.stop("diverged")
         raise TrainingDivergedError(
-            f"{where}; {_MAX_RETRIES} retries, each at half the rate, did not help. Try a lower lr (such as a tenth), "
-            "and check that features are of similar scale and that views and encoder return finite values."
+            f"{where}; try a lower lr (such as a tenth), and check that features are of similar scale and that views "
+            f"and encoder return finite values. {_MAX_RETRIES} retries, each at half the rate, did not help."
         ) from error
 
     @contextmanager

@@ -1,1 +1,1 @@
-"""What all wings use: private names of scikit-learn, devices, random numbers, threads, files, classes, missing."""
+"""Helpers of all wings: private scikit-learn names, devices, random numbers, threads, files, classes, missing data."""

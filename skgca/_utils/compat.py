@@ -1,7 +1,7 @@
-"""The only home of private or version-dependent imports from scikit-learn and skorch.
+"""The only place for private or version-dependent imports from scikit-learn and skorch.
 
-Everything here has no public name in scikit-learn 1.6 to 1.9, or moved between those versions. When an upgrade breaks
-something of theirs, this is the file to mend.
+Everything here has no public name in scikit-learn 1.6 to 1.9, or moved between those versions. If an upgrade breaks a
+private name, this is the file to change.
 """
 
 import inspect
@@ -49,6 +49,7 @@ __all__ = [
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+# The option is there from scikit-learn 1.9 on.
 _REFUSES_ALL_ZERO = "allow_all_zero_weights" in inspect.signature(_check_sample_weight).parameters
 
 
@@ -56,16 +57,16 @@ def check_sample_weight(sample_weight: ArrayLike | None, X: np.ndarray) -> np.nd
     """Return the weights of the rows of X as float64, checked to be finite, >= 0 and not all zero."""
     options = {"allow_all_zero_weights": False} if _REFUSES_ALL_ZERO else {}
     weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True, **options)
-    if not weight.any():  # versions before 1.9 let this pass
+    if not weight.any():  # versions before 1.9 accept zeros
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
 
 
-# scikit-learn's decorators have no types, and would take those of the functions that they decorate.
+# scikit-learn's decorators are not typed, and would make the functions that they decorate untyped too.
 
 
 def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Function], Function]:
-    """Return scikit-learn's decorator of ``fit``, which checks parameters."""
+    """Return scikit-learn's decorator of ``fit``, which checks the parameters of the estimator."""
     decorator: Callable[[Function], Function] = _fit_context(
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )
@@ -75,7 +76,7 @@ def fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Function], 
 def validate_params(
     constraints: Mapping[str, Any], *, prefer_skip_nested_validation: bool
 ) -> Callable[[Function], Function]:
-    """Return scikit-learn's decorator of functions, which checks arguments."""
+    """Return scikit-learn's decorator of functions, which checks their arguments."""
     decorator: Callable[[Function], Function] = _validate_params(
         constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
     )

@@ -1,4 +1,4 @@
-"""Files that are whole at any time."""
+"""Atomic writes: a file is replaced as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from pathlib import Path
 
 __all__ = ["PARTIAL", "replace_file"]
 
-PARTIAL = ".partial"  # how the name of a file ends that is not yet whole
+PARTIAL = ".partial"  # suffix of a file that is still being written
 
 
 def replace_file(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write a file so that at any time either the old one or the new one is there, whole.
+    """Write a file so that at any time either the complete old file or the complete new file is there.
 
     Parameters
     ----------
     path : str or path
-        Of the file.
+        Name of the file.
     *parts : bytes-like
-        What it is to hold, one after the other.
+        Contents, one part after the other.
 
     Raises
     ------
     OSError
-        If it cannot be written; the old file stays.
+        If the file cannot be written. The old file stays.
     """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{str(path)!r} is a folder; give the name of a file.")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"{str(path)!r} is in a folder that does not exist; make it first.")
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
+    # In the same folder, because a rename is atomic only within a file system. The name is unique, so that several
+    # processes can write the same file; the last one wins.
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
-        with open(beside, "xb") as file:
+        with open(partial, "xb") as file:
             for part in parts:
                 file.write(part)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+            os.fsync(file.fileno())  # the contents must reach the disk before the new name does
+        os.replace(partial, path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)  # it is still there only if something failed

@@ -1,4 +1,4 @@
-"""What is missing: None, NaN, pandas' NA, and the NaT of numpy and pandas. polars gives its null as None or NaN."""
+"""Missing values: None, NaN, pandas' NA, and NaT of numpy and pandas. polars converts null to None or NaN."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from .compat import is_pandas_na
 __all__ = ["is_missing", "is_unlabelled"]
 
 _COMMON = (str, int, float)
-_MAY_DIFFER_FROM_ITSELF = (Number, np.generic, datetime)  # NaN and NaT do; arrays compare entry by entry
+# NaN and NaT of these types differ from themselves. Other types are not compared: arrays would compare entry by entry.
+_MAY_DIFFER_FROM_ITSELF = (Number, np.generic, datetime)
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value stands for nothing."""
-    if isinstance(value, _COMMON):  # most are, and the rest takes ten times as long
+    """Whether a value is missing."""
+    if isinstance(value, _COMMON):  # a short way for most values: the full test takes ten times as long
         return value != value
     return value is None or is_pandas_na(value) or (isinstance(value, _MAY_DIFFER_FROM_ITSELF) and bool(value != value))
 
 
 def is_unlabelled(value: Any) -> bool:
-    """Whether a label, domain or group is none: it is missing, or the number -1 of ``sklearn.semi_supervised``."""
+    """Whether a label, domain or group means "none": missing, or the number -1 as in ``sklearn.semi_supervised``."""
     return is_missing(value) or (not isinstance(value, str) and bool(value == -1))

@@ -1,7 +1,7 @@
-"""The number of CPU threads, held for the length of a block.
+"""The number of CPU threads, fixed for a block.
 
-A sum that torch splits among threads rounds differently on one thread than on two, and joblib gives its workers fewer
-threads than the main process has. So the number of threads is a parameter of the estimator, not of its surroundings.
+Torch splits sums among threads, so they round differently on one thread than on two. joblib gives its workers fewer
+threads than the main process has. For the same bits everywhere, the number of threads is a parameter of the estimator.
 """
 
 import functools
@@ -14,25 +14,25 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["fixed_threads"]
 
-_threads = threading.Lock()
-_threads_users = 0
-_threads_before = 1
+_threads = threading.Lock()  # guards the three names below
+_threads_users = 0  # number of blocks that are running
+_threads_before = 1  # setting of torch before the first of them
 _blas_limits = ExitStack()
 
 
 @functools.cache
 def _blas() -> ThreadpoolController:
-    """Return what sets the threads of BLAS, looked for once: that takes 3 ms, and setting them 10 microseconds."""
+    """Return the controller of the BLAS threads. Finding the libraries takes 3 ms, a setting 10 microseconds."""
     return ThreadpoolController().select(user_api="blas")
 
 
 @contextmanager
 def fixed_threads(n_threads: int | str) -> Iterator[None]:
-    """Run the block on ``n_threads`` CPU threads; "auto" leaves the settings, which joblib limits in its workers.
+    """Run the block on ``n_threads`` CPU threads. "auto" leaves the settings, which joblib limits in its workers.
 
-    They are those of torch, and of the BLAS of numpy and scipy, whose threads otherwise wait at full speed for a while
-    after each call. Torch's is partly the process's and partly the thread's own, so among several fits at once
-    (joblib's threading backend) the first to come notes the settings and the last to leave puts them back.
+    This sets the threads of torch, and those of BLAS in numpy and scipy, which otherwise wait at full speed for a while
+    after each call. Torch's setting belongs partly to the process and partly to the thread. If several fits run at once
+    (joblib's threading backend), the first block therefore stores the settings, and the last block restores them.
     """
     global _threads_users, _threads_before
     if isinstance(n_threads, str):
@@ -42,7 +42,8 @@ def fixed_threads(n_threads: int | str) -> Iterator[None]:
         if _threads_users == 0:
             _threads_before = torch.get_num_threads()
         _threads_users += 1
-        torch.set_num_threads(n_threads)
+        torch.set_num_threads(int(n_threads))
+        # Limits pile up on the stack. Closing it undoes them in reverse order, down to the setting before the first.
         _blas_limits.enter_context(_blas().limit(limits=n_threads))
     try:
         yield

@@ -1,4 +1,4 @@
-"""Measures of an embedding, and scorers made of them; of each, more is better."""
+"""Measures of an embedding, and scorers made from them. For all of them, higher is better."""
 
 from ._consistency import consistency_score
 from ._geometry import alignment_score, effective_rank, uniformity_score

@@ -1,55 +1,63 @@
-"""What the measures share: checked pairs, rows brought to a size that neither overflows nor vanishes, chunks."""
+"""Helpers of the measures: checked input, rows scaled so that squares neither overflow nor vanish, sizes of chunks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.utils import check_array, check_consistent_length
 
-MAX_CHUNK_MIB = 16  # larger ones leave the caches, and were no quicker
+MAX_CHUNK_MIB = 16  # larger chunks do not fit the caches, and were not quicker
+
+
+def checked_rows(Z: ArrayLike, name: str, **checks: Any) -> np.ndarray:
+    """Return a matrix in float64, checked by :func:`sklearn.utils.check_array` with the options ``checks``."""
+    checked: np.ndarray = check_array(Z, dtype=np.float64, input_name=name, **checks)
+    return checked
 
 
 def unit_rows(Z: ArrayLike, name: str, **checks: int) -> np.ndarray:
-    """Return checked rows over their norms, in float64; a row of zeros is a ValueError."""
-    rows: np.ndarray = check_array(Z, dtype=np.float64, input_name=name, **checks)
-    zero = np.flatnonzero(~rows.any(axis=1))
+    """Return checked rows, each divided by its norm; a row of zeros raises a ValueError."""
+    Z = checked_rows(Z, name, **checks)
+    zero = np.flatnonzero(~Z.any(axis=1))
     if len(zero):
         raise ValueError(
-            f"Row {zero[0]} of {name} is zero and so has no direction ({len(zero)} of {len(rows)} rows are); leave "
-            "such rows out, or use effective_rank, which takes them."
+            f"Row {zero[0]} of {name} is zero and has no direction ({len(zero)} of {len(Z)} rows are zero); leave such "
+            "rows out, or use effective_rank, which accepts them."
         )
-    return directions(rows)
+    return directions(Z)
 
 
 def directions(Z: np.ndarray) -> np.ndarray:
-    """Return rows over their norms; rows of zeros stay."""
+    """Return rows divided by their norms. Rows of zeros stay as they are."""
     largest = np.abs(Z).max(axis=1, keepdims=True)
     largest[largest == 0] = 1
-    Z = Z / largest  # whose squares neither overflow nor vanish
-    norm = np.linalg.norm(Z, axis=1, keepdims=True)
+    Z = Z / largest  # entries of at most 1: their squares neither overflow nor vanish
+    norm = np.linalg.norm(Z, axis=1, keepdims=True)  # (n, 1)
     norm[norm == 0] = 1
     Z /= norm
     return Z
 
 
 def centered(Z: np.ndarray) -> np.ndarray:
-    """Return rows less their mean; equal rows become zeros."""
-    Z = Z - Z[0]  # before the mean, whose rounding would leave something of equal rows
+    """Return rows minus their mean. Equal rows become exactly zero."""
+    Z = Z - Z[0]  # first, because the mean of equal rows rounds and would leave a remainder
     Z -= Z.mean(axis=0)
     return Z
 
 
 def check_views(Z_a: np.ndarray, Z_b: np.ndarray) -> None:
-    """Refuse two views that have not the same shape."""
+    """Raise ValueError if two views differ in shape."""
     check_consistent_length(Z_a, Z_b)
     if Z_a.shape[1] != Z_b.shape[1]:
         raise ValueError(
-            f"Z_a has {Z_a.shape[1]} columns and Z_b has {Z_b.shape[1]}; two views of the same rows have the same "
-            "number, as one embedder's transform gives."
+            f"Z_a has {Z_a.shape[1]} columns and Z_b has {Z_b.shape[1]}; give two views of the same rows, embedded by "
+            "the same embedder."
         )
 
 
 def chunk_rows(n: int) -> int:
-    """Return how many rows of n float64 make a chunk."""
+    """Return the number of rows of a chunk of a float64 matrix with n columns."""
     return max(1, int(min(get_config()["working_memory"], MAX_CHUNK_MIB) * 2**20 / (8 * n)))

@@ -5,38 +5,38 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import orth, svdvals
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from .._utils.compat import StrOptions, validate_params
-from ._checks import centered
+from ._checks import centered, checked_rows
 
 
 @validate_params({"mapping": [StrOptions({"rotation", "linear"})]}, prefer_skip_nested_validation=True)
 def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotation") -> float:
-    """Score how far two embeddings of the same rows agree: the R^2 of the best map from one to the other.
+    """Score how well two embeddings of the same rows agree: the R^2 of the best map from one to the other.
 
-    Say, of fits that differ in their seed, in part of the rows that they saw, or in one option. Both embeddings are
-    centred and brought to the same size first, so neither shift nor scale counts, and the score does not change with
-    the order of the two.
+    Use it to compare fits with different seeds, on different parts of the rows, or with one option changed. Both
+    embeddings are first centred and scaled to the same size. The score therefore ignores shift and scale, and does not
+    depend on the order of the two.
 
     Parameters
     ----------
     Z_1, Z_2 : array-like of shape (n_samples, n_components_1) and (n_samples, n_components_2)
-        Embeddings; row i of both is the same row. At least 2 rows. Widths may differ: the narrower one is as if it had
-        columns of zeros beside.
+        Embeddings of at least 2 rows; row i of both belongs to the same sample. The numbers of columns may differ: the
+        narrower embedding counts as if it had further columns of zeros.
     mapping : {"rotation", "linear"}, default="rotation"
-        Which maps are tried.
+        Class of maps.
 
         - "rotation": rotations and reflections times a scale, by orthogonal Procrustes analysis [1]_. The R^2 is the
-          same both ways.
-        - "linear": all linear maps, as for the consistency of CEBRA [2]_. The R^2 is that of all columns together, and
-          the score its mean both ways. Never below that of "rotation".
+          same in both directions.
+        - "linear": all linear maps, as in the consistency of CEBRA [2]_. The R^2 is computed over all columns together,
+          and the score is its mean over both directions. It is never below the score of "rotation".
 
     Returns
     -------
     score : float
-        Between 0 and 1, where the embeddings agree. 0 where all rows of one are equal: there is nothing to agree with,
-        and a search over embeddings of which some collapsed does not stop with an error.
+        Between 0 and 1; 1 means that the embeddings agree. If all rows of one embedding are equal, the score is 0, so
+        that a collapsed embedding does not stop a search with an error.
 
     Raises
     ------
@@ -45,12 +45,13 @@ def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotatio
 
     Notes
     -----
-    Maps are fitted on the rows that they are scored on. For independent embeddings of d columns, as far as these are of
-    equal size and not correlated, chance is about ``0.72 * d / n_samples`` with "rotation" and ``d / n_samples`` with
-    "linear": have many more rows than columns.
+    Maps are fitted and scored on the same rows. For independent embeddings of d uncorrelated columns of equal variance,
+    the expected score is about ``0.72 * d / n_samples`` with "rotation" and ``d / n_samples`` with "linear". Use many
+    more rows than columns.
 
-    Linear CKA [3]_ ignores the same maps as "rotation", but weighs directions by the square of their variance: the loss
-    of small ones, which a probe notices, it hardly sees [4]_. So it is not among the mappings.
+    Linear CKA [3]_ ignores the same maps as "rotation". It is not offered, because it weighs directions by the square
+    of their variance: it hardly notices the loss of directions of small variance, which lowers the score of a probe
+    [4]_.
 
     References
     ----------
@@ -73,23 +74,24 @@ def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotatio
     >>> consistency_score(Z, [[5, 5]] * 3)
     0.0
     """
-    # The order is fixed since BLAS rounds by it, and the one of a data frame depends on the version of pandas.
-    rows_1: np.ndarray = check_array(Z_1, dtype=np.float64, order="C", input_name="Z_1", ensure_min_samples=2)
-    rows_2: np.ndarray = check_array(Z_2, dtype=np.float64, order="C", input_name="Z_2")
-    check_consistent_length(rows_1, rows_2)
-    rows_1, rows_2 = _standard(rows_1), _standard(rows_2)
+    # The memory order is fixed because rounding in BLAS depends on it, and that of a frame on the version of pandas.
+    Z_1 = checked_rows(Z_1, "Z_1", order="C", ensure_min_samples=2)
+    Z_2 = checked_rows(Z_2, "Z_2", order="C")
+    check_consistent_length(Z_1, Z_2)
+    Z_1, Z_2 = _standard(Z_1), _standard(Z_2)
     if mapping == "rotation":
-        # With Frobenius norms of 1, the trace that the best rotation reaches; its square is the R^2 of rotation times
-        # scale. The sum is the same with columns of zeros, which the narrower one would need for a rotation.
-        score = svdvals(rows_1.T @ rows_2).sum() ** 2
+        # The best rotation Q reaches trace(Q^T Z_1^T Z_2) = sum of singular values. With Frobenius norms of 1, its
+        # square is the R^2 of rotation times scale. Columns of zeros, to make widths equal, would not change the sum.
+        score = svdvals(Z_1.T @ Z_2).sum() ** 2
     else:
-        score = (((orth(rows_1).T @ rows_2) ** 2).sum() + ((orth(rows_2).T @ rows_1) ** 2).sum()) / 2
-    return min(1.0, float(score))  # which rounding may pass
+        # With Frobenius norms of 1, the R^2 of a linear map is the share of Z_2 in the column space of Z_1.
+        score = (((orth(Z_1).T @ Z_2) ** 2).sum() + ((orth(Z_2).T @ Z_1) ** 2).sum()) / 2
+    return min(1.0, float(score))  # rounding may exceed 1
 
 
 def _standard(Z: np.ndarray) -> np.ndarray:
-    """Return rows of mean 0 and Frobenius norm 1, or of zeros where all are equal."""
-    size = np.abs(Z).max()
+    """Return rows with mean 0 and Frobenius norm 1, or zeros if all rows are equal."""
+    size = np.abs(Z).max()  # entries of at most 1, so that their squares neither overflow nor vanish
     Z = centered(Z / size if size else Z)
     norm = np.linalg.norm(Z)
     return Z / norm if norm else Z

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import svdvals
 from scipy.special import entr
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 
 from .._utils.compat import Interval, check_sample_weight, validate_params
-from ._checks import centered, check_views, chunk_rows, unit_rows
+from ._checks import centered, check_views, checked_rows, chunk_rows, unit_rows
 
 __all__ = ["alignment_score", "effective_rank", "uniformity_score"]
 
@@ -24,27 +24,28 @@ def alignment_score(
 ) -> float:
     """Score how close the two views of each row are: minus the alignment loss of [1]_.
 
-    With x and y the rows of a pair, each divided by its Euclidean norm, this is ``-mean(||x - y||^alpha)``. It does not
-    see collapse, which aligns everything: read it next to :func:`uniformity_score` or :func:`effective_rank`.
+    Let x and y be the rows of a pair, each divided by its Euclidean norm. The score is ``-mean(||x - y||^alpha)``. It
+    does not detect collapse, since equal rows are all aligned: read it together with :func:`uniformity_score` or
+    :func:`effective_rank`.
 
     Parameters
     ----------
     Z_a, Z_b : array-like of shape (n_samples, n_components)
-        Embeddings; row i of one is paired with row i of the other.
+        Embeddings of two views; row i of both is a view of the same sample.
     alpha : float, default=2
-        Power of the distance, above 0. With 2 the score is twice the mean cosine, less 2.
+        Power of the distance, above 0. With 2, the score is twice the mean cosine minus 2.
     sample_weight : array-like of shape (n_samples,), default=None
-        Weights of the pairs in the mean, at least 0; None weighs all alike.
+        Non-negative weights of the pairs in the mean. None means equal weights.
 
     Returns
     -------
     score : float
-        Between ``-2**alpha``, where views are opposite, and 0, where they point the same way.
+        Between ``-2**alpha``, for views in opposite directions, and 0, for views in the same direction.
 
     Raises
     ------
     ValueError
-        If a row is zero and so has no direction, if the shapes of ``Z_a`` and ``Z_b`` differ, or if a value is out of
+        If a row is zero, which has no direction, if the shapes of ``Z_a`` and ``Z_b`` differ, or if a value is out of
         range or not finite.
 
     References
@@ -62,41 +63,41 @@ def alignment_score(
     check_views(Z_a, Z_b)
     weight = check_sample_weight(sample_weight, Z_a)
     squared = ((Z_a - Z_b) ** 2).sum(axis=1)
-    return float(0.0 - np.average(squared ** (alpha / 2), weights=weight))  # 0 - 0 is 0, where -0 prints as -0.0
+    return float(0.0 - np.average(squared ** (alpha / 2), weights=weight))  # 0 - 0 is 0.0, but -0.0 prints its sign
 
 
 @validate_params({"t": _POSITIVE}, prefer_skip_nested_validation=True)
 def uniformity_score(Z: ArrayLike, *, t: float = 2) -> float:
-    """Score how evenly the directions of the rows spread: minus the uniformity loss of [1]_.
+    """Score how evenly the directions of the rows are spread: minus the uniformity loss of [1]_.
 
-    With x and y two rows, each divided by its Euclidean norm, this is ``-log(mean(exp(-t * ||x - y||^2)))`` over all
-    pairs of distinct rows. It does not see whether views agree: noise spreads evenly, so read it next to
+    Let x and y be two rows, each divided by its Euclidean norm. The score is ``-log(mean(exp(-t * ||x - y||^2)))`` over
+    all pairs of distinct rows. It does not measure whether views agree, and noise spreads evenly: read it together with
     :func:`alignment_score`.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Embedding, of at least 2 rows.
+        Embedding of at least 2 rows.
     t : float, default=2
-        Sharpness of the Gaussian kernel, above 0: the larger, the more only the closest pairs count.
+        Sharpness of the Gaussian kernel, above 0. A larger value gives more weight to the closest pairs.
 
     Returns
     -------
     score : float
-        0 where all rows point the same way, else above. ``2 * t`` where all are orthogonal; never above ``4 * t``,
-        which two opposite rows have.
+        0 if all rows have the same direction, otherwise above 0. ``2 * t`` if all are orthogonal to each other. At most
+        ``4 * t``, the score of two opposite rows.
 
     Raises
     ------
     ValueError
-        If a row is zero and so has no direction, if there are fewer than 2 rows, or if a value is out of range or not
+        If a row is zero, which has no direction, if there are fewer than 2 rows, or if a value is out of range or not
         finite.
 
     Notes
     -----
-    Time grows with the square of ``n_samples``; a random part of the rows estimates the same. Memory does not: pairs
-    are taken in chunks of 16 MiB, or of the ``working_memory`` of :func:`sklearn.set_config` if that is less, but of
-    one row at least.
+    Time grows with the square of ``n_samples``; a random subset of the rows estimates the same score. Memory does not
+    grow with the square: pairs are processed in chunks of 16 MiB, or of the ``working_memory`` of
+    :func:`sklearn.set_config` if that is less, and at least one row at a time.
 
     References
     ----------
@@ -115,11 +116,12 @@ def uniformity_score(Z: ArrayLike, *, t: float = 2) -> float:
     n = len(Z)
     log_sum = -np.inf
     for rows in gen_batches(n - 1, chunk_rows(n)):
-        exponent = Z[rows] @ Z[rows.start + 1 :].T  # (rows, all later ones), cosines as yet
+        exponent = Z[rows] @ Z[rows.start + 1 :].T  # cosines, (rows of the chunk, rows after the first)
         exponent -= 1
-        np.minimum(exponent, 0, out=exponent)  # a cosine may round to more than 1
-        exponent *= 2 * t  # ||x - y||^2 = 2 - 2 cos
-        exponent[np.tril_indices(len(exponent), k=-1)] = -np.inf  # each pair once, no row with itself
+        np.minimum(exponent, 0, out=exponent)  # rounding may make a cosine exceed 1
+        exponent *= 2 * t  # -t ||x - y||^2 = 2 t (cos - 1)
+        exponent[np.tril_indices(len(exponent), k=-1)] = -np.inf  # each pair once, no self pairs
+        # log-sum-exp: the largest term is factored out, so that for a large t not all terms vanish
         peak = exponent.max()
         exponent -= peak
         log_sum = np.logaddexp(log_sum, peak + np.log(np.exp(exponent, out=exponent).sum()))
@@ -128,26 +130,26 @@ def uniformity_score(Z: ArrayLike, *, t: float = 2) -> float:
 
 @validate_params({"center": ["boolean"]}, prefer_skip_nested_validation=True)
 def effective_rank(Z: ArrayLike, *, center: bool = False) -> float:
-    """Count the dimensions that an embedding uses, by how evenly its singular values spread [1]_.
+    """Estimate how many dimensions an embedding uses, from how evenly its singular values are spread [1]_.
 
-    ``exp(-sum(p * log(p)))`` with p the singular values over their sum. As RankMe [2]_ it ranks embeddings without
-    labels; RankMe adds 1e-7 to each p, which this does not.
+    Let p be the singular values divided by their sum. The score is ``exp(-sum(p * log(p)))``. RankMe [2]_ ranks
+    embeddings without labels by this score, with 1e-7 added to each p. Here nothing is added.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
         Embedding.
     center : bool, default=False
-        Whether to subtract the mean row first. Without, as in [2]_, a mean that is large against the variation brings
-        the rank near 1. With it, only variation counts, however small: where it is mere rounding about a constant, that
-        counts as well.
+        Whether to subtract the mean row first. Without centring, as in [2]_, a mean that is large compared to the
+        variation brings the rank near 1. With centring only the variation counts, even if it is only rounding error of
+        a constant embedding.
 
     Returns
     -------
     rank : float
-        Between 1 and ``min(n_samples, n_components)``. 0 where all that is left is zero, as
-        :func:`numpy.linalg.matrix_rank` has it: for an embedding of zeros and, centred, for one of equal rows. So an
-        embedding that collapsed for good ranks below all others, and does not stop a search with an error.
+        Between 1 and ``min(n_samples, n_components)``. It is 0 for an embedding of zeros and, with ``center=True``, for
+        an embedding of equal rows, like :func:`numpy.linalg.matrix_rank`. A collapsed embedding thus ranks below all
+        others, and does not stop a search with an error.
 
     Raises
     ------
@@ -168,11 +170,11 @@ def effective_rank(Z: ArrayLike, *, center: bool = False) -> float:
     >>> effective_rank([[1, 2], [1, 2]], center=True)
     0.0
     """
-    rows: np.ndarray = check_array(Z, dtype=np.float64, input_name="Z")
+    Z = checked_rows(Z, "Z")
     if center:
-        rows = centered(rows)
-    singular = svdvals(rows, check_finite=False)  # squared in a Gram matrix, the small ones would be lost
+        Z = centered(Z)
+    singular = svdvals(Z, check_finite=False)  # a Gram matrix would square them and lose the small ones
     if singular[0] == 0:
         return 0.0
-    share = singular / singular[0]  # first, as the sum may overflow
+    share = singular / singular[0]  # before the sum, which could overflow
     return float(np.exp(entr(share / share.sum()).sum()))

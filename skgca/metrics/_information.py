@@ -1,4 +1,4 @@
-"""How much of a row survives what views do to it."""
+"""How much information about a row remains in the embeddings of its views."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigvalsh
-from sklearn.utils import check_array
 
 from .._utils.compat import Interval, validate_params
-from ._checks import check_views
+from ._checks import check_views, checked_rows
 
 __all__ = ["view_information_score"]
 
 
 @validate_params({"ridge": [Interval(Real, 0, None, closed="neither")]}, prefer_skip_nested_validation=True)
 def view_information_score(*views: ArrayLike, ridge: float = 0.01) -> float:
-    """Score how much embeddings of views tell of the row that they are of: mutual information of Gaussians, in nats.
+    """Score how much information the embedding of a view has about its row: Gaussian mutual information, in nats.
 
-    ``(log det(T + delta I) - log det(S + delta I)) / 2``, where T is the covariance of all embeddings, S that of the
-    views of a row about their mean, pooled over rows, and ``delta = ridge * trace(T) / n_components``. It is what a
-    Gaussian channel carries whose noise is what views do [1]_. LiDAR compares the same two matrices, and counts
-    dimensions instead [2]_. The score sees collapse of all rows or of some dimensions, and does not reward dimensions
-    that views scramble.
+    Let T be the covariance of all embeddings, S the covariance of the views of a row around their mean, pooled over
+    rows, and ``delta = ridge * trace(T) / n_components``. The score is
+    ``(log det(T + delta I) - log det(S + delta I)) / 2``: the information that passes a Gaussian channel whose noise is
+    the variation between views [1]_. LiDAR compares the same two matrices, but counts dimensions [2]_. The score
+    detects collapse of all rows or of some dimensions. Dimensions that views scramble do not raise it.
 
     Parameters
     ----------
     *views : array-like of shape (n_samples, n_components)
-        Embeddings of two or more views; row i of each is a view of row i. At least 2 rows. Ten views tell S better
-        than two.
+        Embeddings of two or more views, of at least 2 rows; row i of each is a view of sample i. More views estimate S
+        more precisely.
     ridge : float, default=0.01
-        Variance that is noise anyway, as a share of the mean variance of a column, above 0. It bounds what a dimension
-        may count for.
+        Variance that counts as noise in every dimension, as a share of the mean variance of a column, above 0. It
+        bounds what a single dimension can add.
 
     Returns
     -------
     score : float
-        0 where views of a row are as far from each other as any, or all rows are one point; the more, the better.
-        At most ``n_components / 2 * log(1 + 1 / ridge)``. With few rows it may fall below 0 by chance.
+        Higher is better. It is 0 if views of the same row differ as much as views of different rows, or if all rows are
+        one point, and at most ``n_components / 2 * log(1 + 1 / ridge)``. With few rows it may fall below 0 by chance.
 
     Raises
     ------
@@ -47,9 +46,9 @@ def view_information_score(*views: ArrayLike, ridge: float = 0.01) -> float:
 
     Notes
     -----
-    Neither shift nor scale of the embedding counts, nor rotations. Numbers of rows do where they are fewer than a few
-    times the columns: compare on the same rows. Embeddings of different width compare: a column that tells nothing
-    new adds nothing, up to what it changes of ``delta``.
+    The score ignores shift, scale and rotation of the embedding. With few rows per column it depends on the number of
+    rows, so compare embeddings on the same rows. Embeddings of different widths can be compared: a column without new
+    information adds nothing, except that it changes ``delta``.
 
     References
     ----------
@@ -69,24 +68,26 @@ def view_information_score(*views: ArrayLike, ridge: float = 0.01) -> float:
     """
     if len(views) < 2:
         raise ValueError(f"view_information_score takes two views or more, and got {len(views)}.")
-    checked = [check_array(Z, dtype=np.float64, input_name="views", ensure_min_samples=2) for Z in views]
+    checked = [checked_rows(Z, "views", ensure_min_samples=2) for Z in views]
     for Z in checked[1:]:
         check_views(checked[0], Z)
+    # The first row is subtracted before anything is averaged, so that equal rows give exactly zero.
     first = checked[0][0]
     size = max(np.abs(Z - first).max() for Z in checked)
     if size == 0:
         return 0.0
-    stacked = np.stack([(Z - first) / size for Z in checked])  # (v, n, d), whose squares neither overflow nor vanish
+    stacked = np.stack([(Z - first) / size for Z in checked])  # (v, n, d); squares cannot overflow
     n_views, n, d = stacked.shape
-    mean = stacked.mean(axis=0)
+    mean = stacked.mean(axis=0)  # (n, d): mean over the views of each row
     within = _gram(stacked - mean, n * (n_views - 1))
     total = _gram(stacked - mean.mean(axis=0), n * n_views - 1)
     delta = ridge * np.trace(total) / d
+    # log det is the sum of log eigenvalues; both are sorted, and the ratio of two sums of logs is one sum
     return float(np.log((eigvalsh(total) + delta) / (eigvalsh(within) + delta)).sum() / 2)
 
 
 def _gram(stacked: np.ndarray, degrees: int) -> np.ndarray:
-    """Return the covariance (d, d) of centred rows (v, n, d)."""
-    rows = stacked.reshape(-1, stacked.shape[-1])
+    """Return the covariance (d, d) of centred rows (v, n, d) with ``degrees`` degrees of freedom."""
+    rows = stacked.reshape(-1, stacked.shape[-1])  # (v n, d)
     covariance: np.ndarray = rows.T @ rows / degrees
     return covariance

@@ -1,4 +1,4 @@
-"""What a simple model reads out of a frozen embedding."""
+"""Probes: how well a simple model predicts labels from a frozen embedding."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from sklearn.utils.multiclass import type_of_target
 
 from .._utils.compat import Interval, StrOptions, validate_params
+from ._checks import checked_rows
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 
@@ -31,7 +32,7 @@ _PROTOCOL = {
     "return_scores": ["boolean"],
 }
 _TASKS = {"binary": "classification", "multiclass": "classification", "continuous": "regression"}
-_MAX_ITER = 2000  # of the logistic regression
+_MAX_ITER = 2000  # of the logistic regression, which does not always converge in its default of 100
 
 
 @validate_params(_PROTOCOL, prefer_skip_nested_validation=False)
@@ -49,52 +50,52 @@ def linear_probe_score(
     random_state: int | np.random.RandomState | None = None,
     return_scores: bool = False,
 ) -> float | np.ndarray:
-    """Score what a linear model reads out of a frozen embedding, on rows that it was not fitted on [1]_.
+    """Score how well a linear model predicts ``y`` from a frozen embedding, on rows that it was not fitted on [1]_.
 
-    A logistic regression for classes, a ridge regression for values, both with scikit-learn's defaults behind a
-    ``StandardScaler``, so neither shift nor scale of a column counts.
+    The model is a logistic regression for classes (up to 2000 iterations) and a ridge regression for values, otherwise
+    with scikit-learn's defaults. A ``StandardScaler`` comes first, so shift and scale of a column do not count.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Embedding to fit on and, without ``Z_test``, to score on by cross-validation.
+        Embedding on which the model is fitted. Without ``Z_test`` it is scored on ``Z`` as well, by cross-validation.
     y : array-like of shape (n_samples,)
         Classes, or values.
     Z_test, y_test : array-like of shape (n_test, n_components) and (n_test,), default=None
-        Rows to score on; then all of ``Z`` is to fit on, and ``cv`` is not used. To see what an embedder learned, give
+        Rows to score on. The model is then fitted on all of ``Z``, and ``cv`` is not used. To judge an embedder, give
         rows that it was not fitted on either.
     cv : int, cross-validation generator or iterable, default=5
         Splits of ``Z``, as in :func:`sklearn.model_selection.cross_val_score`. An int does not shuffle.
     n_per_class : int, default=None
-        How many labels of each class the model gets, at random out of the rows to fit on; of a class that has fewer,
-        all. None gives it all.
+        Number of labelled rows of each class that the model is fitted on, drawn at random from the rows of the split. A
+        class with fewer rows gives all of them. None fits the model on all rows.
     n_draws : int, default=5
-        How often they are drawn, for each split. Not used without ``n_per_class``.
+        Number of draws for each split. Only used with ``n_per_class``.
     task : {"auto", "classification", "regression"}, default="auto"
-        Whether ``y`` holds classes or values. "auto" asks :func:`sklearn.utils.multiclass.type_of_target`, for which
-        whole numbers are classes: say "regression" for counts.
+        Whether ``y`` holds classes or values. "auto" uses :func:`sklearn.utils.multiclass.type_of_target`, which takes
+        whole numbers for classes: give "regression" for counts.
     scoring : str or callable, default=None
         As in :func:`sklearn.model_selection.cross_val_score`; None means accuracy or R^2.
     random_state : int, RandomState instance or None, default=None
-        Draws the labels of ``n_per_class``. An int draws the same rows each time, so give one where embeddings of the
-        same rows are compared. The splits do not depend on it.
+        Draws the rows of ``n_per_class``. An int draws the same rows at each call: give one to compare embeddings of
+        the same rows. The splits do not depend on it.
     return_scores : bool, default=False
-        Whether to return all scores instead of their mean, for a standard deviation.
+        Whether to return all scores instead of their mean, such as for a standard deviation.
 
     Returns
     -------
     score : float or ndarray of shape (n_scores,)
-        Mean score; or all, those of the draws of one split in a row.
+        Mean score. With ``return_scores=True`` all scores; those of the draws of one split follow each other.
 
     Raises
     ------
     ValueError
-        If only one of ``Z_test`` and ``y_test`` is given, if shapes do not fit, if ``y`` is neither classes nor values,
-        if ``n_per_class`` is given for values, or if a value is out of range or not finite.
+        If only one of ``Z_test`` and ``y_test`` is given, if shapes do not agree, if ``y`` holds neither classes nor
+        values, if ``n_per_class`` is given for values, or if a value is out of range or not finite.
 
     See Also
     --------
-    knn_probe_score : The same with nearest neighbours, which see bends that a linear model cannot follow.
+    knn_probe_score : The same with nearest neighbours, which also follow curved boundaries.
 
     References
     ----------
@@ -138,34 +139,34 @@ def knn_probe_score(
     random_state: int | np.random.RandomState | None = None,
     return_scores: bool = False,
 ) -> float | np.ndarray:
-    """Score what nearest neighbours read out of a frozen embedding, on rows that are not among them [1]_.
+    """Score how well nearest neighbours predict ``y`` from a frozen embedding, on rows that are not among them [1]_.
 
-    The class that most of the nearest labelled rows have, or the mean of their values. Rotations and a scale of the
-    whole embedding do not count.
+    The prediction is the most frequent class of the nearest labelled rows, or the mean of their values. Rotations and a
+    scale of the whole embedding do not count.
 
     Parameters
     ----------
     Z : array-like of shape (n_samples, n_components)
-        Embedding to take neighbours from and, without ``Z_test``, to score on by cross-validation.
+        Embedding of the labelled rows. Without ``Z_test`` the score is computed on ``Z`` as well, by cross-validation.
     y : array-like of shape (n_samples,)
         Classes, or values.
     n_neighbors : int, default=5
-        How many labelled rows vote.
+        Number of labelled rows that vote.
     metric : {"cosine", "euclidean"}, default="cosine"
-        What near means. By "cosine" the length of a row does not count, and a row of zeros is as far from all rows as
-        orthogonal ones are.
+        Distance. With "cosine", the length of a row does not count, and a row of zeros is as far from every row as an
+        orthogonal row.
     Z_test, y_test, cv, n_per_class, n_draws, task, scoring, random_state, return_scores
         As in :func:`linear_probe_score`.
 
     Returns
     -------
     score : float or ndarray of shape (n_scores,)
-        Mean score; or all, those of the draws of one split in a row.
+        As in :func:`linear_probe_score`.
 
     Raises
     ------
     ValueError
-        As :func:`linear_probe_score`, and if there are fewer labelled rows than ``n_neighbors``.
+        As in :func:`linear_probe_score`, and if there are fewer labelled rows than ``n_neighbors``.
 
     References
     ----------
@@ -188,7 +189,7 @@ def knn_probe_score(
     fewest = min(len(train) for train, _ in splits)
     if n_neighbors > fewest:
         raise ValueError(f"n_neighbors={n_neighbors} of only {fewest} labelled rows; give 1 to {fewest}.")
-    # Unit rows have the same order by both distances, and by the Euclidean one scikit-learn holds no matrix of pairs.
+    # Between unit rows, both distances have the same order. With the Euclidean, scikit-learn forms no matrix of pairs.
     scaler = Normalizer() if metric == "cosine" else FunctionTransformer()
     model = KNeighborsClassifier if task == "classification" else KNeighborsRegressor
     return _score(make_pipeline(scaler, model(n_neighbors)), Z, y, splits, scoring, return_scores)
@@ -197,12 +198,12 @@ def knn_probe_score(
 def _prepare(
     Z: ArrayLike, y: ArrayLike, Z_test: ArrayLike | None, y_test: ArrayLike | None, *, cv: Any, task: str
 ) -> tuple[np.ndarray, np.ndarray, Splits, str]:
-    """Return checked rows and labels, those to score on among them, the splits, and the task."""
+    """Return checked rows and labels (test rows last), the splits, and the task."""
     Z, y = _checked(Z, y, "Z", "y")
     if task == "auto":
         kind = type_of_target(y, input_name="y")
         if kind not in _TASKS:
-            raise ValueError(f"y is {kind!r}; a probe reads a vector of classes or of values ({', '.join(_TASKS)}).")
+            raise ValueError(f"y is {kind!r}; give a vector of classes or of values ({', '.join(_TASKS)}).")
         task = _TASKS[kind]
     if Z_test is None and y_test is None:
         splitter = check_cv(cv, y, classifier=task == "classification")
@@ -213,15 +214,16 @@ def _prepare(
     Z_test, y_test = _checked(Z_test, y_test, "Z_test", "y_test")
     if Z_test.shape[1] != Z.shape[1]:
         raise ValueError(f"Z_test has {Z_test.shape[1]} columns and Z has {Z.shape[1]}; give rows of one embedding.")
+    # One split of both parts together, so that the rest of a probe is the same as in cross-validation.
     rows = np.arange(len(Z) + len(Z_test))
     return np.concatenate([Z, Z_test]), np.concatenate([y, y_test]), [(rows[: len(Z)], rows[len(Z) :])], task
 
 
 def _checked(Z: ArrayLike, y: ArrayLike, Z_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
-    rows: np.ndarray = check_array(Z, dtype=np.float64, input_name=Z_name)
+    Z = checked_rows(Z, Z_name)
     labels: np.ndarray = column_or_1d(check_array(y, dtype=None, ensure_2d=False, input_name=y_name))
-    check_consistent_length(rows, labels)
-    return rows, labels
+    check_consistent_length(Z, labels)
+    return Z, labels
 
 
 def _few_labels(
@@ -232,7 +234,7 @@ def _few_labels(
     n_draws: int,
     random_state: int | np.random.RandomState | None,
 ) -> Splits:
-    """Replace each split by draws of a few of its rows to fit on, the rows to score on unchanged."""
+    """Replace each split by ``n_draws`` splits that fit on a few rows of each class. Test rows stay the same."""
     if task == "regression":
         raise ValueError(
             f"n_per_class={n_per_class} needs classes, but y holds values; give None, or task='classification'."
@@ -240,10 +242,10 @@ def _few_labels(
     rng = check_random_state(random_state)
     drawn = []
     for train, test in splits:
-        train = np.arange(len(y))[train]  # a splitter may give masks
-        of_class = [train[y[train] == label] for label in np.unique(y[train])]
+        train = np.arange(len(y))[train]  # a splitter may give masks instead of row numbers
+        rows_by_class = [train[y[train] == label] for label in np.unique(y[train])]
         for _ in range(n_draws):
-            few = np.concatenate([rng.permutation(members)[:n_per_class] for members in of_class])
+            few = np.concatenate([rng.permutation(rows)[:n_per_class] for rows in rows_by_class])
             drawn.append((few, test))
     return drawn
 
@@ -256,6 +258,6 @@ def _score(
     scoring: str | Callable[..., Any] | None,
     return_scores: bool,
 ) -> float | np.ndarray:
-    # scikit-learn 1.6 fails with params=None where metadata routing is on
+    # params={}: scikit-learn 1.6 fails with params=None if metadata routing is on
     scores = cross_val_score(model, Z, y, cv=splits, scoring=scoring, params={}, error_score="raise")
     return scores if return_scores else float(scores.mean())

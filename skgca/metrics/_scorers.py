@@ -1,4 +1,4 @@
-"""Scorers for scikit-learn's ``scoring=``: a measure of the embedding that an estimator's transform gives."""
+"""Scorers for scikit-learn's ``scoring=``: measures of the embedding that ``transform`` of an estimator returns."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ Views = Callable[[Any, np.random.RandomState], Any]
 def corrupt_cells(
     X: Any, random_state: int | np.random.RandomState | None = None, *, rate: float = 0.2
 ) -> np.ndarray | Any:
-    """Return a copy of a table in which random cells have the value of a random other row, in the same column.
+    """Return a copy of a table with random cells replaced by the value of a random other row in the same column.
 
-    The corruption of SCARF [1]_, as :class:`skgca.views.ColumnCorruption` has it, for arrays and dataframes of held-out
-    rows: each cell is corrupted with probability ``rate``, and so keeps the distribution of its column. Missing cells
-    change places like any others.
+    This is the corruption of SCARF [1]_, as in :class:`skgca.views.ColumnCorruption`, for arrays and dataframes of
+    held-out rows. Each cell is replaced with probability ``rate``. The distribution of each column stays the same,
+    missing values included.
 
     Parameters
     ----------
     X : array-like or pandas DataFrame of shape (n_samples, n_features)
-        Table, of any types.
+        Table with columns of any type.
     random_state : int, RandomState instance or None, default=None
-        Draws which cells, and whose values.
+        Draws the cells, and the rows that their new values come from.
     rate : float, default=0.2
-        Share of cells to corrupt, in [0, 1].
+        Share of cells to replace, in [0, 1].
 
     Returns
     -------
     X : ndarray or pandas DataFrame of shape (n_samples, n_features)
-        Corrupted copy; a dataframe for a dataframe, of the same types. A single row has no other, and stays.
+        Corrupted copy. For a dataframe, a dataframe with the same column types. A single row is not changed.
 
     Raises
     ------
@@ -65,65 +65,70 @@ def corrupt_cells(
            [ 2, 20],
            [ 1, 30]])
     """
-    frame = hasattr(X, "isetitem")  # of pandas, which need not be installed
-    if not frame:
+    is_frame = hasattr(X, "isetitem")  # a DataFrame of pandas, which may not be installed
+    if not is_frame:
         X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True, input_name="X")
         if X.ndim > 2:
             raise ValueError(
-                f"X has shape {X.shape}, but cells are those of a table; noise for images or series is "
-                "to be a function of your own, as views= of make_view_scorer takes."
+                f"X has shape {X.shape}, but corrupt_cells takes a table; for images or series, give a function of "
+                "your own to views= of make_view_scorer."
             )
     rng = check_random_state(random_state)
     n = len(X)
     corrupt = rng.random_sample(X.shape) < rate
     if n < 2:
         return X.copy()
-    shift = rng.randint(1, n, X.shape)  # so never the row itself
-    source = np.arange(n)[:, None] + np.where(corrupt, shift, 0)
+    shift = rng.randint(1, n, X.shape)  # at least 1 row on, so never the row itself
+    source = np.arange(n)[:, None] + np.where(corrupt, shift, 0)  # (n, columns): row that each value comes from
     source %= n
-    if not frame:
+    if not is_frame:
         return np.take_along_axis(X, source, axis=0)
     X = X.copy()
     for column in range(X.shape[1]):
+        # By position, because names may repeat. `take` of the extension array keeps the column type.
         X.isetitem(column, X.iloc[:, column].array.take(source[:, column]))
     return X
 
 
 @dataclass(frozen=True, eq=False)
 class _Scorer:
-    """What the scorers share: the measure, its options, and the estimator's transform."""
+    """A measure, its options, and the call of ``transform``. Unlike a closure, it can be pickled."""
 
-    score_func: Callable[..., float | np.ndarray]
+    score_func: Callable[..., Any]
     options: dict[str, Any]
 
     @staticmethod
     def _embed(estimator: Any, X: Any) -> Any:
         if not hasattr(estimator, "transform"):
             raise TypeError(
-                f"{type(estimator).__name__} has no transform, and so no embedding to score; "
-                "a pipeline must end in a transformer."
+                f"{type(estimator).__name__} has no transform, so there is no embedding to score; "
+                "give a transformer (a pipeline must end in a transformer)."
             )
         return estimator.transform(X)
 
 
 @dataclass(frozen=True, eq=False)
 class _EmbeddingScorer(_Scorer):
+    """Scorer of ``make_embedding_scorer``."""
+
     inputs: str
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
         if y is None and "y" in self.inputs:
             raise ValueError(f"{self.score_func.__name__} reads labels; give y to the search or cross-validation.")
-        given = {"X": X, "y": y, "Z": self._embed(estimator, X)}
-        return float(self.score_func(*(given[name] for name in self.inputs), **self.options))
+        values = {"X": X, "y": y, "Z": self._embed(estimator, X)}
+        return float(self.score_func(*(values[name] for name in self.inputs), **self.options))
 
 
 @dataclass(frozen=True, eq=False)
 class _ViewScorer(_Scorer):
+    """Scorer of ``make_view_scorer``."""
+
     views: Views
     random_state: int
 
     def __call__(self, estimator: Any, X: Any, y: Any = None) -> float:
-        rng = check_random_state(self.random_state)
+        rng = check_random_state(self.random_state)  # new at each call, so that all candidates get the same views
         Z_a, Z_b = (self._embed(estimator, self.views(X, rng)) for _ in range(2))
         return float(self.score_func(Z_a, Z_b, **self.options))
 
@@ -131,35 +136,34 @@ class _ViewScorer(_Scorer):
 @validate_params(
     {"score_func": [callable], "inputs": [StrOptions({"Z", "Zy", "XZ"})]}, prefer_skip_nested_validation=True
 )
-def make_embedding_scorer(
-    score_func: Callable[..., float | np.ndarray], *, inputs: str = "Z", **options: Any
-) -> Callable[..., float]:
-    """Make a scorer of a measure of an embedding, as :func:`sklearn.metrics.make_scorer` does of predictions.
+def make_embedding_scorer(score_func: Callable[..., Any], *, inputs: str = "Z", **options: Any) -> Callable[..., float]:
+    """Make a scorer from a measure of an embedding, as :func:`sklearn.metrics.make_scorer` does for predictions.
 
-    The scorer is called with a fitted estimator and held-out rows, and scores what ``estimator.transform`` makes of
-    them: of :class:`skgca.GCAEmbedder`, of any other transformer, or of a pipeline that ends in one.
+    The scorer takes a fitted estimator and held-out rows, and scores what ``estimator.transform`` returns. The
+    estimator may be a :class:`skgca.GCAEmbedder`, any other transformer, or a pipeline that ends in one.
 
     Parameters
     ----------
     score_func : callable
-        Measure of which more is better, of this module or of others.
+        Measure for which higher is better, from this module or another.
     inputs : {"Z", "Zy", "XZ"}, default="Z"
-        What it takes, in this order: the embedding Z, the labels y, the rows X as they are given to the estimator.
+        Positional arguments of ``score_func`` in order: the embedding Z, the labels y, the rows X that the estimator
+        gets.
     **options
-        Its other arguments.
+        Further arguments of ``score_func``.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)``, a float; for ``scoring=`` of GridSearchCV, cross_validate and the like. It
-        can be pickled if ``score_func`` can.
+        ``scorer(estimator, X, y=None)`` returns a float. Use it as ``scoring=`` of GridSearchCV, cross_validate and the
+        like. It can be pickled if ``score_func`` can.
 
     Raises
     ------
     ValueError
-        If ``inputs`` is not one of these. Called, if labels are missing, and what ``score_func`` raises.
+        If ``inputs`` is not one of these. The scorer raises it if labels are missing, or if ``score_func`` does.
     TypeError
-        If ``score_func`` has no such argument. Called, if the estimator has no transform.
+        If ``score_func`` does not take these arguments. The scorer raises it if the estimator has no transform.
 
     See Also
     --------
@@ -167,8 +171,8 @@ def make_embedding_scorer(
 
     Notes
     -----
-    In a search, compare candidates by what does not grow with a mere setting: :func:`effective_rank` does with
-    ``n_components``.
+    In a search, use a measure that does not grow with a searched parameter on its own. :func:`effective_rank`, for
+    instance, grows with ``n_components``.
 
     Examples
     --------
@@ -182,7 +186,7 @@ def make_embedding_scorer(
     >>> GridSearchCV(PCA(), {"n_components": [1, 3]}, scoring=scorer).fit(X).best_params_
     {'n_components': 3}
     """
-    inspect.signature(score_func).bind(*inputs, **options)  # a wrong name is told before anything is trained
+    inspect.signature(score_func).bind(*inputs, **options)  # a wrong name raises before any training
     return _EmbeddingScorer(score_func, options, inputs)
 
 
@@ -195,48 +199,48 @@ def make_embedding_scorer(
     prefer_skip_nested_validation=True,
 )
 def make_view_scorer(
-    score_func: Callable[..., float] = view_retrieval_score,
+    score_func: Callable[..., Any] = view_retrieval_score,
     *,
     views: Views = corrupt_cells,
     random_state: int = 0,
     **options: Any,
 ) -> Callable[..., float]:
-    """Make a scorer of a measure of two views, for any transformer.
+    """Make a scorer from a measure of two views, for any transformer.
 
-    The scorer makes two noisy copies of the held-out rows and scores what ``estimator.transform`` makes of both, such
-    as whether each row still finds its other copy.
+    The scorer makes two noisy copies of the held-out rows, embeds both with ``estimator.transform`` and compares the
+    embeddings. By default it scores whether each row finds its other copy.
 
     Parameters
     ----------
     score_func : callable, default=view_retrieval_score
-        Measure of ``(Z_a, Z_b)`` of which more is better, such as :func:`alignment_score`.
+        Measure of ``(Z_a, Z_b)`` for which higher is better, such as :func:`alignment_score`.
     views : callable, default=corrupt_cells
-        ``views(X, random_state)``, with X the rows as they are given to the estimator and a RandomState, gives a noisy
-        copy of X. It is called twice. For another rate, ``functools.partial(corrupt_cells, rate=0.6)``; for images or
-        series, a function of your own.
+        ``views(X, random_state)`` returns a noisy copy of X, the rows that the estimator gets, and draws from a
+        RandomState. It is called twice. For another rate use ``functools.partial(corrupt_cells, rate=0.6)``, for images
+        or series a function of your own.
     random_state : int, default=0
-        Draws the views, the same ones at each call, so that candidates are told apart by their embedding alone.
+        Draws the views. They are the same at each call, so that candidates differ in their embedding only.
     **options
-        Other arguments of ``score_func``.
+        Further arguments of ``score_func``.
 
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y=None)``, a float; for ``scoring=`` of GridSearchCV, cross_validate and the like. It
-        can be pickled if ``score_func`` and ``views`` can.
+        ``scorer(estimator, X, y=None)`` returns a float. Use it as ``scoring=`` of GridSearchCV, cross_validate and the
+        like. It can be pickled if ``score_func`` and ``views`` can.
 
     Raises
     ------
     ValueError
-        If ``random_state`` is not an int of the range that numpy takes. Called, what ``views`` and ``score_func``
-        raise.
+        If ``random_state`` is not an int in the range of numpy. The scorer raises it if ``views`` or ``score_func``
+        does.
     TypeError
-        If ``score_func`` has no such argument. Called, if the estimator has no transform.
+        If ``score_func`` does not take these arguments. The scorer raises it if the estimator has no transform.
 
     Notes
     -----
-    The views are a choice: an embedding scores well that ignores what they change and keeps what they leave. The copies
-    have much in common as such, so raw features may find each other with ease; choose a rate at which they do not.
+    The choice of views matters: an embedding scores well if it ignores what the views change and keeps the rest. The
+    two copies share many cells, so even raw features may find each other. Choose a rate at which they do not.
 
     Examples
     --------

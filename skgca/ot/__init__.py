@@ -1,4 +1,4 @@
-"""Entropic optimal transport, balanced and unbalanced, for use inside a torch loss."""
+"""Entropic optimal transport, balanced and unbalanced, that a torch loss can differentiate."""
 
 from ._costs import cosine_cost, squared_euclidean_cost, student_t_cost
 from ._marginals import Marginals

@@ -1,12 +1,17 @@
-"""What ties the solvers to autograd: potentials and masses as functions that can be differentiated.
+"""The link between the solvers and autograd: potentials and masses as differentiable functions.
 
-Autograd sees one node for the potentials, whatever ran inside it, so it keeps vectors instead of matrices::
+If autograd recorded every operation, it would keep a matrix (n, m) for every half step. Here it sees one node for the
+potentials, whatever ran inside, and keeps vectors (and the kernel, if there is memory for it)::
 
-    forward     kernel domain, else log domain                 -->  f, g
-    backward    gradient="unrolled"   reverse pass of the domain that ran, through its iterations
-                gradient="implicit"   implicit differentiation of the solution
-                gradient="envelope"   none: f and g count as constants
-                create_graph=True     the iterations again by plain operations, which autograd records
+    forward     kernel domain, else log domain  -->  f, g
+    backward    gradient="unrolled"   the reverse pass of the domain that ran, through its iterations
+                gradient="implicit"   implicit differentiation of the solution (:mod:`._implicit_gradient`)
+                gradient="envelope"   no node: f and g count as constants
+                create_graph=True     the iterations again, in operations that autograd records (:mod:`._plain`)
+
+"unrolled" is exact for the iterations that ran, converged or not. Its cost grows with their number. "implicit" is exact
+at the solution only, at the cost of one linear system. "envelope" costs nothing. It is exact at the solution only, for
+losses that are stationary in the potentials there.
 
 The masses of the plan are a second kind of node.
 """
@@ -32,7 +37,7 @@ __all__ = ["GRADIENTS", "Solver"]
 
 GRADIENTS = ("unrolled", "envelope", "implicit")
 
-# Scores up to this size need no shift: their exp, times that of a potential of the same size, is far from overflow.
+# Scores up to this size need no shift: exp(score), times exp of a potential of the same size, is far from overflow.
 _SAFE_BOUND = {torch.float32: 30.0, torch.float64: 300.0}
 
 
@@ -47,6 +52,15 @@ class Solver:
     keep : bool
         Whether the kernel stays in memory; otherwise its tiles are formed again for every use.
     gradient : {"unrolled", "envelope", "implicit"}
+
+    Attributes
+    ----------
+    n_iter : int
+        Number of iterations that ran.
+    error : float or None
+        Marginal error, if the iterations measured it.
+    kernel_sinkhorn : KernelSinkhorn or None
+        The kernel domain, with its kernel. None before the run, and if the run had to go to the log domain.
     """
 
     source: LogKernel
@@ -58,9 +72,9 @@ class Solver:
     kernel_sinkhorn: KernelSinkhorn | None = None
 
     def potentials(self) -> tuple[Tensor, Tensor]:
-        """Solve for f and g, with the gradient that was asked for."""
+        """Solve for f and g, with the gradient that ``gradient`` names."""
         p = self.problem
-        if p.phi_row == p.phi_col == 0.0:
+        if p.phi_row == p.phi_col == 0.0:  # both marginals free: the kernel is the plan
             self.error = 0.0
             return torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         if self.gradient == "envelope":
@@ -71,17 +85,19 @@ class Solver:
         return f, g
 
     def mass(self, f: Tensor, g: Tensor, *, axis: int) -> Tensor:
-        """Row mass (axis 0) or column mass (axis 1) of the plan that two potentials make."""
+        """Return the row mass (axis 0) or column mass (axis 1) of the plan of two potentials."""
         out: Tensor = _Mass.apply(self, axis, f, g, *self.source.tensors)
         return out
 
     def run(self, source: LogKernel, problem: Problem) -> tuple[Tensor, Tensor, KernelTrace | LogTrace]:
-        """Solve in the kernel domain; if that cannot hold the potentials, solve in the log domain."""
+        """Solve in the kernel domain. If scalings leave the range there, solve in the log domain."""
         bound = _SAFE_BOUND[problem.log_a.dtype]
-        self.kernel_sinkhorn = KernelSinkhorn(TiledKernel.of(source, keep=self.keep, safe_bound=bound), problem)
+        self.kernel_sinkhorn = KernelSinkhorn(
+            TiledKernel.from_log_kernel(source, keep=self.keep, safe_bound=bound), problem
+        )
         solved: tuple[Tensor, Tensor, KernelTrace | LogTrace] | None = self.kernel_sinkhorn.run()
         if solved is None:
-            self.kernel_sinkhorn = None  # frees its kernel as well
+            self.kernel_sinkhorn = None  # frees the kernel before the log domain keeps tiles of its own
             solved = LogSinkhorn(source, problem, keep=self.keep).run()
         self.n_iter, self.error = solved[2].n_iter, solved[2].error
         return solved
@@ -91,10 +107,10 @@ class Solver:
         return _tiled_plan(self.kernel_sinkhorn, source, f, g, keep=self.keep)
 
 
-def _tiled_plan(in_kernel: KernelSinkhorn | None, source: LogKernel, f: Tensor, g: Tensor, *, keep: bool) -> TiledPlan:
-    if in_kernel is not None:
-        return TiledPlan(in_kernel.kernel, in_kernel.u_of(f) * in_kernel.unit, in_kernel.v_of(g))
-    # Where scalings would not fit, the potentials themselves are the shifts, and the kernel is the plan.
+def _tiled_plan(domain: KernelSinkhorn | None, source: LogKernel, f: Tensor, g: Tensor, *, keep: bool) -> TiledPlan:
+    if domain is not None:
+        return TiledPlan(domain.kernel, domain.u_of(f) * domain.plan_factor, domain.v_of(g))
+    # Scalings would overflow. With the potentials as shifts, exp(S + f + g) is the plan, and all scalings are 1.
     kernel = TiledKernel(source, keep, False, -f, -g)
     return TiledPlan(kernel, torch.ones_like(f), torch.ones_like(g))
 
@@ -106,6 +122,7 @@ class _Potentials(torch.autograd.Function):
     def forward(
         ctx: Any, solver: Solver, powers: Tensor | None, log_a: Tensor, log_b: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, Tensor]:
+        # ctx keeps this source. Over the inputs themselves, it would keep their graph alive.
         source = solver.source.rebuild(tuple(t.detach() for t in tensors))
         problem = replace(solver.problem, log_a=log_a.detach(), log_b=log_b.detach())
         with _full_precision(log_a):
@@ -113,7 +130,7 @@ class _Potentials(torch.autograd.Function):
         ctx.source, ctx.problem, ctx.trace = source, problem, trace
         ctx.gradient, ctx.keep, ctx.n_iter = solver.gradient, solver.keep, solver.n_iter
         ctx.kernel_sinkhorn, cache = _without_cache(solver.kernel_sinkhorn)
-        # The kernel goes where autograd frees it after the backward pass, also if someone keeps the loss.
+        # Saved here, the kernel is freed after the backward pass, even if the caller keeps the loss.
         ctx.save_for_backward(powers, log_a, log_b, f, g, *tensors, *cache)
         return f, g
 
@@ -121,26 +138,27 @@ class _Potentials(torch.autograd.Function):
     def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
         powers, log_a, log_b, f, g, *rest = ctx.saved_tensors
         tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
-        # A row without mass has the potential -inf, which nothing moves.
+        # A row without mass has the potential -inf, a constant, so no gradient passes through it.
         grad_f = grad_f.masked_fill(torch.isneginf(log_a), 0.0)
         grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
         with _full_precision(log_a):
             if torch.is_grad_enabled():  # create_graph=True
-                return (None, *_again(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
-            in_kernel = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
+                return (None, *_recorded_gradient(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
+            domain = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
             to_powers = None if powers is None else torch.zeros_like(powers)
             if ctx.gradient == "implicit" and not ctx.problem.one_sided:
-                plan = _tiled_plan(in_kernel, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
+                plan = _tiled_plan(domain, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
                 grad_a, grad_b, *grads = implicit_gradient(plan, ctx.problem, grad_f, grad_g)
-                # The half step phi * (log a - log sum) changes by f / phi^2 as much with phi as with log a.
+                # For f = phi (log a - log sum), df/dphi is f / phi and df/dlog a is phi. So dL/dphi is dL/dlog a times
+                # f / phi^2; add_to_power divides by the second phi.
                 ctx.problem.add_to_power(to_powers, 0, grad_a / ctx.problem.phi_row, f)
                 ctx.problem.add_to_power(to_powers, 1, grad_b / ctx.problem.phi_col, g)
-            elif in_kernel is None:
+            elif domain is None:
                 in_log = LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep)
                 grad_a, grad_b, *grads = in_log.reverse(ctx.trace, grad_f, grad_g, to_powers)
             else:
-                left, right, grad_a, grad_b = in_kernel.reverse(ctx.trace, grad_f, grad_g, to_powers)
-                grads = list(in_kernel.kernel.pull(left, right))
+                left, right, grad_a, grad_b = domain.reverse(ctx.trace, grad_f, grad_g, to_powers)
+                grads = list(domain.kernel.pull(left, right))
             return (None, to_powers, grad_a, grad_b, *grads)
 
 
@@ -164,19 +182,20 @@ class _Mass(torch.autograd.Function):
         tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
         with _full_precision(f):
             if torch.is_grad_enabled():
-                return (None, None, *_mass_again(ctx, (f, g, *tensors), grad))
-            in_kernel = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
-            plan = _tiled_plan(in_kernel, ctx.source, f, g, keep=ctx.keep)
+                return (None, None, *_recorded_mass_gradient(ctx, (f, g, *tensors), grad))
+            domain = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
+            plan = _tiled_plan(domain, ctx.source, f, g, keep=ctx.keep)
+            # For r_i = sum_j P_ij: dr/df is diag(r), dr/dg is P, and dL/dS_ij is P_ij grad_i. Columns likewise.
             if ctx.axis == 0:
                 return (None, None, grad * mass, plan.cols(grad), *plan.pull(grad, torch.zeros_like(g)))
             return (None, None, plan.rows(grad), grad * mass, *plan.pull(torch.zeros_like(f), grad))
 
 
-def _again(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
-    """Compute the gradient by plain operations, which can be differentiated again."""
+def _recorded_gradient(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradient of the potentials by plain operations, which autograd can differentiate again."""
     if ctx.gradient == "implicit":
         raise RuntimeError(
-            "gradient='implicit' has no second derivative; use gradient='unrolled' where create_graph=True."
+            "gradient='implicit' has no second derivative; use gradient='unrolled' with create_graph=True."
         )
     powers, log_a, log_b, *tensors = inputs
     with torch.enable_grad():
@@ -184,11 +203,13 @@ def _again(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor) ->
         if powers is not None:
             problem = replace(problem, phi_row=powers[0], phi_col=powers[1])
         potentials = plain_sinkhorn(ctx.source.rebuild(tuple(tensors)).dense(), problem, ctx.n_iter)
-        moving = [(p, grad) for p, grad in zip(potentials, (grad_f, grad_g), strict=True) if p.requires_grad]
-        return _differentiate([p for p, _ in moving], inputs, [grad for _, grad in moving])
+        # The potential of a free marginal is a constant, which autograd.grad refuses as an output.
+        outputs = [(p, grad) for p, grad in zip(potentials, (grad_f, grad_g), strict=True) if p.requires_grad]
+        return _differentiate([p for p, _ in outputs], inputs, [grad for _, grad in outputs])
 
 
-def _mass_again(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+def _recorded_mass_gradient(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradient of a mass by plain operations, which autograd can differentiate again."""
     f, g, *tensors = inputs
     with torch.enable_grad():
         log_plan = f[:, None] + ctx.source.rebuild(tuple(tensors)).dense() + g
@@ -198,16 +219,18 @@ def _mass_again(ctx: Any, inputs: tuple[Tensor, ...], grad: Tensor) -> tuple[Ten
 def _differentiate(
     outputs: list[Tensor], inputs: tuple[Tensor | None, ...], grads: list[Tensor]
 ) -> tuple[Tensor | None, ...]:
-    asked = [t for t in inputs if t is not None and t.requires_grad]
-    found = iter(torch.autograd.grad(outputs, asked, grads, create_graph=True, allow_unused=True))
-    return tuple(next(found) if t is not None and t.requires_grad else None for t in inputs)
+    """Return a gradient for each input, None for inputs that need none."""
+    differentiable = [t for t in inputs if t is not None and t.requires_grad]
+    gradients = iter(torch.autograd.grad(outputs, differentiable, grads, create_graph=True, allow_unused=True))
+    return tuple(next(gradients) if t is not None and t.requires_grad else None for t in inputs)
 
 
-def _without_cache(in_kernel: KernelSinkhorn | None) -> tuple[KernelSinkhorn | None, list[Tensor]]:
-    return (None, []) if in_kernel is None else (in_kernel.with_cache([]), in_kernel.kernel.cache)
+def _without_cache(domain: KernelSinkhorn | None) -> tuple[KernelSinkhorn | None, list[Tensor]]:
+    """Return a copy without tiles, and the tiles."""
+    return (None, []) if domain is None else (domain.with_cache([]), domain.kernel.cache)
 
 
 def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
-    """Products in the type of the tensors, also where autocast would take a shorter one."""
+    """Switch autocast off: products run in the type of the tensors, since half precision would lose the plan."""
     kind = like.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

@@ -1,4 +1,8 @@
-"""Ground costs between rows of two embeddings: (n, d), (m, d) -> (n, m)."""
+"""Ground costs between the rows of two embeddings: (n, d), (m, d) -> (n, m).
+
+These functions form the whole matrix, for users. The solvers use :mod:`._log_kernel` instead, which forms the scores
+``-cost / epsilon`` of the same costs tile by tile.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,13 @@ def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
     ----------
     x : Tensor of shape (n, d)
     y : Tensor of shape (m, d)
-        Rows need not be normalised. A row of zeros has cosine 0 with every other row.
+        Rows are normalised here. A row of zeros has cosine 0 with every row.
 
     Returns
     -------
     Tensor of shape (n, m)
-        Between 0 (same direction) and 2 (opposite), up to rounding. It is never clipped: a clip has gradient zero,
-        which the released code of the paper applied to every obtuse pair.
+        Between 0 (same direction) and 2 (opposite), up to rounding. The cost is never clipped, because a clipped entry
+        has gradient zero. The released code of the paper clips the cost of every obtuse pair.
 
     Examples
     --------
@@ -47,7 +51,8 @@ def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
     Returns
     -------
     Tensor of shape (n, m)
-        Computed as ``|x|^2 - 2 x.y + |y|^2``, so entries near zero carry the rounding of the norms.
+        Computed as ``|x|^2 - 2 x.y + |y|^2``. An entry near zero therefore has the rounding error of the norms, and may
+        be slightly negative.
 
     Examples
     --------
@@ -58,14 +63,15 @@ def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
     tensor([[0., 5.],
             [5., 0.]])
     """
+    # (n, 1) + (m,) broadcasts to the (n, m) matrix of squared norms, to which addmm adds -2 x y^T in the same pass.
     return torch.addmm((x * x).sum(1, keepdim=True) + (y * y).sum(1), x, y.T, alpha=-2.0)
 
 
 def student_t_cost(x: Tensor, y: Tensor) -> Tensor:
     """Cost whose kernel ``exp(-cost / epsilon)`` is Student's t, ``log(1 + ||x_i - y_j||^2)``.
 
-    The kernel is ``(1 + d^2)^(-1 / epsilon)``: at epsilon 1 that of t-SNE [1]_, with one degree of freedom, in general
-    with ``2 / epsilon - 1`` of them. Its heavy tail lets rows that do not match stay far apart at little cost.
+    With d the distance, the kernel is ``(1 + d^2)^(-1 / epsilon)``. It has ``2 / epsilon - 1`` degrees of freedom: one
+    at epsilon 1, as in t-SNE [1]_. Its heavy tail lets rows that do not match stay far apart at little cost.
 
     Parameters
     ----------
@@ -88,4 +94,5 @@ def student_t_cost(x: Tensor, y: Tensor) -> Tensor:
     >>> (-student_t_cost(x[:1], x)).exp()  # the kernel at epsilon 1
     tensor([[1.0000, 0.5000, 0.2000]])
     """
+    # Rounding can leave the squared distance of two equal rows slightly below zero.
     return torch.log1p(squared_euclidean_cost(x, y).clamp_min(0.0))

@@ -1,6 +1,6 @@
 """The rules of early exits: when the iterations stop before ``n_iter``, and the reverse pass before its end.
 
-The rules are asked after each iteration. The first situation that applies decides::
+The rules apply after each iteration. The first row of this table that fits decides::
 
     situation                        kernel domain                        log domain
     -------------------------------  -----------------------------------  -----------------------------------
@@ -12,12 +12,23 @@ The rules are asked after each iteration. The first situation that applies decid
     reverse pass, on a CPU           ``negligible``: the gradient left    never
                                      to pull back is rounding
 
-The rules without ``tol`` are for a CPU only, since they read a number from the device at every iteration. A CPU has
+What the three functions measure, and why each can be wrong:
+
+- ``settled`` extrapolates the last two changes of v as a geometric series. If a component that converges slowly hides
+  below one that converges fast, the series decays more slowly later on and the sum is too small.
+- ``still`` sees one iteration only. If convergence is so slow that each iteration moves less than a rounding, many such
+  moves may add up to more.
+- ``negligible`` compares with the largest entry of the gradient. Entries much smaller than that may lose digits.
+
+In all other cases the result changes by rounding only. An exit saves both half steps of every iteration left, forward
+and again in the reverse pass. A NaN ends the kernel domain, and the solver starts again in the log domain.
+
+In the kernel domain, the next iteration reuses the product that the marginal error needs. In the log domain, the error
+costs another pass over the tiles.
+
+The rules without ``tol`` run on a CPU only, because they read a number from the device at every iteration. A CPU has
 that number at hand. An accelerator must first finish all queued work, which takes longer than the iterations that would
 be saved.
-
-An exit by one of these rules changes the result by rounding at most. A NaN in the kernel domain ends that form, and the
-solver starts again in the log domain.
 """
 
 from __future__ import annotations
@@ -27,44 +38,45 @@ from torch import Tensor
 
 __all__ = ["largest_change", "negligible", "settled", "still"]
 
-_ROUNDINGS = 16  # the sum of all changes that are left out may be this many roundings
+_ROUNDINGS = 16  # the changes that an exit leaves out may sum to this many roundings
 
 
 def largest_change(new: Tensor, old: Tensor) -> float:
-    """Largest change of a scaling in one iteration, as a share of what it was."""
-    tiny = torch.finfo(new.dtype).tiny  # where there is no mass both are zero
+    """Return the largest relative change of a scaling in one iteration."""
+    tiny = torch.finfo(new.dtype).tiny  # a row without mass has scaling 0 before and after: 0 / tiny is 0, not NaN
     return float(((new - old).abs() / old.clamp_min(tiny)).max())
 
 
 def settled(change: float, before: float, left: int, dtype: torch.dtype) -> bool:
-    """Whether the iterations that are left would change nothing beyond rounding.
+    """Whether the iterations left would change nothing beyond rounding.
 
     Parameters
     ----------
     change, before : float
-        Largest change of the last iteration, and of the one before it.
+        Largest relative change in the last iteration, and in the iteration before it.
     left : int
-        Number of iterations that are left.
+        Number of iterations left.
     dtype : torch.dtype
         Type of the scalings.
 
     Notes
     -----
     Each half step is a contraction in Hilbert's metric, so changes shrink from one iteration to the next. The changes
-    that are left sum to at most ``left`` times the last one. Near the solution they are about a geometric series.
+    left sum to at most about ``left`` times the last one. Near the solution they are close to a geometric series.
     """
     rounding = torch.finfo(dtype).eps
-    rate = change / before if change < before < 0.01 else 1.0  # far from the solution, the two say nothing
+    rate = change / before if change < before < 0.01 else 1.0  # far from the solution, the ratio predicts nothing
+    # rate + rate^2 + ... = rate / (1 - rate); the series has `left` terms of at most 1
     rest = change * (left if rate >= 1.0 else min(left, rate / (1.0 - rate)))
     return rest <= _ROUNDINGS * rounding or change <= 2 * rounding
 
 
 def still(old: Tensor, new: Tensor) -> bool:
-    """Whether no potential moved by more than a rounding of its size, or of 1 if it is smaller than 1."""
-    moved = (new - old).nan_to_num(nan=0.0)  # -inf - -inf, where there is no mass
+    """Whether no potential moved by more than a rounding of its size, or of 1 if its size is below 1."""
+    moved = (new - old).nan_to_num(nan=0.0)  # a row without mass has -inf - -inf = NaN
     return bool((moved.abs() <= torch.finfo(new.dtype).eps * new.nan_to_num().abs().clamp_min(1.0)).all())
 
 
 def negligible(rest: float, reference: float, dtype: torch.dtype) -> bool:
-    """Whether the gradient that is left to pull back is only rounding beside the one of the last iteration."""
+    """Whether the gradient left to pull back is rounding of ``reference``, the gradient of the last iteration."""
     return rest <= _ROUNDINGS / 4 * torch.finfo(dtype).eps * reference

@@ -1,12 +1,12 @@
 """The log kernel ``S = -cost / epsilon``, a matrix (n, m) of scores that need not exist as a whole.
 
-There are two sources of scores::
+There are two kinds::
 
-    DenseLogKernel        a matrix that is given
-    EmbeddingLogKernel    two embeddings; any tile of the matrix is made when it is asked for
+    DenseLogKernel        the matrix of scores is given
+    EmbeddingLogKernel    two embeddings are given; a tile of the matrix is formed when a solver reads it
 
-The solvers ask for tiles of S on the way forward. On the way back they hand over tiles of dL/dS, and the log kernel
-turns those into gradients of what it was made from.
+Forward, the solvers read tiles of S. Backward, they return tiles of dL/dS, and the log kernel turns these into
+gradients of its tensors: the scores, or the embeddings. The solvers call their log kernel "source".
 """
 
 from __future__ import annotations
@@ -30,52 +30,52 @@ __all__ = [
     "student_t_log_kernel",
 ]
 
-Span = tuple[int, int, int]  # rows start:stop of the scores, columns first:
+Span = tuple[int, int, int]  # (start, stop, first): rows start:stop and columns first: of the scores
 Cotangents = Iterator[tuple[Span, Tensor]]
 
 
 class LogKernel(ABC):
-    """The matrix S = -cost / epsilon of shape (n, m), with -inf where no mass may go.
+    """The matrix S = -cost / epsilon of shape (n, m), with -inf at masked entries.
 
-    A tile has the rows ``start:stop`` and the columns ``first:``. If the matrix is symmetric, its upper triangle is
-    enough: these are the tiles whose ``first`` is their ``start``.
+    A tile has the rows ``start:stop`` and the columns ``first:``. For a symmetric matrix the upper triangle is enough:
+    the tiles with ``first == start``.
     """
 
     symmetric = False
-    #: Largest magnitude of what :meth:`raw_tile` returns, where it is known without looking; else None.
+    #: Largest magnitude of the entries of :meth:`raw_tile`, if it is known without computing them; else None.
     bound: float | None = None
-    #: What is added to :meth:`raw_tile` to make scores, where ``bound`` is known.
+    #: Number that turns the entries of :meth:`raw_tile` into scores. Only read if ``bound`` is known.
     offset = 0.0
 
     @property
     @abstractmethod
     def tensors(self) -> tuple[Tensor, ...]:
-        """What the scores are computed from, and gradients flow to."""
+        """Tensors that the scores are computed from. They receive the gradients."""
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, int]:
-        """Rows and columns of the scores."""
+        """Shape (n, m) of the scores."""
 
     @abstractmethod
     def rebuild(self, tensors: tuple[Tensor, ...]) -> LogKernel:
-        """Return the same source over other tensors."""
+        """Return the same log kernel over other tensors."""
 
     @abstractmethod
     def tile(self, span: Span, out: Tensor) -> Tensor:
-        """Write the scores of a span to ``out``, which has its shape."""
+        """Write the scores of a span to ``out``, of the shape of the span, and return it."""
 
     def raw_tile(self, span: Span, out: Tensor) -> Tensor:
-        """Write scores less ``offset`` to ``out``, in fewer passes; masks are -inf here too."""
+        """Write scores minus ``offset`` to ``out``, in fewer passes. Masked entries are -inf here too."""
         raise NotImplementedError
 
     @abstractmethod
     def at(self, rows: Tensor, cols: Tensor) -> Tensor:
-        """Scores at the entries ``(rows[k], cols[k])``; differentiable."""
+        """Return the scores at the entries ``(rows[k], cols[k])``; differentiable."""
 
     @abstractmethod
     def dense(self) -> Tensor:
-        """Make the scores as one matrix; differentiable."""
+        """Return the scores as one matrix; differentiable."""
 
     @abstractmethod
     def scaled(self, factor: float) -> LogKernel:
@@ -83,12 +83,12 @@ class LogKernel(ABC):
 
     @abstractmethod
     def pullback(self, cotangents: Cotangents, *, half: bool) -> tuple[Tensor, ...]:
-        """Gradients of ``tensors`` from tiles of dL/dS, or, where ``half``, from panels of dL/dS + its transpose."""
+        """Return gradients of ``tensors`` from tiles of dL/dS, or of dL/dS plus its transpose for ``half``."""
 
 
 @dataclass(frozen=True, eq=False)
 class DenseLogKernel(LogKernel):
-    """Scores that are given, of shape (n, m)."""
+    """Given scores of shape (n, m)."""
 
     scores: Tensor
 
@@ -117,6 +117,7 @@ class DenseLogKernel(LogKernel):
         return DenseLogKernel(self.scores.detach() * factor)
 
     def pullback(self, cotangents: Cotangents, *, half: bool) -> tuple[Tensor, ...]:
+        # The tiles together cover all rows. Scores may be an expanded view, whose layout could not take a gradient.
         grad = torch.empty_like(self.scores, memory_format=torch.contiguous_format)
         for (start, stop, _), tile in cotangents:
             grad[start:stop] = tile
@@ -131,12 +132,12 @@ class EmbeddingLogKernel(LogKernel):
     ----------
     x : Tensor of shape (n, d)
     y : Tensor of shape (m, d) or None
-        None stands for ``x`` itself with self pairs masked: the joint layout, whose scores are symmetric.
+        None means ``x`` itself with self pairs masked: the joint layout, whose scores are symmetric.
     scale, offset : float
     bias_x, bias_y : Tensor of shape (n,) and (m,), or None
-        ``bias_y`` is not read where ``y`` is None.
+        ``bias_y`` is not read if ``y`` is None.
     bound : float or None
-        Largest magnitude of ``scale * x_i . y_j``, where it is known and there are no biases.
+        Largest magnitude of ``scale * x_i . y_j``, if it is known and there are no biases.
     """
 
     x: Tensor
@@ -153,7 +154,7 @@ class EmbeddingLogKernel(LogKernel):
 
     @property
     def _columns(self) -> tuple[Tensor, Tensor | None]:
-        """Embedding of the columns and its bias: those of the rows where ``y`` is None."""
+        """Embedding and bias of the columns, which are those of the rows if ``y`` is None."""
         return (self.x, self.bias_x) if self.y is None else (self.y, self.bias_y)
 
     @property
@@ -165,17 +166,19 @@ class EmbeddingLogKernel(LogKernel):
         return len(self.x), len(self._columns[0])
 
     def rebuild(self, tensors: tuple[Tensor, ...]) -> EmbeddingLogKernel:
-        left = iter(tensors)
+        remaining = iter(tensors)  # in the order of ``tensors``, which leaves out what is None
         x, y, bias_x, bias_y = (
-            None if old is None else next(left) for old in (self.x, self.y, self.bias_x, self.bias_y)
+            None if old is None else next(remaining) for old in (self.x, self.y, self.bias_x, self.bias_y)
         )
         assert x is not None
         return EmbeddingLogKernel(x, y, self.scale, self.offset, bias_x, bias_y, self.bound)
 
     def raw_tile(self, span: Span, out: Tensor) -> Tensor:
         start, stop, first = span
+        # (rows, d) times (d, cols). Scaling the rows of x touches fewer numbers than scaling the product.
         torch.mm(self.x[start:stop] * self.scale, self._columns[0][first:].t(), out=out)
         if self.y is None:
+            # Column j of the tile is column first + j of S, so the self pairs of rows start:stop are on this diagonal.
             out[:, start - first : stop - first].fill_diagonal_(-torch.inf)
         return out
 
@@ -189,7 +192,7 @@ class EmbeddingLogKernel(LogKernel):
 
     def at(self, rows: Tensor, cols: Tensor) -> Tensor:
         y, bias_y = self._columns
-        # index_select, since the gradient of plain indexing is several times slower
+        # index_select, because the gradient of plain indexing is several times slower
         scores = (self.x.index_select(0, rows) * y.index_select(0, cols)).sum(1) * self.scale + self.offset
         if self.bias_x is not None and bias_y is not None:
             scores = scores + self.bias_x.index_select(0, rows) + bias_y.index_select(0, cols)
@@ -216,15 +219,16 @@ class EmbeddingLogKernel(LogKernel):
             return self._pull_half(cotangents)
         if self.y is not None:
             return self._pull_pair(cotangents, self.y)
+        # Rows and columns are one embedding, which gets the sum: (x, y, bias_x, bias_y) -> (x + y, bias_x + bias_y).
         both = self._pull_pair(cotangents, self.x)
         return tuple(as_row + as_col for as_row, as_col in zip(both[::2], both[1::2], strict=True))
 
     def _pull_half(self, cotangents: Cotangents) -> tuple[Tensor, ...]:
-        # dL/dx_i = scale * sum_j (G + G^T)_ij x_j: one product where two would be needed for G and G^T by themselves
+        # dL/dx_i = scale * sum_j (G + G^T)_ij x_j with G = dL/dS. G and G^T on their own would need two products.
         grad_x = torch.zeros_like(self.x)
         grad_bias = None if self.bias_x is None else torch.zeros_like(self.bias_x)
         for (start, stop, first), tile in cotangents:
-            beyond = tile[:, stop - first :]  # right of the diagonal block: it stands for its mirror image too
+            beyond = tile[:, stop - first :]  # right of the diagonal block; its mirror image has no tile of its own
             grad_x[start:stop].addmm_(tile, self.x[first:], alpha=self.scale)
             grad_x[stop:].addmm_(beyond.t(), self.x[start:stop], alpha=self.scale)
             if grad_bias is not None:
@@ -249,29 +253,32 @@ class EmbeddingLogKernel(LogKernel):
 def cosine_log_kernel(
     z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
 ) -> EmbeddingLogKernel:
-    """Scores ``(cos - 1) / epsilon``; ``z_b`` None is ``z_a`` against itself, self pairs masked.
+    """Return scores ``(cos - 1) / epsilon``. ``z_b=None`` compares ``z_a`` with itself, self pairs masked.
 
-    ``log_weight`` of shape (n,) is added to the rows, and to the columns as well, of which there are as many then. A
-    gradient flows to ``epsilon`` if it is a tensor.
+    ``log_weight`` of shape (n,) is added to the scores of each row and of each column; it requires n = m. A tensor
+    ``epsilon`` receives a gradient.
     """
-    x = F.normalize(_working(z_a), dim=1)
-    y = None if z_b is None else F.normalize(_working(z_b), dim=1)
+    x = F.normalize(_to_working_precision(z_a), dim=1)
+    y = None if z_b is None else F.normalize(_to_working_precision(z_b), dim=1)
     if isinstance(epsilon, Tensor):
-        half = (-0.5 / epsilon.to(x)).expand(len(x))  # of the offset; rows and columns each carry one
-        bias = half if log_weight is None else half + log_weight
-        x, y = _divided(x, y, epsilon)
+        # scale and offset are numbers without a gradient. So the embeddings are divided by sqrt(epsilon), and biases
+        # carry the offset -1 / epsilon: half on rows, half on columns.
+        half_offset = (-0.5 / epsilon.to(x)).expand(len(x))
+        bias = half_offset if log_weight is None else half_offset + log_weight
+        x, y = _divide_by_epsilon(x, y, epsilon)
         return EmbeddingLogKernel(x, y, 1.0, bias_x=bias, bias_y=None if y is None else bias)
-    bound = 1.0 / epsilon if log_weight is None else None
+    bound = 1.0 / epsilon if log_weight is None else None  # |cos| <= 1
     return EmbeddingLogKernel(x, y, 1.0 / epsilon, -1.0 / epsilon, log_weight, None if y is None else log_weight, bound)
 
 
 def squared_euclidean_log_kernel(
     z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
 ) -> EmbeddingLogKernel:
-    """Scores ``-|a_i - b_j|^2 / epsilon``; the rest is as for :func:`cosine_log_kernel`."""
-    x, y = _working(z_a), None if z_b is None else _working(z_b)
+    """Return scores ``-|a_i - b_j|^2 / epsilon``; otherwise like :func:`cosine_log_kernel`."""
+    x, y = _to_working_precision(z_a), None if z_b is None else _to_working_precision(z_b)
     if isinstance(epsilon, Tensor):
-        (x, y), epsilon = _divided(x, y, epsilon), 1.0
+        (x, y), epsilon = _divide_by_epsilon(x, y, epsilon), 1.0
+    # -|a - b|^2 = 2 a.b - |a|^2 - |b|^2: the squared norms are biases
     weight = 0.0 if log_weight is None else log_weight
     bias_x = (x * x).sum(1) / -epsilon + weight
     bias_y = None if y is None else (y * y).sum(1) / -epsilon + weight
@@ -281,12 +288,12 @@ def squared_euclidean_log_kernel(
 def student_t_log_kernel(
     z_a: Tensor, z_b: Tensor | None, *, epsilon: float | Tensor, log_weight: Tensor | None = None
 ) -> DenseLogKernel:
-    """Scores ``-log(1 + |a_i - b_j|^2) / epsilon``; the rest is as for :func:`cosine_log_kernel`.
+    """Return scores ``-log(1 + |a_i - b_j|^2) / epsilon``; otherwise like :func:`cosine_log_kernel`.
 
-    They are no product of embeddings, so they are made as one matrix.
+    Such scores are not a product of embeddings, so they are formed as one matrix.
     """
-    x, y = _working(z_a), None if z_b is None else _working(z_b)
-    # rounding may leave the distance of two equal rows below zero
+    x, y = _to_working_precision(z_a), None if z_b is None else _to_working_precision(z_b)
+    # Rounding can leave the squared distance of two equal rows below zero.
     scores = -torch.log1p((-squared_euclidean_log_kernel(x, x if y is None else y, epsilon=1.0).dense()).clamp_min(0.0))
     scores = scores / (epsilon.to(x) if isinstance(epsilon, Tensor) else epsilon)
     if log_weight is not None:
@@ -303,12 +310,15 @@ LOG_KERNELS = {
 }
 
 
-def _divided(x: Tensor, y: Tensor | None, epsilon: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return embeddings whose products are divided by epsilon, through which its gradient flows."""
+def _divide_by_epsilon(x: Tensor, y: Tensor | None, epsilon: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Divide both embeddings by ``sqrt(epsilon)``, and so their products by ``epsilon``, with its gradient."""
     root = epsilon.to(x).rsqrt()
     return x * root, None if y is None else y * root
 
 
-def _working(z: Tensor) -> Tensor:
-    """Half precision would lose the plan: exponents are differences of numbers of the size of 1 / epsilon."""
+def _to_working_precision(z: Tensor) -> Tensor:
+    """Return float64 unchanged and other types as float32.
+
+    Half precision would lose the plan: exponents are differences of numbers as large as 1 / epsilon.
+    """
     return z if z.dtype == torch.float64 else z.float()

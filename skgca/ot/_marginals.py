@@ -1,4 +1,17 @@
-"""What the marginals of a transport plan are held to, and how hard."""
+"""How hard the marginals of a transport plan bind.
+
+Let a be the prescribed row mass and r the row mass of the plan. Unbalanced transport adds the penalty
+``rho_row * KL(r || a)`` to the cost. The half step of Sinkhorn sees rho only through its power phi::
+
+    marginal    strength           row mass at the solution        power phi = rho / (rho + epsilon)
+    --------    ---------------    ----------------------------    ---------------------------------
+    hard        rho = inf          r = a                           1
+    relaxed     0 < rho < inf      r = a * exp(-f epsilon / rho)   between 0 and 1
+    free        rho = 0            any                             0: f stays 0, no half step runs
+
+Columns likewise. If one marginal is free, its potential stays 0, so one half step of the other is the solution.
+Hard rows and free columns give the softmax of InfoNCE.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +27,15 @@ _VALID = "'row', 'balanced', a number rho >= 0, or a pair (rho_row, rho_col) of 
 
 @dataclass(frozen=True)
 class Marginals:
-    """How hard the row and the column marginal of a transport plan bind.
+    """How hard the row marginal and the column marginal of a transport plan bind.
 
-    Each strength ``rho`` weighs the penalty ``rho * KL(marginal || prescribed mass)`` of unbalanced optimal
+    Each strength ``rho`` is the weight of the penalty ``rho * KL(marginal || prescribed mass)`` of unbalanced optimal
     transport, in units of the cost.
 
     Parameters
     ----------
     rho_row, rho_col : float
-        ``inf`` holds the marginal exactly, ``0`` leaves it free, a number in between relaxes it.
+        ``inf`` makes the marginal hard, ``0`` leaves it free, and a number in between relaxes it.
 
     Raises
     ------
@@ -31,7 +44,8 @@ class Marginals:
 
     Notes
     -----
-    A Sinkhorn half step for a relaxed marginal is the hard one raised to the power ``rho / (rho + epsilon)`` [1]_.
+    The Sinkhorn half step of a relaxed marginal is that of a hard one, raised to the power ``rho / (rho + epsilon)``
+    [1]_.
 
     References
     ----------
@@ -53,18 +67,20 @@ class Marginals:
     def __post_init__(self) -> None:
         for name in ("rho_row", "rho_col"):
             rho = getattr(self, name)
+            # NaN fails `>= 0`. True and False are numbers in Python, but never meant as a strength.
             if isinstance(rho, bool) or not isinstance(rho, Real) or not float(rho) >= 0:
                 raise ValueError(f"marginals hold {name}={rho!r}, which is not a strength; use {_VALID}.")
-            object.__setattr__(self, name, float(rho))
+            object.__setattr__(self, name, float(rho))  # the dataclass is frozen
 
     @classmethod
     def parse(cls, spec: MarginalsLike) -> Marginals:
-        """Read a user's specification.
+        """Turn a user's specification into strengths.
 
         Parameters
         ----------
         spec : Marginals, "row", "balanced", float, or pair of float
-            "row" is ``(inf, 0)``, the softmax of InfoNCE; "balanced" is ``(inf, inf)``; one number is both.
+            "row" means ``(inf, 0)``, the softmax of InfoNCE. "balanced" means ``(inf, inf)``. A number is the strength
+            of both marginals.
 
         Returns
         -------
@@ -93,7 +109,7 @@ class Marginals:
 
     @property
     def one_sided(self) -> bool:
-        """Whether a marginal is free, so that one half step solves for the other."""
+        """Whether a marginal is free, so that one half step is the solution."""
         return self.rho_row == 0.0 or self.rho_col == 0.0
 
     @property
@@ -107,5 +123,6 @@ MarginalsLike = Union[Marginals, str, float, tuple[float, float], list[float]]
 
 
 def power(rho: float, epsilon: Any) -> Any:
-    """Exponent of one half step, in [0, 1]; a tensor if epsilon is one and the marginal is relaxed."""
+    """Exponent of one half step, in [0, 1]. It is a tensor if epsilon is a tensor and the marginal is relaxed."""
+    # inf / (inf + epsilon) would be NaN.
     return 1.0 if math.isinf(rho) else 0.0 if rho == 0.0 else rho / (rho + epsilon)

@@ -1,4 +1,11 @@
-"""The result of Sinkhorn: potentials and status, and the plan computed when asked for."""
+"""The result of Sinkhorn: potentials and status. The matrices of the plan are computed when they are read.
+
+The iterations leave f, g and the solver. Everything else follows from these, with or without a matrix (n, m)::
+
+    matrix       scores, log_plan, plan                      formed whole on first use, then kept
+    no matrix    row_mass, col_mass, mass, marginal_error    products with the tiles of the kernel, or from a potential
+    no matrix    log_plan_at                                 single entries, such as the positive pairs
+"""
 
 from __future__ import annotations
 
@@ -19,18 +26,18 @@ __all__ = ["TransportPlan"]
 class TransportPlan:
     """An entropic transport plan in log form, ``log P = f[:, None] + scores + g[None, :]``.
 
-    Potentials are in units of epsilon. What is a matrix is made only when it is read: ``scores``, ``log_plan`` and
-    ``plan``. Masses, entries and marginal error are made without one. All that comes from potentials that carry
-    gradients is differentiable.
+    Potentials are in units of epsilon. The matrices ``scores``, ``log_plan`` and ``plan`` are formed only when they are
+    read. Masses, single entries and the marginal error need no matrix. Everything except the marginal error is
+    differentiable, if the potentials are.
 
     Parameters
     ----------
     solver : Solver
-        What solved for the potentials, and knows the scores.
+        The solver of the potentials. It holds the scores.
     f : Tensor of shape (n,)
-        Row potential; -inf where a row has no mass.
+        Row potential; -inf for a row without mass.
     g : Tensor of shape (m,)
-        Column potential; likewise.
+        Column potential; -inf for a column without mass.
     a : Tensor of shape (n,)
         Prescribed row mass.
     b : Tensor of shape (m,)
@@ -38,15 +45,15 @@ class TransportPlan:
     marginals : Marginals
         How hard ``a`` and ``b`` bind.
     epsilon : float or Tensor
-        Entropic regularisation, in units of the cost; a tensor where it is learned.
+        Entropic regularisation, in units of the cost; a tensor if it is learned.
     n_iter : int
-        Iterations that ran. Fewer than were asked for if a tolerance was met, or if more would have changed nothing
-        beyond rounding.
+        Number of iterations that ran. It is below the limit if the tolerance was reached, or if more iterations would
+        have changed nothing beyond rounding.
     tol : float, default=None
-        Marginal error that was asked for.
+        Tolerance of the marginal error.
     similarity : float, default=0.0
-        Similarity at cost zero, for losses that are stated with the kernel ``exp(similarity / epsilon)``: 1 for the
-        cosine, whose cost is 1 less the similarity.
+        Similarity at cost zero, for losses that are defined with the kernel ``exp(similarity / epsilon)``. It is 1 for
+        the cosine, because the cosine cost is 1 minus the similarity.
 
     Examples
     --------
@@ -73,7 +80,7 @@ class TransportPlan:
 
     @cached_property
     def scores(self) -> Tensor:
-        """``-cost / epsilon`` of shape (n, m), with ``-inf`` where no mass may go."""
+        """``-cost / epsilon`` of shape (n, m), with ``-inf`` at entries that are masked."""
         return self.solver.source.dense()
 
     @cached_property
@@ -83,7 +90,7 @@ class TransportPlan:
 
     @cached_property
     def plan(self) -> Tensor:
-        """The plan, of shape (n, m), entries >= 0."""
+        """The plan, of shape (n, m), with entries >= 0."""
         return self.log_plan.exp()
 
     @cached_property
@@ -105,8 +112,8 @@ class TransportPlan:
         """Total mass, a scalar."""
         return self.col_mass.sum() if self._cols_were_last else self.row_mass.sum()
 
-    # The half step that ran last holds its marginal exactly, whose mass therefore follows from its potential alone.
-    # With the potentials detached that is no longer the gradient of the plan's mass.
+    # The half step that ran last leaves its marginal exact, so the potential alone gives the mass, without a product.
+    # With gradient="envelope" the potentials are constants, and such a mass would lose its gradient through the scores.
 
     @property
     def _cols_were_last(self) -> bool:
@@ -122,39 +129,40 @@ class TransportPlan:
 
     @cached_property
     def log_row_sum(self) -> Tensor:
-        """Log of the row sums of ``exp(scores + g)`` that the last row step was made from, of shape (n,).
+        """Log of the row sums of ``exp(scores + g)`` that the last row half step divided by, of shape (n,).
 
-        Those of InfoNCE's denominator, for its marginals. Where rows are free there was no step, and they are those of
-        the plan.
+        For the marginals of InfoNCE, this is the log of its denominator. If rows are free, no row half step ran, and
+        these are the row sums of the plan.
         """
         if self.marginals.rho_row == 0.0:
             return self.row_mass.log()
-        step: Tensor = self.f / power(self.marginals.rho_row, self.epsilon)  # log a - log sum
+        step: Tensor = self.f / power(self.marginals.rho_row, self.epsilon)  # f = phi (log a - log sum)
         return self.a.log() - step
 
     @cached_property
     def marginal_error(self) -> float:
-        """Distance of the marginals from what they must be at the solution, in mass (L1, rows plus columns).
+        """L1 distance between the marginals and what they must be at the solution, rows plus columns, in mass.
 
-        At the solution the row mass is ``a * exp(-f * epsilon / rho_row)``: ``a`` itself for a hard marginal; a free
-        marginal asks for nothing. Likewise for columns. Zero means that the potentials solve the problem.
+        At the solution the row mass is ``a * exp(-f * epsilon / rho_row)``, which is ``a`` for a hard marginal. A free
+        marginal has no error. Columns likewise. Zero means that the potentials solve the problem.
         """
         if self.solver.error is not None:
             return self.solver.error
-        with torch.no_grad():  # columns were last, and are as they must be
+        with torch.no_grad():  # the column half step ran last, so columns have no error
             mass = self.solver.mass(self.f, self.g, axis=0)
             due = _mass_at_solution(self.a, self.f, self.marginals.rho_row, self.epsilon)
             return float((mass - due).abs().sum())
 
     @cached_property
     def converged(self) -> bool:
-        """Whether the marginal error is within ``tol``; without a ``tol`` nothing was asked for, and this is True."""
+        """Whether the marginal error is at most ``tol``; True without a ``tol``."""
         return self.tol is None or self.marginal_error <= self.tol
 
 
 def _mass_at_solution(prescribed: Tensor, potential: Tensor, rho: float, epsilon: float | Tensor) -> Tensor:
-    """Return ``a * exp(-f * epsilon / rho)``, and 0 where there is no mass, whose potential is -inf."""
+    """Return ``a * exp(-f * epsilon / rho)``."""
     if math.isinf(rho):
         return prescribed
-    held = prescribed > 0
-    return prescribed * torch.exp(torch.where(held, potential, 0.0) * (-epsilon / rho))
+    # A row without mass has the potential -inf, and exp(inf) * 0 would be NaN instead of 0.
+    has_mass = prescribed > 0
+    return prescribed * torch.exp(torch.where(has_mass, potential, 0.0) * (-epsilon / rho))

@@ -1,4 +1,26 @@
-"""Entropic transport between rows, from scores or from embeddings."""
+"""Entropic transport between rows, from scores or from embeddings: what users call.
+
+Sinkhorn turns scores ``S = -cost / epsilon`` (n, m) and masses a (n,), b (m,) into potentials f, g. The plan is
+``P = exp(f + S + g)``. The iterations have three forms, whose results differ by rounding only::
+
+    form                               one half step                     runs
+    ---------------------------------  --------------------------------  ------------------------------------------
+    kernel domain, kernel kept         K v, with K = exp(S) in memory    first; the quickest
+    kernel domain, tiles recomputed    K v, with K formed again, a few   first, if K needs more than ``memory_limit``
+                                       rows at a time
+    log domain                         logsumexp of every row of S + g   if scalings exp(f), exp(g) leave the range of
+                                                                         the floating-point type: at small epsilon
+
+The log domain keeps or recomputes its tiles by the same limit. Second derivatives have a plain form of their own
+(:mod:`._plain`). One call passes through these rooms::
+
+    sinkhorn, sinkhorn_embeddings    check arguments, make a log kernel               _log_kernel
+      solve                          log masses and powers, memory, annealing         _problem, _marginals, _memory
+        Solver                       kernel domain, else log domain; the gradient     _autograd
+          KernelSinkhorn             u, v on a TiledKernel, with early exits          _kernel_domain, _tiled_kernel
+          LogSinkhorn                f, g on tiles of S, with early exits             _log_domain, _early_exit
+      TransportPlan                  potentials, masses, and matrices when read       _plan
+"""
 
 from __future__ import annotations
 
@@ -19,7 +41,7 @@ from ._problem import Problem
 
 __all__ = ["sinkhorn", "sinkhorn_embeddings"]
 
-_STAGE_ITER = 10  # iterations at each epsilon on the way to the one that was asked for
+_STAGE_ITER = 10  # iterations of each annealing stage before the last
 
 
 def sinkhorn(
@@ -34,9 +56,9 @@ def sinkhorn(
     gradient: str = "unrolled",
     anneal_from: float | None = None,
 ) -> TransportPlan:
-    """Push a Gibbs kernel onto its marginals.
+    """Compute the entropic transport plan of a matrix of scores by Sinkhorn iterations.
 
-    Starting from ``g = 0``, one iteration updates the row potential and then the column potential::
+    From ``g = 0``, one iteration updates the row potential and then the column potential::
 
         f <- phi_row * (log a - logsumexp_j(scores + g)),    phi = rho / (rho + epsilon)
         g <- phi_col * (log b - logsumexp_i(scores + f))
@@ -44,45 +66,46 @@ def sinkhorn(
     Parameters
     ----------
     scores : Tensor of shape (n, m)
-        ``-cost / epsilon``; ``-inf`` forbids an entry. At least one entry of each row and column must be allowed.
-        Half precision is computed with as float32.
+        ``-cost / epsilon``; ``-inf`` masks an entry. Each row and each column needs at least one entry that is not
+        masked. Half precision is converted to float32.
     marginals : Marginals, "row", "balanced", float, or pair of float
-        What binds, and how hard; see :class:`Marginals`.
+        How hard the marginals bind; see :class:`Marginals`.
     epsilon : float
-        The epsilon that ``scores`` was divided by, in units of the cost; a relaxed marginal needs it.
+        The epsilon by which ``scores`` was divided, in units of the cost. The powers of relaxed marginals depend on it.
     n_iter : int, default=10
-        Most iterations to run. With one marginal free, the first already is the solution and the only one run. On a
-        CPU fewer run if more would change nothing beyond rounding.
+        Maximum number of iterations. With one marginal free, the first iteration gives the solution and is the only
+        one. On a CPU, iterations stop early if more of them would change nothing beyond rounding.
     tol : float, default=None
-        Stop once the marginal error (see :attr:`TransportPlan.marginal_error`) is at most this. None never asks.
+        Stop once the marginal error (see :attr:`TransportPlan.marginal_error`) is at most this. With None the error is
+        not measured.
     a : Tensor of shape (n,), default=None
-        Row mass, non-negative. None is uniform with total 1.
+        Row mass, non-negative. None means uniform masses with total 1.
     b : Tensor of shape (m,), default=None
-        Column mass, likewise.
+        Column mass, non-negative. None means uniform masses with total 1.
     gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
-        "unrolled" differentiates the iterations that ran, exactly, whether or not they converged. "implicit"
-        differentiates the solution, so it needs ``tol``; its cost does not grow with ``n_iter``. "envelope" holds the
-        potentials constant. That is exact for the Kullback-Leibler divergence with its mass term from a target with
-        the marginals of the plan, at the solution, for marginals that are hard or free; so it needs ``tol`` as well,
-        and raises an error where that is missed.
+        - "unrolled" differentiates the iterations that ran. It is exact whether or not they converged.
+        - "implicit" differentiates the solution, so it needs ``tol``. Its cost does not grow with ``n_iter``.
+        - "envelope" treats the potentials as constants. This is exact for the Kullback-Leibler divergence with its mass
+          term, from a target with the marginals of the plan, at the solution, for hard or free marginals. It needs
+          ``tol``, and raises an error if the iterations do not reach it.
     anneal_from : float, default=None
-        Larger epsilon to start from. It is halved stage by stage down to ``epsilon``, with up to 10 iterations in
-        each stage, and the last stage starts from what the one before found. Meant for a very small epsilon, where
-        iterations from zero get nowhere. The stages before the last count as constant for the gradient.
+        Larger epsilon to start from. Each stage runs up to 10 iterations and passes its potential to the next stage,
+        which has half the epsilon, until ``epsilon`` is reached. Use it for a very small epsilon, at which iterations
+        from zero make no progress. The stages before the last count as constant for the gradient.
 
     Returns
     -------
     TransportPlan
-        Differentiable with respect to ``scores``, ``a`` and ``b``. A second derivative works for "unrolled", at the
-        cost of several matrices for each iteration; for "implicit" it raises RuntimeError.
+        Differentiable with respect to ``scores``, ``a`` and ``b``. "unrolled" has second derivatives, which keep
+        several matrices for each iteration. "implicit" has none, and raises RuntimeError if one is computed.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, a shape does not agree, ``scores`` holds NaN or +inf, or a row or column has
-        every entry masked.
+        If an argument is out of range, if shapes do not agree, if ``scores`` holds NaN or +inf, or if all entries of a
+        row or column are masked.
     RuntimeError
-        If ``gradient="envelope"`` and ``tol`` was not reached.
+        If ``gradient="envelope"`` and the iterations did not reach ``tol``.
 
     Examples
     --------
@@ -132,28 +155,29 @@ def sinkhorn_embeddings(
     memory_limit: float | None = None,
     tiled: bool | None = None,
 ) -> TransportPlan:
-    """Transport between the rows of two embeddings, or within one; see :func:`sinkhorn`.
+    """Compute the transport plan between the rows of two embeddings, or within one; see :func:`sinkhorn`.
 
-    The matrix of scores is never made: its tiles are, and become those of the kernel. The gradient goes back to the
-    embeddings tile by tile as well. That is quicker than :func:`sinkhorn` of a matrix of scores, and takes a third
-    of the memory or less.
+    The matrix of scores is never formed. Its tiles are formed and turned into tiles of the kernel. The gradient goes
+    back to the embeddings tile by tile, too. This is quicker than :func:`sinkhorn` on a matrix of scores, and takes at
+    most a third of the memory.
 
     Parameters
     ----------
     z_a : Tensor of shape (n, d)
-        Embedding of the rows of the plan. Half precision is computed with as float32, also under autocast.
+        Embedding of the rows of the plan. Half precision is converted to float32, also under autocast.
     z_b : Tensor of shape (m, d), default=None
-        Embedding of its columns. None is ``z_a`` against itself with self pairs masked, the joint layout of NT-Xent.
+        Embedding of the columns of the plan. None compares ``z_a`` with itself and masks self pairs: the joint layout
+        of NT-Xent.
     marginals, epsilon, n_iter, tol, a, b, gradient, anneal_from
         As for :func:`sinkhorn`.
     cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
-        Ground cost between rows. "student_t" is ``log(1 + |x - y|^2)``, whose kernel at epsilon 1 is that of t-SNE; it
-        is computed as one matrix, whatever the limit.
+        Ground cost between rows. "student_t" is ``log(1 + |x - y|^2)``. Its kernel at epsilon 1 is that of t-SNE. It is
+        always computed as one matrix.
     memory_limit : float, default=None
-        Most bytes for a matrix of n x m. A larger plan is computed tile by tile every time it is needed, in memory
-        of order ``(n + m) (d + tile)``. None is a quarter of the memory that is free.
+        Maximum number of bytes of a matrix n x m. A larger kernel is recomputed tile by tile at every use, in memory of
+        order ``(n + m) (d + tile)``. None means a quarter of the free memory.
     tiled : bool, default=None
-        Force tiles (True) or a whole kernel (False) rather than go by the limit.
+        Recompute tiles (True) or keep the whole kernel (False), whatever the limit. None decides by the limit.
 
     Returns
     -------
@@ -163,9 +187,9 @@ def sinkhorn_embeddings(
     Raises
     ------
     ValueError
-        If an argument is out of range, a shape does not agree, or an embedding holds NaN or inf.
+        If an argument is out of range, if shapes do not agree, or if an embedding holds NaN or inf.
     RuntimeError
-        If ``gradient="envelope"`` and ``tol`` was not reached.
+        If ``gradient="envelope"`` and the iterations did not reach ``tol``.
 
     Examples
     --------
@@ -182,10 +206,10 @@ def sinkhorn_embeddings(
         raise ValueError(f"cost={cost!r} is not known; valid are {sorted(LOG_KERNELS)}.")
     _check_embeddings(z_a, z_b)
     source = LOG_KERNELS[cost](z_a, z_b, epsilon=epsilon)
-    like = source.tensors[0].new_empty(()).expand(*source.shape)  # a matrix in shape only
+    like = source.tensors[0].new_empty(()).expand(*source.shape)  # shape and type of the scores, no memory
     a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
     if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
-        raise ValueError("b gives mass to one row only, which has no pair but itself; give mass to at least 2 rows.")
+        raise ValueError("b gives mass to one row only, whose pair with itself is masked; give mass to 2 rows or more.")
     plan: TransportPlan = solve(
         source,
         marginals=marginals,
@@ -203,13 +227,14 @@ def sinkhorn_embeddings(
 
 
 def solve(source: LogKernel, **settings: Any) -> TransportPlan:
-    """Run :func:`sinkhorn` on arguments already known to be good; ``settings`` are those of ``_solve``.
+    """Run :func:`sinkhorn` on arguments that are checked already; ``settings`` are those of ``_solve``.
 
-    A compiler leaves it alone: which iterations run depends on values, and the tiles are shaped for the cache as is.
+    torch.compile skips it. Which iterations run depends on values, and the tiles already fit the cache.
     """
     if torch.compiler.is_compiling():
-        closed: Callable[..., TransportPlan] = torch.compiler.disable(_solve)  # here, since its import takes a second
-        return closed(source, **settings)
+        # Not as a decorator: torch.compiler.disable imports the compiler, which takes a second.
+        uncompiled: Callable[..., TransportPlan] = torch.compiler.disable(_solve)
+        return uncompiled(source, **settings)
     return _solve(source, **settings)
 
 
@@ -228,8 +253,10 @@ def _solve(
     tiled: bool | None = None,
     similarity: float = 0.0,
 ) -> TransportPlan:
+    # The iterations take epsilon as a number. Its gradient flows through the scores and through ``powers``.
     number = float(epsilon.detach()) if isinstance(epsilon, Tensor) else epsilon
     _check_annealing(anneal_from, number)
+    # Scores that exist as a matrix are in memory already, so their kernel is kept too.
     keep = isinstance(source, DenseLogKernel) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(number)
     problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol, powers=_powers(marginals, epsilon))
@@ -240,15 +267,15 @@ def _solve(
     plan = TransportPlan(solver, f, g, a, b, marginals, epsilon, solver.n_iter, tol, similarity)
     if gradient == "envelope" and not plan.converged:
         raise RuntimeError(
-            f"gradient='envelope' is exact only at the solution, and n_iter={n_iter} left a marginal error of "
-            f"{plan.marginal_error:.1e} where tol={tol} was asked for. Raise n_iter, tol or epsilon, "
+            f"gradient='envelope' is exact only at the solution, but after n_iter={n_iter} iterations the marginal "
+            f"error is {plan.marginal_error:.1e}, above tol={tol}. Raise n_iter, tol or epsilon, "
             f"or use gradient='unrolled', which is exact for any number of iterations."
         )
     return plan
 
 
 def _powers(marginals: Marginals, epsilon: float | Tensor) -> Tensor | None:
-    """Powers of the half steps as a tensor, where they depend on an epsilon that is learned."""
+    """Return the powers of the half steps as a tensor, if they depend on an epsilon that is learned, else None."""
     if not isinstance(epsilon, Tensor) or not marginals.relaxed:
         return None
     return torch.stack([torch.as_tensor(phi).to(epsilon) for phi in marginals.powers(epsilon)])  # type: ignore[arg-type]
@@ -257,7 +284,7 @@ def _powers(marginals: Marginals, epsilon: float | Tensor) -> Tensor | None:
 def _anneal(
     source: LogKernel, marginals: Marginals, epsilon: float, anneal_from: float, problem: Problem, keep: bool
 ) -> Tensor:
-    """Column potential to start from, in units of ``epsilon``."""
+    """Return the column potential that the stages before the last end with, in units of ``epsilon``."""
     g, stage = torch.zeros_like(problem.log_b), anneal_from
     with torch.no_grad():
         while stage > epsilon:
@@ -265,33 +292,35 @@ def _anneal(
             staged = replace(problem, phi_row=phi_row, phi_col=phi_col, n_iter=_STAGE_ITER, tol=None, g_start=g)
             _, g = Solver(source.scaled(epsilon / stage), staged, keep).potentials()
             following = max(stage / 2, epsilon)
-            g = g * (stage / following)  # the same potential in units of the cost
+            g = g * (stage / following)  # potentials are in units of epsilon; in units of the cost g stays the same
             stage = following
     return g
 
 
 def check_settings(epsilon: float, n_iter: int, tol: float | None = None) -> None:
     """Raise ValueError unless the scalars are in range."""
+    # Written as "not in range", so that NaN is an error too.
     if not (epsilon > 0 and math.isfinite(epsilon)):
         raise ValueError(f"epsilon={epsilon!r} must be a finite number above 0, such as 0.2.")
     if isinstance(n_iter, bool) or not isinstance(n_iter, int) or n_iter < 1:
         raise ValueError(f"n_iter={n_iter!r} must be a whole number of at least 1, such as 10.")
     if tol is not None and not tol > 0:
-        raise ValueError(f"tol={tol!r} must be above 0, such as 1e-6, or None to run every iteration.")
+        raise ValueError(f"tol={tol!r} must be above 0, such as 1e-6, or None to run all iterations.")
 
 
 def check_gradient(gradient: str, marginals: Marginals, tol: float | None) -> None:
-    """Raise ValueError unless the gradient mode is exact for what is asked."""
+    """Raise ValueError unless the gradient is exact for these marginals and tolerance."""
     if gradient not in GRADIENTS:
         raise ValueError(f"gradient={gradient!r} is not known; valid are {sorted(GRADIENTS)}.")
     strengths = (marginals.rho_row, marginals.rho_col)
     if gradient == "envelope" and marginals.relaxed:
         raise ValueError(
-            f"gradient='envelope' is exact for hard and free marginals only, and a marginal is relaxed in "
-            f"rho={strengths}: the loss is not stationary in its potential. Use gradient='implicit' or 'unrolled'."
+            f"gradient='envelope' is exact for hard and free marginals only, but rho={strengths} relaxes a marginal: "
+            f"the loss is not stationary in its potential. Use gradient='implicit' or 'unrolled'."
         )
+    # With a free marginal, one half step is the solution, so no tolerance is needed.
     if gradient != "unrolled" and tol is None and min(strengths) > 0:
-        raise ValueError(f"gradient={gradient!r} is exact only at the solution; give a tol to solve to, such as 1e-5.")
+        raise ValueError(f"gradient={gradient!r} is exact only at the solution; give a tol to reach, such as 1e-5.")
 
 
 def _check_annealing(anneal_from: float | None, epsilon: float) -> None:
@@ -313,9 +342,9 @@ def _check_embeddings(z_a: Tensor, z_b: Tensor | None) -> None:
         if not bool(torch.isfinite(z).all()):
             raise ValueError(f"{name} holds NaN or inf; every entry must be finite.")
     if z_b is None and len(z_a) < 2:
-        raise ValueError("z_a has 1 row, whose only pair is itself, which is masked; give at least 2 rows, or z_b.")
+        raise ValueError("z_a has 1 row, and its only pair, with itself, is masked; give at least 2 rows, or z_b.")
     if z_b is not None and z_a.shape[1] != z_b.shape[1]:
-        raise ValueError(f"z_a has {z_a.shape[1]} columns and z_b {z_b.shape[1]}; they must agree.")
+        raise ValueError(f"z_a has {z_a.shape[1]} columns and z_b {z_b.shape[1]}; give both the same number.")
 
 
 def _check_scores(scores: Tensor) -> None:
@@ -324,11 +353,11 @@ def _check_scores(scores: Tensor) -> None:
             f"scores must be a floating-point matrix (n, m) with at least one row and column; "
             f"got shape {tuple(scores.shape)} of {scores.dtype}."
         )
-    top = scores.detach()
-    if bool(torch.isnan(top).any()) or bool(torch.isposinf(top).any()):
+    values = scores.detach()
+    if bool(torch.isnan(values).any()) or bool(torch.isposinf(values).any()):
         raise ValueError("scores holds NaN or +inf; only finite values and -inf (a masked entry) are allowed.")
     for axis, name in ((1, "row"), (0, "column")):
-        masked = torch.isneginf(top.amax(axis))
+        masked = torch.isneginf(values.amax(axis))
         if bool(masked.any()):
             raise ValueError(
                 f"scores has every entry of {name} {int(masked.nonzero()[0])} masked (-inf); leave at least one finite."
@@ -336,6 +365,7 @@ def _check_scores(scores: Tensor) -> None:
 
 
 def _check_mass(mass: Tensor | None, scores: Tensor, axis: int) -> Tensor:
+    """Return the mass of the rows (axis 0) or columns (axis 1) in the type of the scores, uniform for None."""
     name, size = "ab"[axis], scores.shape[axis]
     if mass is None:
         return scores.new_full((size,), 1.0 / size)
@@ -350,13 +380,15 @@ def _check_mass(mass: Tensor | None, scores: Tensor, axis: int) -> Tensor:
 
 
 def _check_reach(allowed: Tensor, marginals: Marginals, a: Tensor, b: Tensor) -> None:
-    """Raise ValueError if mass has nowhere to go, since masks and zero masses leave it no entry."""
+    """Raise ValueError if all entries of a row or column with mass are masked or have mass 0 on the other side."""
+    # A free marginal has no prescribed mass, and without zero masses the check of the scores is enough.
     if not marginals.rho_row > 0 < marginals.rho_col or bool((a > 0).all() & (b > 0).all()):
         return
-    for name, mass, others, reach in (("a", a, "b", allowed[:, b > 0]), ("b", b, "a", allowed[a > 0].t())):
-        stuck = (mass > 0) & ~reach.any(1)
+    # allowed[:, b > 0]: (n, columns with mass); allowed[a > 0].t(): (m, rows with mass)
+    for name, mass, others, partners in (("a", a, "b", allowed[:, b > 0]), ("b", b, "a", allowed[a > 0].t())):
+        stuck = (mass > 0) & ~partners.any(1)
         if bool(stuck.any()):
             raise ValueError(
-                f"{name}[{int(stuck.nonzero()[0])}] is above 0, but all that a mask lets it pair with is 0 in "
-                f"{others}; allow another entry, or make it 0 as well."
+                f"{name}[{int(stuck.nonzero()[0])}] is above 0, but every entry that is not masked has mass 0 in "
+                f"{others}; unmask another entry, or set this mass to 0 as well."
             )

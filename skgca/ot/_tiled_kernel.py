@@ -2,12 +2,16 @@
 
 ::
 
-        S (log kernel)  --exp-->  K, tile by tile  --products-->  K v, K^T u
-                                         |
-                         kept in memory, or formed again for every use
+        S (log kernel)  --shift, exp-->  K, tile by tile  --products-->  K v, K^T u
+                                                |
+                                kept in memory, or formed again for every use
 
-A symmetric S needs the tiles of its upper triangle only. Each tile then serves its mirror image too, which halves the
-memory and the exponentials.
+The kernel domain needs only these products, so its iterations are the same whether tiles are kept or recomputed.
+Recomputed tiles share one buffer. Memory then grows with n + m instead of n m, and every use of K costs its
+exponentials again.
+
+A symmetric S needs the tiles of its upper triangle only. Each tile also serves as its mirror image, which halves the
+memory and the number of exponentials.
 """
 
 from __future__ import annotations
@@ -23,28 +27,29 @@ from ._log_kernel import LogKernel, Span
 
 __all__ = ["TiledKernel", "TiledPlan", "spans", "workspace"]
 
-_TILE_BYTES = 2**22  # a tile that stays in the cache of a core between its two uses
+_TILE_BYTES = 2**22  # a tile of this size stays in the cache of a core between its two uses
 
 
 @dataclass(frozen=True, eq=False)
 class TiledKernel:
-    """The matrix ``K = exp(S - offset - shift_row - shift_col)``, seen tile by tile.
+    """The matrix ``K = exp(S - offset - shift_row - shift_col)``, tile by tile.
 
-    Shifts take the size of the scores out of the exponent, so that potentials, not scores, have to fit the range of
-    the floating-point type. A symmetric source gives its upper triangle only, and equal shifts.
+    Shifts take the size of the scores out of the exponent, as in a softmax. Without them, large scores overflow. With
+    them, only the potentials must fit the range of the floating-point type. A symmetric source has equal shifts, and
+    tiles of its upper triangle only.
 
     Parameters
     ----------
     source : LogKernel
-        Over tensors without gradient.
+        Its tensors have no gradient.
     keep : bool
-        Whether tiles stay in ``cache`` once formed; otherwise every use forms them again.
+        Whether tiles stay in ``cache``; otherwise every use forms them again.
     half : bool
         Whether tiles cover the upper triangle only, for a symmetric source and equal shifts.
     shift_row, shift_col : Tensor of shape (n,) and (m,), or None
-        None is zero for both, for a source whose bound is known.
+        None for both means no shifts, for a source with a known bound.
     cache : list of Tensor
-        The tiles formed so far.
+        Tiles formed so far.
     """
 
     source: LogKernel
@@ -56,16 +61,16 @@ class TiledKernel:
 
     @property
     def offset(self) -> float:
-        """Part of the scores that is the same in all entries, and left out of K."""
+        """Number that all scores have in common and that K leaves out. With shifts, the shifts contain it."""
         return self.source.offset if self.shift_row is None else 0.0
 
     def with_cache(self, cache: list[Tensor]) -> TiledKernel:
-        """Return the same kernel with its tiles in another list."""
+        """Return a copy with its tiles in another list."""
         return replace(self, cache=cache)
 
     @classmethod
-    def of(cls, source: LogKernel, *, keep: bool, safe_bound: float) -> TiledKernel:
-        """Choose shifts from the scores: none where they are known to fit, else the largest of each row and column."""
+    def from_log_kernel(cls, source: LogKernel, *, keep: bool, safe_bound: float) -> TiledKernel:
+        """Choose the shifts: none if scores are known to be small, else the largest score of each row and column."""
         if source.bound is not None and source.bound <= safe_bound:
             return cls(source, keep, source.symmetric)
         if source.symmetric:
@@ -73,25 +78,27 @@ class TiledKernel:
             for (start, stop, first), tile in _score_tiles(source):
                 torch.maximum(largest[start:stop], tile.amax(1), out=largest[start:stop])
                 torch.maximum(largest[first:], tile.amax(0), out=largest[first:])
+            # S_ij is at most the largest score of row i and, by symmetry, of row j, so at most their mean: K <= 1.
             return cls(source, keep, True, largest / 2, largest / 2)
         n, m = source.shape
         row, col = source.tensors[0].new_empty(n), source.tensors[0].new_full((m,), -torch.inf)
         for (start, stop, _), tile in _score_tiles(source):
             row[start:stop] = tile.amax(1)
+            # In place: the tile is scratch. Columns are shifted after rows, so each row and column has an entry of 1.
             torch.maximum(col, tile.sub_(row[start:stop, None]).amax(0), out=col)
         return cls(source, keep, False, row, col)
 
     @cached_property
     def layout(self) -> list[Span]:
-        """Spans of the tiles."""
+        """Spans of the tiles, in order."""
         return spans(self.source, half=self.half)
 
     def tiles(self) -> Iterator[tuple[Span, Tensor]]:
-        """Every tile in turn. Do not write to one; without ``keep`` it is gone at the next."""
+        """Yield the tiles in turn. Callers must not write to a tile. Without ``keep``, the next tile overwrites it."""
         if len(self.cache) == len(self.layout):
             yield from zip(self.layout, self.cache, strict=True)
             return
-        self.cache.clear()
+        self.cache.clear()  # a pass that its caller left early may have filled a part
         scratch = None if self.keep else workspace(self.source)
         for span in self.layout:
             tile = self._form(span, _window(self.source, span, scratch))
@@ -100,43 +107,46 @@ class TiledKernel:
             yield span, tile
 
     def _form(self, span: Span, out: Tensor) -> Tensor:
+        """Write the tile of a span to ``out``, in place at every step."""
         start, stop, first = span
         if self.shift_row is None or self.shift_col is None:
             return self.source.raw_tile(span, out).exp_()
         tile = self.source.tile(span, out).sub_(self.shift_row[start:stop, None]).sub_(self.shift_col[first:])
-        # Denormal numbers hold nothing that counts here, and are slow to multiply.
+        # Denormal numbers are too small to matter here, and are slow to multiply.
         return torch.threshold_(tile.exp_(), torch.finfo(tile.dtype).tiny, 0.0)
 
     def rows(self, v: Tensor) -> Tensor:
-        """``K v``, of shape (n,)."""
+        """Return ``K v``, of shape (n,)."""
         if self.half:
             return self._symmetric(v)
         return torch.cat([torch.mv(tile, v) for _, tile in self.tiles()])
 
     def cols(self, u: Tensor) -> Tensor:
-        """``K^T u``, of shape (m,)."""
+        """Return ``K^T u``, of shape (m,)."""
         if self.half:
             return self._symmetric(u)
         out = u.new_zeros(self.source.shape[1])
         for (start, stop, _), tile in self.tiles():
-            out.addmv_(tile.t(), u[start:stop])
+            out.addmv_(tile.t(), u[start:stop])  # (m, rows) times (rows,)
         return out
 
     def _symmetric(self, v: Tensor) -> Tensor:
+        """Return ``K v`` from the upper triangle."""
         n = len(v)
         out = torch.zeros_like(v)
         for (start, stop, first), tile in self.tiles():
-            if stop - start == n:  # a small batch is one tile, and calls are what it costs
+            if stop - start == n:  # a small batch is one tile: its time goes into calls, and this is one call
                 return torch.mv(tile, v)
             out[start:stop].addmv_(tile, v[first:])
-            if stop < n:
+            if stop < n:  # the mirror image of what is right of the diagonal block
                 out[stop:].addmv_(tile[:, stop - first :].t(), v[start:stop])
         return out
 
     def sweep(self, v: Tensor, step: Callable[[Tensor, slice], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """``row = K v``, ``u = step(row)`` and ``K^T u`` in one pass: a tile's u is known once its row sums are.
+        """Return ``row = K v``, ``u = step(row)`` and ``K^T u``.
 
-        A symmetric kernel takes two passes over half as much instead.
+        One pass is enough, because a tile holds whole rows: its row sums give its part of u. ``step`` takes a part of
+        ``row`` and the slice of rows that it covers. A symmetric kernel takes two passes over half as many entries.
         """
         n, m = self.source.shape
         if self.half:
@@ -145,20 +155,20 @@ class TiledKernel:
             return row, u, self._symmetric(u)
         row, u, col = v.new_empty(n), v.new_empty(n), v.new_zeros(m)
         for (start, stop, _), tile in self.tiles():
-            here = slice(start, stop)
-            row[here] = torch.mv(tile, v)
-            u[here] = step(row[here], here)
-            col.addmv_(tile.t(), u[here])
+            rows = slice(start, stop)
+            row[rows] = torch.mv(tile, v)
+            u[rows] = step(row[rows], rows)
+            col.addmv_(tile.t(), u[rows])
         return row, u, col
 
     def pull(self, left: list[Tensor], right: list[Tensor]) -> tuple[Tensor, ...]:
-        """Gradients of the source's tensors, where dL/dS is ``(sum_k left_k right_k^T) * K`` entry by entry."""
+        """Return gradients of the source's tensors, for dL/dS = ``(sum_k left_k right_k^T) * K`` entry by entry."""
         x, y = torch.stack(left, 1), torch.stack(right, 0)  # (n, k), (k, m)
-        if self.half:
+        if self.half:  # x y + (x y)^T as one product: (n, 2k), (2k, n)
             x, y = torch.cat([x, y.t()], 1), torch.cat([y, x.t()], 0)
 
         def cotangents() -> Iterator[tuple[Span, Tensor]]:
-            scratch = workspace(self.source)
+            scratch = workspace(self.source)  # not the buffer of the tiles, since each tile is a factor here
             for span, tile in self.tiles():
                 start, stop, first = span
                 out = _window(self.source, span, scratch)
@@ -169,46 +179,48 @@ class TiledKernel:
 
 @dataclass(frozen=True, eq=False)
 class TiledPlan:
-    """A plan ``P = diag(u) K diag(v)``, as tiles that multiply vectors."""
+    """A plan ``P = diag(u) K diag(v)`` that is never formed: it multiplies vectors, tile by tile."""
 
     kernel: TiledKernel
     u: Tensor
     v: Tensor
 
     def rows(self, x: Tensor) -> Tensor:
-        """``P x``, of shape (n,)."""
+        """Return ``P x``, of shape (n,)."""
         return self.u * self.kernel.rows(self.v * x)
 
     def cols(self, x: Tensor) -> Tensor:
-        """``P^T x``, of shape (m,)."""
+        """Return ``P^T x``, of shape (m,)."""
         return self.v * self.kernel.cols(self.u * x)
 
     def pull(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """Gradients of the source's tensors, where dL/dS is ``P_ij (x_i + y_j)``."""
+        """Return gradients of the source's tensors, for dL/dS_ij = ``P_ij (x_i + y_j)``."""
         return self.kernel.pull([self.u * x, self.u], [self.v, self.v * y])
 
 
 def spans(source: LogKernel, *, half: bool) -> list[Span]:
-    """List the tiles that cover a source, or its upper triangle."""
+    """List the spans that cover a source, or its upper triangle for ``half``."""
     n = source.shape[0]
     height = _height(source)
     return [(start, min(start + height, n), start if half else 0) for start in range(0, n, height)]
 
 
 def workspace(source: LogKernel) -> Tensor:
-    """Memory for the largest tile."""
+    """Allocate memory for the largest tile."""
     return source.tensors[0].new_empty(min(_height(source), source.shape[0]) * source.shape[1])
 
 
 def _height(source: LogKernel) -> int:
+    """Return the number of rows of a tile."""
     n, m = source.shape
     like = source.tensors[0]
-    # An accelerator wants few large products. There, tiles exist for the sake of memory alone.
+    # An accelerator is quickest with few large products. There, tiles only save memory.
     budget = _TILE_BYTES if like.device.type == "cpu" else 64 * _TILE_BYTES
     return min(n, max(32, budget // (m * like.element_size())))
 
 
 def _window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
+    """Return memory of the shape of a span: the start of ``scratch``, or a new tensor."""
     start, stop, first = span
     height, width = stop - start, source.shape[1] - first
     if scratch is None:
@@ -217,6 +229,7 @@ def _window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
 
 
 def _score_tiles(source: LogKernel) -> Iterator[tuple[Span, Tensor]]:
+    """Yield the tiles of scores, all in one buffer that the caller may write to."""
     scratch = workspace(source)
     for span in spans(source, half=source.symmetric):
         yield span, source.tile(span, _window(source, span, scratch))

@@ -35,8 +35,8 @@ def iris():
 OPTIONS = [
     ("ince", {"marginals": (np.inf, 0.5)}),
     ("rince", {"q": 0.2, "lam": 0.1}),
-    ("gca_ince", {"sinkhorn_n_iter": 3}),
-    ("gca_rince", {"q": 0.2, "lam": 0.1, "sinkhorn_n_iter": 3}),
+    ("gca_ince", {"sinkhorn_n_iter": 1}),
+    ("gca_rince", {"q": 0.2, "lam": 0.1, "sinkhorn_n_iter": 1}),
     ("gca_uot", {"kl": "rows", "kl_weight": 0.5, "marginal_weight": 0.2, "entropy_weight": 0.1}),
     ("gca_uot", {"rince_weight": 1.0, "q": 0.3, "lam": 0.2, "kl_weight": 0.0}),
     ("iot", {"sinkhorn_n_iter": 2}),

@@ -67,6 +67,8 @@ def test_global_generators_are_left_as_found():
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
     embed(3)
     embed(3, loss="byol")
+    embed(3, dropout=0.3)
+    embed(3, dropout=0.3, micro_batch_size=100)
     embed(np.random.RandomState(0))
     assert torch.equal(torch.get_rng_state(), torch_before)
     after = np.random.get_state()  # noqa: NPY002

@@ -148,7 +148,7 @@ class Scaler:
         self._check_finite(numbers)
         if not (self.standardize and self.names):
             return to_float32(numbers, self.names)
-        scaled = self._squashed(numbers)
+        scaled = self._squashed(numbers)  # float32, in memory of its own: the rest is done in place
         scaled -= self.final.mean_.astype(np.float32)
         scaled /= self.final.scale_.astype(np.float32)
         return torch.from_numpy(scaled)

@@ -213,10 +213,11 @@ class TableReader(Reader):
         table = container_of(X)
         n = table.shape[0]
         if isinstance(X, np.ndarray) and X.dtype.kind in "iufb" and not self.is_category.any():
-            # the usual case, without a copy for each column
+            # the usual case, without a look at each column
             if "text" in self.held:
                 raise ValueError(f"Column {self.names[self.held.index('text')]!r} held text in fit, and now numbers.")
             return X.astype(np.float64, copy=False), np.empty((n, 0), dtype=object)
+        # Each value is looked at: a frame or an array of objects may hold other types than in fit.
         numbers, categories = [], []
         for j, values in enumerate(table.columns()):
             self._check_same_content(j, content(values, self.names[j]), values)

@@ -108,7 +108,7 @@ def made_of(cls: type, config: dict[str, Any]) -> Any:
         If it cannot be made.
     """
     try:
-        with seeded_global_generator(0):
+        with seeded_global_generator(0):  # also leaves the global generator of the caller as it was
             return make_configured(cls, config)
     except Exception as error:
         raise SavedFileError(f"no {cls.__name__} can be made of the configuration {config}: {error}") from error
@@ -142,7 +142,7 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
     if cls in (list, tuple):
         items = [encode(item, tensors, f"{place}.{k}", own) for k, item in enumerate(value)]
         return items if cls is list else {"tuple": items}
-    if cls is dict:
+    if cls is dict:  # as pairs, since keys of JSON are text only
         pairs = [(encode(k, tensors, place), encode(v, tensors, f"{place}.{k}", own)) for k, v in value.items()]
         return {"dict": [list(pair) for pair in pairs]}
     if cls is NotSaved:
@@ -157,7 +157,7 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
         return _encode_scalar(value, tensors, place)
     if cls is np.ndarray:
         return _encode_array(value, tensors, place)
-    if cls in (scipy.sparse.csr_matrix, scipy.sparse.csr_array):
+    if cls in (scipy.sparse.csr_matrix, scipy.sparse.csr_array):  # an affinity as target
         parts = [_encode_array(part, tensors, f"{place}.{k}") for k, part in enumerate(_parts(value))]
         return {"csr": [cls is scipy.sparse.csr_array, list(value.shape), *parts]}
     if hasattr(cls, "get_config"):
@@ -225,7 +225,7 @@ def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> 
         native = array.astype(array.dtype.newbyteorder("="), order="C")  # a copy: torch warns of read-only arrays
         tensors[place] = torch.from_numpy(native)
         return {"array": place}
-    if array.dtype.kind in "OU":
+    if array.dtype.kind in "OU":  # names of columns, categories
         items = [encode(item, tensors, f"{place}.{k}") for k, item in enumerate(array.ravel().tolist())]
         return {"objects": [array.dtype.kind, list(array.shape), items]}
     raise UnknownClassError(f"numpy.ndarray of {array.dtype}")
@@ -233,7 +233,7 @@ def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> 
 
 def _decode_objects(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> np.ndarray:
     type_kind, shape, items = content
-    array = np.empty(len(items), dtype=object)
+    array = np.empty(len(items), dtype=object)  # np.array(items) would make equally long items an axis
     array[:] = decode(items, tensors) if items else None
     shaped: np.ndarray = (array if type_kind == "O" else array.astype(str)).reshape(shape)
     return shaped

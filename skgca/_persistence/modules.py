@@ -110,7 +110,7 @@ def rebuild(
     """
     with seeded_global_generator(0):  # constructors draw weights
         encoding = None if blueprint["numeric_encoding"] is None else _made(blueprint["numeric_encoding"])
-        stem = reader.make_stem(standardize=True, numeric_encoding=encoding)
+        stem = reader.make_stem(standardize=True, numeric_encoding=encoding)  # load_weights sets mean and deviation
         if missing_classes(blueprint, classes or {}) == []:
             body = _made(blueprint["body"].get("config", blueprint["body"]), classes)
         else:
@@ -200,7 +200,8 @@ def _described(module: nn.Module, own: dict[str, type] | None = None) -> dict[st
         made = _made(described, own)
     except Exception:  # for example, of a class whose get_config is for something else
         return None
-    return described if repr(made) == repr(module) else None  # a layer may have been exchanged for another
+    # The repr shows all layers. It differs if one of them was exchanged for another after the constructor.
+    return described if repr(made) == repr(module) else None
 
 
 def _plain(config: dict[str, Any]) -> dict[str, Any]:

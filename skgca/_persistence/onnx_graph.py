@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import singledispatch
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from .._version import __version__
 from ..exceptions import SavedFileError
 from .fitted import FittedEmbedder
 from .sample_rows import example_rows
-from .state import on_cpu
+from .state import Network, on_cpu
 
 __all__ = ["export_onnx", "onnx_input"]
 
@@ -56,9 +56,6 @@ def export_onnx(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None
 def onnx_input(reader: Reader, rows: np.ndarray) -> np.ndarray:
     """Return rows as the graph takes them: float32, with the codes of categories in place of text."""
     return _preprocessing(reader).graph_input(rows)
-
-
-Network = TypeVar("Network", bound=nn.Module)
 
 
 # The graph

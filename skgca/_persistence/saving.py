@@ -68,6 +68,7 @@ def save(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
     content, tensors, own = _content(estimator)
     text = json.dumps({_CHECKSUM: _NO_CHECKSUM, **content}, allow_nan=False)
     data: bytes = safetensors.torch.save(tensors, {_KEY: text})
+    # The checksum takes the place of as many zeros, so that no offset in the header changes.
     data = data.replace(_NO_CHECKSUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
     # Try to open it with what the user would have to give: values that are not in the file, and classes of objects
     # whose configuration is.
@@ -200,6 +201,7 @@ def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         content = json.loads(text)
         checksum = content[_CHECKSUM]
+        # its first place is the one in the header, which precedes all tensors
         unsigned = data.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
     except _DAMAGED as error:
         raise SavedFileError("it is damaged; copy it again from where it was saved.") from error
@@ -241,11 +243,11 @@ def _opened(
         estimator = cls(**_parameters(cls, content, tensors, custom, classes))
         reader = decode_reader(content["reader"], tensors)
         blueprint = content["network"]
-        _check_encoder(estimator.encoder, blueprint, classes)
+        _check_encoder(estimator.encoder, blueprint, classes)  # before rebuild, for a message that says what to give
         module = rebuild(blueprint, reader, encoder=estimator.encoder, classes=classes)
         load_weights(module, weights_in(tensors))
         for name, value in content["attributes"].items():
-            if not _is_attribute(name):
+            if not _is_attribute(name):  # a file must not replace methods
                 raise SavedFileError(f"{name!r} is no fitted attribute.")
             setattr(estimator, name, decode(value, tensors))
         set_requests(estimator, content["requests"])

@@ -26,6 +26,7 @@ from .codec import UnknownClassError, decode, encode, qualified_name
 from .modules import describe, has_own_body, load_weights, rebuild, weights
 
 __all__ = [
+    "Network",
     "decode_reader",
     "encode_reader",
     "on_cpu",

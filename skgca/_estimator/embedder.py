@@ -102,6 +102,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           themselves only, so partly labelled data will do.
         - "continuous": rows of close ``y``, numbers of shape (n_samples,) or (n_samples, k), NaN where unknown.
         - "domains": rows of the same or of another domain, from ``sample_domain``.
+        - an object with its own options, such as ``DomainsTarget(alpha=0.1)``: as its name; or a
+          :class:`skgca.losses.Target` of your own.
         - a callable ``(y_batch) -> affinity``: gets a tensor, and returns a matrix (n, n) of values >= 0.
         - a matrix: the affinity of all rows that ``fit`` gets.
 

@@ -1,4 +1,4 @@
-"""Classes, domains and groups of rows: their codes, and which rows share one."""
+"""Classes, domains and groups of rows: their codes, and which rows share the same one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Codes = TypeVar("Codes", np.ndarray, Tensor)
 
 
 def class_codes(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
-    """Assign a number to each class that rows belong to.
+    """Return the code of each row's class.
 
     Parameters
     ----------
@@ -26,18 +26,18 @@ def class_codes(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     Returns
     -------
     codes : ndarray of shape (n,), int64
-        Numbers of the classes from 0, and -1 for rows of no class.
+        Codes of the classes from 0, and -1 for rows of no class.
     classes : list
-        The classes in the order of their codes. Empty if no row belongs to one.
+        The classes in the order of their codes. It is empty if no row has a class.
     """
     labels = [None if is_unlabelled(value) else value for value in values.tolist()]
     classes = sorted_classes(label for label in labels if label is not None)
-    number = {label: code for code, label in enumerate(classes)} | {None: -1}
-    return np.array([number[label] for label in labels], dtype=np.int64), classes
+    code_of = {label: code for code, label in enumerate(classes)} | {None: -1}
+    return np.array([code_of[label] for label in labels], dtype=np.int64), classes
 
 
 def sorted_classes(labels: Any) -> list[Any]:
-    """Return the distinct labels, sorted; by their text if they cannot be compared."""
+    """Return the distinct labels, sorted, or sorted by their text if they cannot be compared."""
     distinct = set(labels)
     try:
         return sorted(distinct)
@@ -46,11 +46,11 @@ def sorted_classes(labels: Any) -> list[Any]:
 
 
 def fractions_in(values: np.ndarray) -> list[float]:
-    """Return the entries that are not whole numbers: measurements have them, and classes do not."""
+    """Return the entries that are not whole numbers, which are a sign of measurements rather than classes."""
     floats = (value for value in values.tolist() if isinstance(value, float | np.floating))
     return [value for value in floats if math.isfinite(value) and not value.is_integer()]
 
 
 def same_class(codes: Codes) -> Codes:
-    """Return whether two rows share a class, of shape (n, n): of an array or tensor (n,), in which -1 is no class."""
+    """Return which rows have the same class, (n, n), from codes (n,), in which -1 is no class."""
     return (codes[:, None] == codes) & (codes != -1)

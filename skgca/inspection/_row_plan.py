@@ -16,12 +16,12 @@ from torch import Tensor
 from .._builders.loss import effective_target
 from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
-from .._data.metadata import annotations
+from .._data.metadata import annotations, argument_read
 from .._estimator.fitting import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
 from .._utils.threads import fixed_threads
-from ..losses import AlignmentLoss
+from ..losses import AlignmentLoss, Target
 from ..losses._alignment import related_rows
 from ..losses._targets import make_target
 from ..ot import Marginals
@@ -230,14 +230,15 @@ def _compared(
     """Return what the loss reads of the rows, the loss in double precision, and the name of its target plan."""
     criterion = copy.deepcopy(embedder.net_.criterion_).cpu().double()
     target = effective_target(embedder.loss, embedder.target)
-    name = target if isinstance(target, str) else "callable"
+    name = repr(target) if isinstance(target, Target) else target if isinstance(target, str) else "callable"
     if not isinstance(target, str) and not callable(target):  # a matrix of the training rows, or one not saved
         target, name = "pairs", "pairs, as no other is known of these rows"
         criterion.target = make_target("pairs")
     grouped = beside["sample_group"] is not None
     if grouped and isinstance(embedder.related, NotSaved):
         raise ValueError(f"sample_group is read by related, which is {embedder.related!r}.")
-    beside = {**beside, "sample_domain": beside["sample_domain"] if name == "domains" else None}
+    reads_domain = argument_read(target) == "sample_domain"
+    beside = {**beside, "sample_domain": beside["sample_domain"] if reads_domain else None}
     taken = np.zeros(n_rows, dtype=bool)
     taken[rows] = True
     length = np.broadcast_to(0.0, n_rows)

@@ -257,6 +257,16 @@ def test_byol_trains_a_predictor_and_keeps_no_target_network(iris):
     assert quick().fit(X).net_.module_.predictor is None
 
 
+@pytest.mark.parametrize("target", ["labels", "continuous"])
+def test_held_out_rows_of_byol_are_measured_by_the_target_of_training(iris, target):
+    """The loss that measures them is InfoNCE, whose default target reads nothing."""
+    fitted = quick(loss="byol", target=target, early_stopping=True).fit(*iris)
+    criterion, yardstick = fitted.net_.criterion_, fitted.net_.yardstick
+    assert yardstick.target == criterion.target
+    assert yardstick.repels
+    assert np.isfinite([row["valid_loss"] for row in fitted.net_.history]).all()
+
+
 def test_byol_starts_from_the_encoder_that_the_others_start_from(iris):
     X, _ = iris
     assert np.array_equal(

@@ -242,11 +242,7 @@ def train_on_part(estimator: GCAEmbedder, given: Given, stream: Stream | None) -
     net.set_params(
         batch_size=estimator.batch_size, lr=estimator.lr, max_epochs=len(net.history) + 1, seed=stream.next_seed()
     )
-    try:
-        net.partial_fit(dataset, y=None)
-    except BaseException:
-        net.release()
-        raise
+    net.partial_fit(dataset, y=None)
     _warn_of_the_end(net)
     return _trained(estimator, reader, net, stream.remember(sample), given), stream
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,7 +34,8 @@ class _Run:
     """What a net needs while it trains, and no longer.
 
     order, view_generator : generators of the order of batches and of the views; forward : the module, compiled if that
-    was asked for; learnable : what the optimizer moves; batches : the sampler of the epoch.
+    was asked for; learnable : what the optimizer moves; batches : the sampler of the epoch; cleanup : what callbacks
+    undo when the run ends, also if it fails.
     """
 
     order: torch.Generator
@@ -42,6 +43,7 @@ class _Run:
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
     batches: EvenBatches | None = None
+    cleanup: ExitStack = field(default_factory=ExitStack)
 
 
 class ContrastiveNet(NeuralNet):
@@ -152,6 +154,14 @@ class ContrastiveNet(NeuralNet):
         """Whether the last batch of the epoch is one after which the state is kept."""
         return len(self.history[-1]["batches"]) % _KEPT_EVERY == 0
 
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
+        """Train, and let go of what belongs to the run if that fails, of which skorch does not tell callbacks."""
+        try:
+            return super().partial_fit(X, y, classes=classes, **fit_params)
+        except BaseException:
+            self.release()
+            raise
+
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
         """Train until there are ``max_epochs`` in all, and note why it ended."""
         left = 0 if self.stop_reason else max(0, self.max_epochs - len(self.history))
@@ -175,10 +185,16 @@ class ContrastiveNet(NeuralNet):
 
     def release(self) -> None:
         """Let go of what belongs to the run, not to the fitted net."""
+        if self._run is not None:
+            self._run.cleanup.close()
         self._run = None
         self.module_.eval()
         self.train_split = None  # it holds the rows that were held out
         self.guard.forget()
+
+    def at_release(self, undo: Callable[[], None]) -> None:
+        """Call something at the end of the run, also if it fails or is interrupted."""
+        self._run.cleanup.callback(undo)
 
     def stop(self, reason: str) -> None:
         """End training, in skorch's way."""

@@ -1,6 +1,6 @@
 """The formula behind every loss: a divergence between a transport plan and its target plan.
 
-One call of a loss: embeddings (n, d) of two views -> log kernel (N, N) -> Sinkhorn -> transport plan;
+One call of a loss: embeddings (n, d) of two views -> log kernel (N, N) -> :class:`PlanSolver` -> transport plan;
 ``target`` and weights -> target plan (N, N); both -> divergence -> scalar. N is 2 n in the joint layout, and n in the
 cross layout.
 """
@@ -8,22 +8,32 @@ cross layout.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._utils.classes import same_class
 from ..ot import Marginals, TransportPlan
-from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel
+from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel, LogKernel
 from ..ot._marginals import MarginalsLike
 from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import DivergenceLike, as_divergence
 from ._epsilon import LearnableEpsilon
 from ._targets import TargetLike, TargetPlan, make_target
 
-__all__ = ["LAYOUTS", "AlignmentLoss", "related_rows"]
+__all__ = ["LAYOUTS", "AlignmentLoss", "PlanSolver", "related_rows"]
 
 LAYOUTS = ("joint", "cross")
+
+
+class PlanSolver(nn.Module):
+    """Solves for the transport plan of a batch; a module, so that forward hooks can observe the plans of a loss."""
+
+    def forward(self, source: LogKernel, **settings: Any) -> TransportPlan:
+        """Return the plan of a log kernel, with the settings of :func:`skgca.ot.sinkhorn`."""
+        plan: TransportPlan = solve(source, **settings)
+        return plan
 
 
 class AlignmentLoss(nn.Module):
@@ -67,12 +77,9 @@ class AlignmentLoss(nn.Module):
 
     Attributes
     ----------
-    n_solved : int
-        Plans computed so far.
-    n_missed : int
-        Plans among them that ended above ``tol``.
-    worst_error : float
-        Largest marginal error among them, 0.0 if there are none.
+    solver : Module
+        Solves for the plan of each batch. Its ``register_forward_hook`` observes the plans: a hook gets
+        ``(solver, args, plan)``, and ``plan.converged`` and ``plan.marginal_error`` say how a plan ended.
 
     Raises
     ------
@@ -133,9 +140,7 @@ class AlignmentLoss(nn.Module):
         self.tol = tol
         self.gradient = gradient
         self.memory_limit = memory_limit
-        self.n_solved = 0
-        self.n_missed = 0
-        self.worst_error = 0.0
+        self.solver = PlanSolver()
         check_gradient(gradient, self.marginals, tol)
         if gradient == "envelope" and not self.divergence.envelope_exact:
             raise ValueError(
@@ -266,7 +271,7 @@ class AlignmentLoss(nn.Module):
         if related is not None:
             source = DenseLogKernel(source.dense().masked_fill(self._between_views(related), -torch.inf))
         mass = weight / len(weight)
-        plan: TransportPlan = solve(
+        plan: TransportPlan = self.solver(
             source,
             marginals=self.marginals,
             epsilon=epsilon,
@@ -278,10 +283,6 @@ class AlignmentLoss(nn.Module):
             memory_limit=self.memory_limit,
             similarity=float(self.cost == "cosine"),
         )
-        self.n_solved += 1
-        if not plan.converged:
-            self.n_missed += 1
-            self.worst_error = max(self.worst_error, plan.marginal_error)
         return plan
 
     def _learned_epsilon(self) -> Tensor:

@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 from skgca import GCAEmbedder
 from skgca._training.momentum import MomentumSchedule, MomentumTarget
@@ -175,6 +177,77 @@ def test_two_views_have_one_pair(iris):
 def test_a_missed_tolerance_counts_the_plans_of_all_pairs_of_views(iris):
     with pytest.warns(SinkhornConvergenceWarning, match="of 18 transport plans"):  # 3 epochs, 2 batches, 3 pairs
         quick(n_views=3, sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05).fit(iris[0])
+
+
+def test_measurements_between_steps_do_not_count(iris):
+    """They are solved with the loss of training, after the epoch that is measured."""
+    patient = quick(sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05, early_stopping=True, n_iter_no_change=9)
+    with pytest.warns(SinkhornConvergenceWarning, match="of 6 transport plans"):  # 3 epochs, 2 batches
+        fitted = patient.fit(iris[0])
+    counted = dict(fitted.net_.callbacks_)["unconverged"]
+    assert counted.n_solved_ == 6
+    assert counted.worst_error_ > 1e-9
+    assert len([row for row in fitted.net_.history if "marginal_error" in row]) == 3
+
+
+class Ends(Callback):
+    """Ends training in the second batch; ``seen`` holds the net, and its hooks while it trains."""
+
+    def __init__(self, seen, error):
+        self.seen, self.error = seen, error
+
+    def on_batch_end(self, net, **kwargs):
+        self.seen["net"] = net
+        self.seen["hooks"] = len(net.criterion_.solver._forward_hooks)
+        if self.error is not None and len(net.history[-1]["batches"]) == 2:
+            raise self.error
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), RuntimeError("out of order")], ids=repr)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.filterwarnings("ignore:Training was interrupted")
+@pytest.mark.filterwarnings("ignore:.* transport plans missed")
+def test_the_plans_are_observed_until_training_ends_fails_or_is_interrupted(iris, method, error):
+    seen = {}
+    model = quick(sinkhorn_tol=1e-9, n_iter=2, batch_size=64, callbacks=[Ends(seen, error)])
+    with pytest.raises(type(error)) if isinstance(error, RuntimeError) else nullcontext():
+        getattr(model, method)(iris[0])
+    assert seen["hooks"] == 1
+    assert not seen["net"].criterion_.solver._forward_hooks
+    assert not copy.deepcopy(seen["net"].criterion_).solver._forward_hooks
+
+
+def test_a_stream_counts_the_plans_of_each_call_anew(iris):
+    """Also after a call that failed: it leaves no hook that would count twice."""
+    seen = {}
+    ends = Ends(seen, None)
+    model = quick(sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05, batch_size=64, callbacks=[ends])
+    for error in (None, RuntimeError("out of order"), None):
+        ends.error = error
+        with (
+            pytest.warns(SinkhornConvergenceWarning, match="of 3 transport")
+            if error is None
+            else pytest.raises(type(error))
+        ):
+            model.partial_fit(iris[0])
+        assert seen["hooks"] == 1
+        model = pickle.loads(pickle.dumps(model))
+        ends = model.callbacks[0]
+        seen = ends.seen
+
+
+def test_without_a_tolerance_nothing_is_observed(iris):
+    seen = {}
+    quick(callbacks=[Ends(seen, None)], max_epochs=1).fit(iris[0])
+    assert seen["hooks"] == 0
+
+
+def test_the_solver_is_no_part_of_the_state_of_a_loss(iris):
+    fitted = quick(sinkhorn_tol=1e-2, n_iter=500, epsilon=LearnableEpsilon(0.5)).fit(iris[0])
+    assert list(fitted.net_.criterion_.state_dict()) == ["log_epsilon"]
 
 
 # Learnable epsilon

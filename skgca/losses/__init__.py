@@ -19,6 +19,7 @@ from ._presets.byol import byol
 from ._presets.gca import gca_ince, gca_rince, gca_uot
 from ._presets.infonce import ince, rince, supcon
 from ._presets.iot import iot, iot_uni
+from ._target_plan import TargetPlan
 from ._targets import (
     AffinityTarget,
     ContinuousTarget,
@@ -26,7 +27,6 @@ from ._targets import (
     LabelsTarget,
     PairsTarget,
     Target,
-    TargetPlan,
 )
 
 __all__ = [

@@ -20,7 +20,8 @@ from ..ot._marginals import MarginalsLike
 from ..ot._sinkhorn import check_gradient, check_settings, solve
 from ._divergences import DivergenceLike, as_divergence
 from ._epsilon import LearnableEpsilon
-from ._targets import TargetLike, TargetPlan, make_target
+from ._target_plan import TargetPlan
+from ._targets import TargetLike, make_target
 
 __all__ = ["LAYOUTS", "AlignmentLoss", "PlanSolver", "related_rows"]
 
@@ -225,10 +226,10 @@ class AlignmentLoss(nn.Module):
         _check_views(z_a, z_b, weight)
         self.target.check(target, len(z_a))
         target = None if target is None else target.to(z_a.device)
-        kept = _rows_of_some_weight(weight, z_a.device)
+        kept = _rows_above_zero(weight, z_a.device)
         if target is not None and kept is not None:
             target = self.target.select(target, kept)
-        z_a, z_b, weight, related = _selected(z_a, z_b, weight, related, kept)
+        z_a, z_b, weight, related = _select_rows(z_a, z_b, weight, related, kept)
         plan = self._solve(z_a, z_b, weight, related)
         goal = self.target.plan(
             target,
@@ -255,19 +256,19 @@ class AlignmentLoss(nn.Module):
         TransportPlan
         """
         _check_views(z_a, z_b, weight)
-        return self._solve(*_selected(z_a, z_b, weight, related, _rows_of_some_weight(weight, z_a.device)))
+        return self._solve(*_select_rows(z_a, z_b, weight, related, _rows_above_zero(weight, z_a.device)))
 
     def _solve(self, z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None) -> TransportPlan:
         working = torch.promote_types(z_a.dtype, torch.float32)
-        even = weight is None or bool((weight == weight[0]).all())  # equal weights cancel, so the kernel needs none
+        equal = weight is None or bool((weight == weight[0]).all())  # these cancel, so the kernel needs none
         weight = z_a.new_ones(len(z_a), dtype=working) if weight is None else weight.to(z_a.device, working)
         weight = weight / weight.mean()
         if self.layout == "joint":
             weight = torch.cat([weight, weight])  # (2n,)
-        # Kernels of one tensor, (2n, d) in the joint layout, have no self pairs.
+        # The log kernel of a single tensor, (2n, d) in the joint layout, masks self pairs.
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
-        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=None if even else weight.log())
+        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=None if equal else weight.log())
         if related is not None:
             source = DenseLogKernel(source.dense().masked_fill(self._between_views(related), -torch.inf))
         mass = weight / len(weight)
@@ -320,12 +321,12 @@ def related_rows(related: Tensor, n: int) -> Tensor:
     return related.masked_fill(torch.eye(n, dtype=torch.bool, device=related.device), False)
 
 
-def _rows_of_some_weight(weight: Tensor | None, device: torch.device) -> Tensor | None:
-    """Return a boolean mask (n,) of the rows of weight above zero, or None if these are all rows."""
+def _rows_above_zero(weight: Tensor | None, device: torch.device) -> Tensor | None:
+    """Return a boolean mask (n,) of the rows with a weight above zero, or None if these are all rows."""
     return None if weight is None or bool((weight > 0).all()) else weight.to(device) > 0
 
 
-def _selected(
+def _select_rows(
     z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None, kept: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """Return the rows that are kept, with related ones as a matrix."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..ot import TransportPlan
-from ._targets import TargetPlan
+from ._target_plan import TargetPlan
 
 __all__ = [
     "Divergence",

@@ -1,18 +1,7 @@
-"""Targets: which rows should match, and the target plan that follows for a batch.
+"""Targets: which rows of a batch should match.
 
 A target makes an affinity from what it reads, such as labels: a matrix (n, n) of values >= 0 that says how much row i
-should match row j. Three steps turn it into a plan of mass, here for labels 0, 0, 1 in the joint layout:
-
-    affinity of rows           of views, n to 2n               scaled to the marginals
-                               (self pairs have none)
-      1 1 0                      0 1 0 1 1 0                   1/18 in rows 1, 2, 4 and 5: three matches,
-      1 1 0       --repeat-->    1 0 0 1 1 0     --scale-->    1/6  in rows 3 and 6: the pair of row 3
-      0 0 1                      0 0 0 0 0 1                   each row sums to its mass, 1/6
-                                 ...
-
-A view without any match falls back to the other view of its row. Where only rows are held, scaling is a division of
-each row. Where columns are held too, it is a matrix scaling as in Sinkhorn, without a gradient. "pairs" needs no
-matrix: its plan is one entry in each row.
+should match row j. :mod:`._target_plan` turns it into a plan of mass.
 """
 
 from __future__ import annotations
@@ -28,7 +17,7 @@ from torch import Tensor
 
 from .._utils.classes import same_class
 from .._utils.config import Configured
-from ..ot import TransportPlan, sinkhorn
+from ._target_plan import TargetPlan, scaled_plan
 
 __all__ = [
     "TARGETS",
@@ -39,66 +28,13 @@ __all__ = [
     "PairsTarget",
     "Target",
     "TargetLike",
-    "TargetPlan",
     "as_target",
     "make_target",
     "target_options",
 ]
 
-_SCALING_STEPS = 200
-_SCALING_TOL = {torch.float32: 1e-5, torch.float64: 1e-12}  # relative to the mass of each row
-
 READS = (None, "y", "sample_domain", "affinity")
 ENCODINGS = ("auto", "classes", "centred")
-
-
-@dataclass(frozen=True)
-class TargetPlan:
-    """A target plan: a whole matrix, or only its non-zero entries.
-
-    Parameters
-    ----------
-    mass : Tensor of shape (k,) or (n, m)
-        Mass of the entries, >= 0. Over each row it sums to the prescribed mass of that row.
-    rows, cols : Tensor of shape (k,), integer, default=None
-        Positions of the entries; None for a whole matrix.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skgca.losses import TargetPlan
-    >>> target = TargetPlan(torch.tensor([0.5, 0.5]), rows=torch.tensor([0, 1]), cols=torch.tensor([1, 0]))
-    >>> target.dense((2, 2))
-    tensor([[0.0000, 0.5000],
-            [0.5000, 0.0000]])
-    """
-
-    mass: Tensor
-    rows: Tensor | None = None
-    cols: Tensor | None = None
-
-    def log_plan(self, plan: TransportPlan) -> Tensor:
-        """Log of a transport plan at the entries, in the shape of ``mass``, and 0 at entries without mass.
-
-        A transport plan may have log P = -inf at entries without mass. A product with a mass of 0 would be NaN there.
-        """
-        if self.rows is None or self.cols is None:
-            return plan.log_plan.masked_fill(self.mass == 0, 0.0)
-        return plan.log_plan_at(self.rows, self.cols).masked_fill(self.mass == 0, 0.0)
-
-    def of_rows(self, values: Tensor) -> Tensor:
-        """Take the value of each entry's row from values (n,): -> (k,), or (n, 1) for a whole matrix."""
-        return values[:, None] if self.rows is None else values.index_select(0, self.rows)
-
-    def of_cols(self, values: Tensor) -> Tensor:
-        """Take the value of each entry's column from values (m,): -> (k,), or (1, m) for a whole matrix."""
-        return values[None, :] if self.cols is None else values.index_select(0, self.cols)
-
-    def dense(self, shape: tuple[int, int]) -> Tensor:
-        """Return the plan as a matrix of this shape."""
-        if self.rows is None or self.cols is None:
-            return self.mass
-        return self.mass.new_zeros(shape).index_put((self.rows, self.cols), self.mass)
 
 
 class Target(Configured, ABC):
@@ -170,22 +106,14 @@ class Target(Configured, ABC):
         two_sided: bool,
         excluded: Tensor | None = None,
     ) -> TargetPlan:
-        """Target plan of a batch: the affinity of its rows, scaled to the marginals as far as its zeros allow.
+        """Target plan of a batch, made from the affinity of its rows.
 
         Parameters
         ----------
         values : Tensor or None
             What the caller of the loss passed as ``target``, checked.
-        partner : Tensor of shape (N,), integer
-            Column that holds the other view of each row of the plan.
-        row_mass : Tensor of shape (N,)
-            Prescribed row mass, which is also the column mass.
-        n_rows : int
-            Number n of rows in the batch; N is n in the cross layout, and 2 n in the joint layout.
-        two_sided : bool
-            Whether the columns of the transport plan are held to their mass, so that those of the target plan must be.
-        excluded : Tensor of shape (N, N), bool, default=None
-            Entries that the transport plan leaves out.
+        partner, row_mass, n_rows, two_sided, excluded
+            As in :func:`scaled_plan`: the shape and the marginals that the plan must have.
 
         Returns
         -------
@@ -198,18 +126,9 @@ class Target(Configured, ABC):
         """
         with torch.no_grad():
             affinity = torch.as_tensor(self(values)).to(row_mass)
-            _check_affinity(affinity, n_rows)
-            if len(partner) == 2 * n_rows:
-                affinity = affinity.repeat(2, 2).fill_diagonal_(0.0)  # (2n, 2n): both views of each row, no self pairs
-            if excluded is not None:
-                affinity = affinity.masked_fill(excluded, 0.0)
-            lonely = affinity.sum(1) == 0
-            if two_sided:  # a column without an entry could not receive its mass
-                lonely = lonely | (affinity.sum(0) == 0)
-            affinity = affinity.index_put((lonely.nonzero()[:, 0], partner[lonely]), affinity.new_ones(()))
-            # Rows of more weight are matched more. The factor makes the mean weight 1, so entries keep their magnitude.
-            affinity = affinity * torch.outer(row_mass, row_mass) * len(row_mass) ** 2
-            return TargetPlan(_scaled(affinity, row_mass, two_sided=two_sided))
+        return scaled_plan(
+            affinity, partner=partner, row_mass=row_mass, n_rows=n_rows, two_sided=two_sided, excluded=excluded
+        )
 
 
 @dataclass(frozen=True)
@@ -465,40 +384,6 @@ def as_target(target: Target | Callable[[Any], Tensor]) -> Target:
     return CallableTarget(target)
 
 
-def _scaled(affinity: Tensor, mass: Tensor, *, two_sided: bool) -> Tensor:
-    """Scale an affinity so that rows sum to their mass, and columns too if both sides are held."""
-    tol = _SCALING_TOL[mass.dtype]
-    plan = affinity * (mass / affinity.sum(1))[:, None]
-    if not two_sided or _error(plan.sum(0), mass) <= tol:
-        return plan
-    if torch.equal(affinity, affinity.T):
-        plan = _scaled_alike(affinity, mass, tol=tol)
-        if _error(plan.sum(0), mass) <= tol:
-            return plan
-    # An affinity that is not symmetric, or whose zeros allow no exact solution: Sinkhorn from where rows are right.
-    return sinkhorn(plan.log(), marginals="balanced", epsilon=1.0, n_iter=_SCALING_STEPS, tol=tol, a=mass, b=mass).plan
-
-
-def _scaled_alike(affinity: Tensor, mass: Tensor, *, tol: float) -> Tensor:
-    """Scale rows and columns of a symmetric affinity by the same vector.
-
-    If own pairs dominate, this converges in a few steps, while the alternation of Sinkhorn takes thousands.
-    """
-    scale = (mass / affinity.sum(1)).sqrt()
-    for _ in range(_SCALING_STEPS):
-        sums = affinity @ scale
-        if _error(scale * sums, mass) <= tol:
-            break
-        # The geometric mean of the old scale and mass / sums: the latter alone would oscillate between two vectors.
-        scale = (scale * mass / sums).sqrt()
-    return affinity * torch.outer(scale, scale)
-
-
-def _error(reached: Tensor, mass: Tensor) -> float:
-    """Largest relative error of the mass, so that rows of little weight are right as well."""
-    return float((reached / mass - 1.0).abs().max())
-
-
 def _with_own_pairs(affinity: Tensor) -> Tensor:
     """Set the affinity of each row with itself to 1, in place: that of its views with each other."""
     return affinity.fill_diagonal_(1.0)
@@ -507,10 +392,3 @@ def _with_own_pairs(affinity: Tensor) -> Tensor:
 def _check_vector(name: str, values: Tensor) -> None:
     if values.ndim != 1:
         raise ValueError(f"target has shape {tuple(values.shape)}; {name} need (n,).")
-
-
-def _check_affinity(affinity: Tensor, n_rows: int) -> None:
-    if affinity.shape != (n_rows, n_rows):
-        raise ValueError(f"The affinity has shape {tuple(affinity.shape)}; {n_rows} rows need ({n_rows}, {n_rows}).")
-    if not bool((torch.isfinite(affinity) & (affinity >= 0)).all()):
-        raise ValueError(f"The affinity must hold finite values >= 0; its smallest is {float(affinity.min())}.")

@@ -1,4 +1,4 @@
-"""GCAEmbedder over the family of losses: options, many views, learnable epsilon, the target network."""
+"""GCAEmbedder with every loss: options, many views, learnable epsilon, the target network."""
 
 import copy
 import itertools
@@ -180,7 +180,7 @@ def test_a_missed_tolerance_counts_the_plans_of_all_pairs_of_views(iris):
 
 
 def test_measurements_between_steps_do_not_count(iris):
-    """They are solved with the loss of training, after the epoch that is measured."""
+    """They use the loss of training, at the end of every epoch that is measured."""
     patient = quick(sinkhorn_tol=1e-9, n_iter=2, epsilon=0.05, early_stopping=True, n_iter_no_change=9)
     with pytest.warns(SinkhornConvergenceWarning, match="of 6 transport plans"):  # 3 epochs, 2 batches
         fitted = patient.fit(iris[0])
@@ -191,7 +191,7 @@ def test_measurements_between_steps_do_not_count(iris):
 
 
 class Ends(Callback):
-    """Ends training in the second batch; ``seen`` holds the net, and its hooks while it trains."""
+    """Raises an error after the second batch; ``seen`` holds the net, and the number of its hooks while it trains."""
 
     def __init__(self, seen, error):
         self.seen, self.error = seen, error
@@ -372,7 +372,7 @@ def test_an_interrupted_byol_is_usable(iris):
 
 
 def rank_of_digits(loss):
-    """Effective rank of what the loss compares, of most 128: 1 where all rows have become one."""
+    """Effective rank of the projections, of at most 128; it is 1 if all rows have become equal."""
     X = load_digits().data[:600]
     fitted = GCAEmbedder(loss=loss, max_epochs=60, random_state=0).fit(X)
     with torch.no_grad():
@@ -386,7 +386,7 @@ def test_byol_does_not_collapse_on_digits():
 
 @pytest.mark.slow
 def test_without_predictor_and_average_it_would(monkeypatch):
-    """What the test above sees if the loss is trained as any other is."""
+    """The test above would fail if the loss were trained as any other is."""
     monkeypatch.setattr(TransportCost, "repels", True)
     with pytest.warns(CollapseWarning, match=r"collapsed: its projections have an effective rank of \d.* of 128"):
         rank = rank_of_digits("byol")

@@ -1,4 +1,4 @@
-"""What GCAEmbedder reads beside X: labels, values, domains, affinities and groups."""
+"""Metadata that GCAEmbedder reads: labels, values, domains, affinities and groups."""
 
 import pickle
 
@@ -34,7 +34,7 @@ def embed(y=None, X=X, *, params, **metadata):
 
 
 def first_loss(y=None, *, params, **metadata):
-    """Mean loss of the first epoch, where training has not yet made much of a last bit."""
+    """Mean loss of the first epoch, in which training has not yet amplified rounding."""
     return quick(**{**params, "max_epochs": 1}).fit(X, y, **metadata).history_[0]["loss"]
 
 
@@ -83,7 +83,7 @@ def test_supcon_is_ince_with_labels():
 
 
 def test_rows_without_a_class_match_themselves_only():
-    """Classes of one row each say nothing, as does -1, beside two classes of two rows."""
+    """Classes of a single row are like -1; both are tried together with two classes of two rows."""
     alone, unknown = np.arange(150) + 1000, np.full(150, -1)
     alone[:4] = unknown[:4] = [7, 7, 8, 8]
     assert np.array_equal(embed(alone, params={"target": "labels"}), embed(unknown, params={"target": "labels"}))
@@ -218,7 +218,7 @@ def test_affinities_that_cannot_be_read(target, message):
 
 
 def test_rows_that_an_affinity_leaves_alone_fall_back_to_their_pair():
-    """An affinity without a diagonal, whose matches are mostly in other batches."""
+    """Affinities without a diagonal: one of zeros, and one whose matches are mostly in other batches."""
     assert np.array_equal(embed(params={"target": np.zeros((150, 150))}), embed(params={"target": np.eye(150)}))
     next_row = scipy.sparse.csr_array(np.eye(150, k=1))
     assert np.isfinite(embed(params={"target": next_row, "batch_size": 8})).all()
@@ -363,7 +363,7 @@ def test_an_object_that_cannot_be_read_or_an_option_beside_it(params, metadata, 
 
 
 class Nearby(Target):
-    """A target of one's own, which reads numbers of y as they are, and has a configuration."""
+    """A target of one's own with a configuration, which gets the numbers of y as they are."""
 
     def __init__(self, width):
         self.width = width

@@ -1,4 +1,4 @@
-"""What make_loss takes, what it documents, and what it refuses."""
+"""Options of make_loss: those that it accepts, documents and refuses."""
 
 import inspect
 import itertools
@@ -63,7 +63,7 @@ def test_the_documented_defaults_are_the_actual_ones(thing):
 
 @EVERY_CASE
 def test_none_stands_for_the_default(case):
-    """So a grid of parameters may hold None for each option, those of other losses among them."""
+    """So a grid of parameters may hold None for every option, also for options of other losses."""
     own = inspect.signature(PRESETS[case.preset]).parameters
     common = inspect.signature(AlignmentLoss).parameters
     options = {name for name in {**own, **common} if name not in ("epsilon", "divergence", "settings")}
@@ -221,5 +221,5 @@ def test_a_target_is_read_or_refused(case):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_loss_takes_a_number_of_iterations(name):
-    """A loop over the presets may set it, where it does something and where it does not."""
+    """A loop over the presets may set it, also for losses on which it has no effect."""
     assert make_loss(name, epsilon=0.5, n_iter=7).n_iter == 7

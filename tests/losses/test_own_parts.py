@@ -1,4 +1,4 @@
-"""Divergences and targets as objects, those of users among them: full classes, callables, and modules."""
+"""Divergences and targets as objects, also those of users: full classes, callables and modules."""
 
 import copy
 import inspect
@@ -69,7 +69,7 @@ class Full(Divergence):
 
 
 class Alike(Old):
-    """Has all that is read, without inheriting."""
+    """Has everything that is read of a divergence, without inheriting."""
 
     repels = False
     envelope_exact = True
@@ -156,7 +156,7 @@ def test_every_public_divergence_is_a_full_one():
     assert {type(one) for one in objects if one.envelope_exact} == {KLDivergence, WeightedSum}
 
 
-def test_what_cannot_be_called_is_no_divergence():
+def test_a_divergence_that_cannot_be_called_is_refused():
     with pytest.raises(ValueError, match=r"divergence=3 cannot be called; give a divergence, such as KLDivergence\(\)"):
         loss_of(3)
 
@@ -174,7 +174,7 @@ class Same(Target):
 
 
 class SameDomain(DomainsTarget):
-    """A subclass, which is used as its base is."""
+    """A subclass without changes."""
 
 
 OBJECTS = {
@@ -247,7 +247,7 @@ def test_the_affinity_of_pairs_is_the_identity():
         ({"encoding": "text"}, r"encoding='text' of Own is not known; valid are \('auto', 'classes', 'centred'\)"),
     ],
 )
-def test_a_class_that_asks_for_what_there_is_not_is_refused(attributes, message):
+def test_a_target_class_that_reads_an_unknown_argument_or_encoding_is_refused(attributes, message):
     with pytest.raises(ValueError, match=message):
         type("Own", (Target,), attributes)
 
@@ -256,6 +256,6 @@ def test_a_class_that_asks_for_what_there_is_not_is_refused(attributes, message)
     ("target", "message"),
     [(LabelsTarget, r"target=LabelsTarget is a class; give .* LabelsTarget\(\)"), (3, r"target=3 is not known; valid")],
 )
-def test_what_is_no_target_is_refused(target, message):
+def test_an_invalid_target_is_refused(target, message):
     with pytest.raises(ValueError, match=message):
         make_loss("ince", target=target)

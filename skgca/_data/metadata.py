@@ -168,7 +168,7 @@ def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
     check_consistent_length(X, values)
     codes, classes = class_codes(values)
     if not classes:
-        raise ValueError(f"{name} tells nothing: all of its {len(values)} entries are -1, None or NaN.")
+        raise ValueError(f"{name} holds no information: all of its {len(values)} entries are -1, None or NaN.")
     if "-1" in classes:
         raise ValueError(f"{name} holds the text '-1'. Mark rows of no class by None, or name the class otherwise.")
     fractions = fractions_in(values)
@@ -213,7 +213,7 @@ def _numbers(name: str, values: Any, X: np.ndarray) -> Tensor:
     check_consistent_length(X, values)
     values = np.array(values, dtype=np.float64 if values.dtype.kind == "f" else np.int64)
     if np.isnan(values).all():
-        raise ValueError(f"{name} tells nothing: all of its {len(values)} entries are NaN.")
+        raise ValueError(f"{name} holds no information: all of its {len(values)} entries are NaN.")
     return torch.from_numpy(values)
 
 

@@ -110,7 +110,7 @@ def test_a_few_labels_help_to_embed_digits():
     [
         (None, r"requires y to be passed, but the target y is None: target='labels' reads it"),
         (np.linspace(0, 1, 150), r"y holds fractions, such as 0.00671.*use target='continuous'"),
-        (np.full(150, -1), r"y tells nothing: all of its 150 entries are -1, None or NaN"),
+        (np.full(150, -1), r"y holds no information: all of its 150 entries are -1, None or NaN"),
         (np.where(HALF == -1, "-1", NAMES), r"y holds the text '-1'. Mark rows of no class by None"),
         (np.where(Y == 0, -1, 1), r"y holds one class only, 1, where target='labels' needs two or more; -1 marks rows"),
         (["a"] * 150, r"y holds one class only, 'a'"),
@@ -161,7 +161,7 @@ def test_values_far_from_zero_and_of_two_columns():
 def test_unknown_values_match_themselves_only():
     some = np.where(np.arange(150) % 2, WIDTH, np.nan)
     assert np.isfinite(embed(some, params={"target": "continuous"})).all()
-    with pytest.raises(ValueError, match="y tells nothing: all of its 150 entries are NaN"):
+    with pytest.raises(ValueError, match="y holds no information: all of its 150 entries are NaN"):
         embed(np.full(150, np.nan), params={"target": "continuous"})
     with pytest.raises(ValueError, match="contains infinity"):
         embed(np.full(150, np.inf), params={"target": "continuous"})

@@ -1,4 +1,4 @@
-"""The loss, from the parameters of the estimator."""
+"""The loss and the loss of held-out rows, from the parameters of the estimator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .._utils.compat import InvalidParameterError
-from ..losses import PRESETS, AlignmentLoss, LearnableEpsilon, default_options, make_loss
+from ..losses import PRESETS, AlignmentLoss, LearnableEpsilon, Target, default_options, make_loss
 from ..ot import Marginals
 from .options import Options
 
@@ -16,7 +16,7 @@ __all__ = ["LOSS_OPTIONS", "LossOptions", "effective_target", "make_criterion", 
 
 @dataclass(frozen=True)
 class _PresetOptions(Options):
-    """Parameters that a loss may or may not have; None takes the default of the loss."""
+    """Parameters that some losses have and others do not; None is the default of the loss."""
 
     marginals: str | float | tuple[float, float] | None
     sinkhorn_n_iter: int | None
@@ -44,22 +44,22 @@ _SINKHORN = {  # where make_loss has a shorter name than the estimator, whose to
 
 @dataclass(frozen=True)
 class LossOptions(_PresetOptions):
-    """Parameters of the estimator that make its loss."""
+    """Parameters of the estimator that determine its loss."""
 
     loss: str
     epsilon: float | LearnableEpsilon
     cost: str
     layout: str
-    target: object  # a name, a callable, a matrix or None
+    target: object  # a name, a Target, a callable, a matrix or None
     sinkhorn_tol: float | None
     sinkhorn_gradient: str
     sinkhorn_memory_limit: float | None
-    ema_decay: float | None  # the loss only says whether there is something to average
+    ema_decay: float | None  # no option of the loss, but refused if the loss needs no target network
 
 
 def effective_target(loss: str, target: Any) -> Any:
-    """Return the target plan of an estimator, where None is what the loss says."""
-    known = isinstance(loss, str) and loss in PRESETS  # fit refuses an unknown one
+    """Return the target of an estimator, with the default of the loss in place of None."""
+    known = isinstance(loss, str) and loss in PRESETS  # tags are asked for before fit refuses an unknown loss
     return default_options(loss)["target"] if target is None and known else target
 
 
@@ -70,19 +70,19 @@ def make_criterion(options: LossOptions, *, last_epsilon: float | None = None) -
     ----------
     options : LossOptions
     last_epsilon : float, default=None
-        Epsilon of the last fit, from which a learnable epsilon continues.
+        Epsilon at the end of the last fit, from which a learnable epsilon continues.
 
     Raises
     ------
     InvalidParameterError
-        If the parameters do not go together, for example an option that the loss does not use.
+        If parameters contradict each other, or one has no effect, such as an option that the loss does not have.
     """
     epsilon = options.epsilon
     if isinstance(epsilon, LearnableEpsilon) and last_epsilon is not None:
         epsilon = replace(epsilon, start=min(max(last_epsilon, epsilon.low), epsilon.high))
     target = options.target
-    if target is not None and not isinstance(target, str):
-        target = "affinity"  # the rows bring its values
+    if target is not None and not isinstance(target, str | Target):
+        target = "affinity"  # of a matrix, or from a callable, which metadata.py calls with each batch
     names = ("cost", "layout", *_SINKHORN, *LOSS_OPTIONS)
     given = {_SINKHORN.get(name, name): getattr(options, name) for name in names}
     try:
@@ -102,7 +102,7 @@ def _with_estimators_names(message: str) -> str:
 
 
 def _check_effect(options: LossOptions, criterion: AlignmentLoss) -> None:
-    """Raise InvalidParameterError if a parameter has no effect; make_loss checks the options of its own."""
+    """Raise InvalidParameterError if a parameter has no effect, of those that make_loss does not check."""
     own_marginals = Marginals.parse(default_options(options.loss).get("marginals", criterion.marginals))
     if options.sinkhorn_n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
         raise InvalidParameterError(
@@ -119,12 +119,18 @@ def _check_effect(options: LossOptions, criterion: AlignmentLoss) -> None:
 def make_yardstick(options: LossOptions) -> AlignmentLoss:
     """Make the loss of held-out rows, whose values are comparable between epochs.
 
-    It is the loss itself with the initial epsilon. A loss that does not repel would be least where all embeddings are
-    equal; InfoNCE with that epsilon takes its place.
+    It is the loss of training with the initial epsilon: values at different epsilons cannot be compared. A loss that
+    does not repel is smallest if all embeddings are equal, so it is replaced by InfoNCE with that epsilon and target.
     """
     epsilon = options.epsilon.start if isinstance(options.epsilon, LearnableEpsilon) else options.epsilon
     criterion = make_criterion(replace(options, epsilon=epsilon))
     if criterion.repels:
         return criterion
-    limit = options.sinkhorn_memory_limit
-    return make_loss("ince", epsilon=epsilon, cost=options.cost, layout=options.layout, memory_limit=limit)
+    return make_loss(
+        "ince",
+        epsilon=epsilon,
+        target=criterion.target,
+        cost=options.cost,
+        layout=options.layout,
+        memory_limit=options.sinkhorn_memory_limit,
+    )

@@ -1,6 +1,8 @@
-"""What ``fit`` reads beside X: labels, domains, groups and affinities, one entry a row.
+"""Metadata of the rows of X: labels, domains, groups and affinities, checked and encoded for the loss.
 
-Each becomes something that a batch fetches from by ``[rows]``: a tensor, or a :class:`Pairwise`.
+A target (:class:`skgca.losses.Target`) says by ``reads`` which argument of ``fit`` it needs, and by ``encoding`` in
+which form. Each argument becomes something that gives the values of a batch by ``[rows]``: a tensor, or a
+:class:`Pairwise`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ from torch import Tensor
 
 from .._utils.classes import class_codes, fractions_in
 from .._utils.missing import is_unlabelled
+from ..losses import AffinityTarget, Target
+from ..losses._targets import CallableTarget, make_target
 
-__all__ = ["Pairwise", "read_metadata", "reads_y"]
+__all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y"]
 
 
 class Pairwise:
-    """Something between each two rows, fetched for the rows of a batch: (k,) -> (k, k).
+    """Values between every two rows, fetched for the rows of a batch: (k,) -> (k, k).
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ class Pairwise:
         return self.fetch(rows)
 
     def of(self, kept: Tensor) -> Pairwise:
-        """Return the part between some of the rows, counted anew from 0."""
+        """Return the values between some of the rows, which are renumbered from 0."""
         return Pairwise(lambda rows: self.fetch(kept[rows]))
 
 
@@ -50,70 +54,121 @@ def read_metadata(
     sample_domain: Any,
     sample_group: Any,
 ) -> dict[str, Tensor | Pairwise]:
-    """Read what the target plan and the relation of rows ask for.
+    """Check and encode what the target and the relation of rows read.
 
     Parameters
     ----------
     X : ndarray of shape (n, ...)
-        The rows that the annotations belong to.
+        The rows that the metadata belong to.
     kept : ndarray of shape (n,), bool
-        Which rows will be trained on; the rest is left out of what is returned.
-    target : str, callable, array or sparse matrix
-        As :class:`GCAEmbedder`, None replaced by what the loss says.
+        Rows that are trained on. The others are left out of the result.
+    target : str, Target, callable, array or sparse matrix
+        Parameter of :class:`GCAEmbedder`; in place of None, the default of the loss.
     related : callable or None
-        As :class:`GCAEmbedder`.
+        Parameter of :class:`GCAEmbedder`.
     y, sample_domain, sample_group : array-like or None
-        As ``GCAEmbedder.fit``.
+        Arguments of ``GCAEmbedder.fit``.
 
     Returns
     -------
     dict
-        Keyword arguments of the loss, before they are fetched for a batch.
+        Keyword arguments of the loss, from which the values of a batch are fetched.
 
     Raises
     ------
     ValueError
-        If something is missing, not read, or cannot be read.
+        If an argument is missing, is not read, or cannot be read.
     """
-    found: dict[str, Tensor | Pairwise] = {}
-    if sample_domain is not None and not _is(target, "domains"):
-        raise ValueError("sample_domain is given, but only target='domains' reads it. Set that, or leave it out.")
+    reader = _target_of(target)
+    argument = reader.reads
+    if sample_domain is not None and argument != "sample_domain":
+        raise ValueError(
+            f"sample_domain is given, but only target='domains' reads it, and target is {_shown(target)}. Set "
+            "target='domains', or leave sample_domain out."
+        )
     if related is not None and sample_group is None:
         raise ValueError("related is given, but there is no sample_group for it to read; pass sample_group to fit.")
-    if _is(target, "domains"):
-        if sample_domain is None:
-            raise ValueError("target='domains' reads sample_domain; pass it to fit, one entry a row.")
-        found["target"] = _codes("sample_domain", sample_domain, X)
-    elif not isinstance(target, str) and not callable(target):
-        found["target"] = _affinity(target, len(X))
-    elif reads_y(target):
-        found["target"] = _target_of_y(target, y, X, kept)
+    encoded: dict[str, Tensor | Pairwise] = {}
+    if argument == "affinity":
+        encoded["target"] = _affinity(target, len(X))
+    elif argument is not None:
+        values = {"y": y, "sample_domain": sample_domain}[argument]
+        encoded["target"] = _target_values(reader, values, X, kept, shown=_shown(target))
     if sample_group is not None:
-        found["related"] = _relation(related, sample_group, X)
+        encoded["related"] = _relation(related, sample_group, X)
     if kept.all():
-        return found
+        return encoded
     rows = torch.from_numpy(np.flatnonzero(kept))
-    return {name: value.of(rows) if isinstance(value, Pairwise) else value[rows] for name, value in found.items()}
+    return {name: value.of(rows) if isinstance(value, Pairwise) else value[rows] for name, value in encoded.items()}
+
+
+def argument_read(target: Any) -> str | None:
+    """Return what a target reads: "y", "sample_domain", "affinity" if it is a matrix, or None.
+
+    Parameters
+    ----------
+    target : str, Target, callable, array or sparse matrix
+        As for :func:`read_metadata`. An invalid one reads None, since scikit-learn asks for tags before ``fit`` checks.
+    """
+    try:
+        return _target_of(target).reads
+    except ValueError:
+        return None
 
 
 def reads_y(target: Any) -> bool:
-    """Whether a target plan is made from y."""
-    return callable(target) or _is(target, "labels") or _is(target, "continuous")
+    """Whether a target is made from y."""
+    return argument_read(target) == "y"
+
+
+def _target_of(target: Any) -> Target:
+    """Return the target that a parameter stands for; a name has default options, which no encoding depends on."""
+    return make_target(target) if isinstance(target, str) or callable(target) else AffinityTarget()
+
+
+def _shown(target: Any) -> str:
+    """Return a target as messages show it."""
+    return repr(target) if isinstance(target, str) or callable(target) else "a matrix"
+
+
+def _target_values(reader: Target, values: Any, X: np.ndarray, kept: np.ndarray, *, shown: str) -> Tensor | Pairwise:
+    """Check and encode the argument of ``fit`` that a target reads."""
+    argument = str(reader.reads)
+    if values is None and argument == "y":  # in the words of scikit-learn, which its checks of estimators look for
+        raise ValueError(
+            f"This GCAEmbedder estimator requires y to be passed, but the target y is None: target={shown} reads it."
+        )
+    if values is None:
+        raise ValueError(f"target={shown} reads {argument}; pass it to fit, one entry a row.")
+    if isinstance(reader, CallableTarget):
+        return _between(argument, values, X, reader)
+    encoded = _ENCODERS[reader.encoding](argument, values, X)
+    if reader.encoding == "classes" and argument == "y" and encoded.max() == 0:
+        raise ValueError(
+            f"y holds one class only, {_first_known(values)!r}, where target={shown} needs two or more; -1 "
+            "marks rows without a class. Encode classes from 0 (sklearn.preprocessing.LabelEncoder), or use "
+            "target='pairs'."
+        )
+    if reader.encoding == "centred":
+        # float32 holds more digits of differences around 0. Rows that are left out do not shift the others.
+        encoded = encoded.double()
+        return (encoded - encoded[torch.from_numpy(kept)].nanmean(0)).float()
+    return encoded
 
 
 def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
-    """Return numbers from 0 for the classes that rows belong to, and -1 for those marked -1, None or NaN.
+    """Return codes from 0 for the classes of rows, and -1 for rows that are marked -1, None or NaN.
 
     Raises
     ------
     ValueError
-        If they look like measurements, no row belongs to any, or -1 was turned into text.
+        If values look like measurements, no row belongs to a class, or -1 was converted to text.
     """
     values = column_or_1d(values)
     check_consistent_length(X, values)
     codes, classes = class_codes(values)
     if not classes:
-        raise ValueError(f"{name} tells nothing: all of its {len(values)} entries are -1, None or NaN.")
+        raise ValueError(f"{name} holds no information: all of its {len(values)} entries are -1, None or NaN.")
     if "-1" in classes:
         raise ValueError(f"{name} holds the text '-1'. Mark rows of no class by None, or name the class otherwise.")
     fractions = fractions_in(values)
@@ -126,59 +181,54 @@ def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
     return torch.from_numpy(codes)
 
 
-def _is(target: Any, name: str) -> bool:
-    return isinstance(target, str) and target == name
-
-
 def _first_known(values: Any) -> Any:
     return next(value for value in column_or_1d(values).tolist() if not is_unlabelled(value))
 
 
-def _target_of_y(target: Any, y: Any, X: np.ndarray, kept: np.ndarray) -> Tensor | Pairwise:
-    if y is None:  # in the words of scikit-learn
-        raise ValueError(
-            f"This GCAEmbedder estimator requires y to be passed, but the target y is None: target={target!r} reads it."
-        )
-    if _is(target, "labels"):
-        labels = _codes("y", y, X)
-        if labels.max() == 0:
-            raise ValueError(
-                f"y holds one class only, {_first_known(y)!r}, where target='labels' needs two or more; -1 marks rows "
-                "without a class. Encode classes from 0 (sklearn.preprocessing.LabelEncoder), or use target='pairs'."
-            )
-        return labels
-    if callable(target):
-        return _between("y", y, X, target)
-    values = _numbers("y", y, X).double()
-    centre = values[torch.from_numpy(kept)].nanmean(0)
-    return (values - centre).float()  # only differences count, of which float32 holds more around 0
+def _numbers_or_codes(name: str, values: Any, X: np.ndarray) -> Tensor:
+    """Return numbers as they are, and the codes of anything else."""
+    encode = _numbers if np.asarray(values).dtype.kind in "buif" else _codes
+    return encode(name, values, X)
 
 
 def _between(name: str, values: Any, X: np.ndarray, between: Callable[[Tensor], Any]) -> Pairwise:
-    """Let a callable say what is between the rows of a batch, from their numbers, or the codes of anything else."""
-    read = _numbers if np.asarray(values).dtype.kind in "buif" else _codes
-    tensor = read(name, values, X)
+    """Return what a callable makes of the values of a batch.
+
+    It is called here, on the CPU and once for each batch, so that it may index arrays by row numbers. The loss would
+    call it for each pair of views, with a tensor on the device of training.
+    """
+    tensor = _numbers_or_codes(name, values, X)
     return Pairwise(lambda rows: torch.as_tensor(between(tensor[rows])))
 
 
 def _numbers(name: str, values: Any, X: np.ndarray) -> Tensor:
-    """Read numbers, (n,) or (n, k), as int64 or float64; NaN stands for unknown.
+    """Return numbers, (n,) or (n, k), as int64 or float64, with NaN where unknown.
 
     Raises
     ------
     ValueError
-        If they are no numbers, infinite, or all unknown.
+        If values are not numbers, are infinite, or are all unknown.
     """
     values = check_array(values, ensure_2d=False, dtype="numeric", ensure_all_finite="allow-nan", input_name=name)
     check_consistent_length(X, values)
     values = np.array(values, dtype=np.float64 if values.dtype.kind == "f" else np.int64)
     if np.isnan(values).all():
-        raise ValueError(f"{name} tells nothing: all of its {len(values)} entries are NaN.")
+        raise ValueError(f"{name} holds no information: all of its {len(values)} entries are NaN.")
     return torch.from_numpy(values)
 
 
+# Encodings that a target can ask for: (name, values, X) -> Tensor (n,) or (n, k)
+_ENCODERS: dict[str, Callable[[str, Any, np.ndarray], Tensor]] = {
+    "auto": _numbers_or_codes,
+    "classes": _codes,
+    "centred": _numbers,
+}
+
+
 def _affinity(matrix: Any, n_rows: int) -> Pairwise:
-    """Affinity of a batch's rows from that of all, checked here so that nothing is found wrong amid training."""
+    """Return the affinity of a batch as a block of the affinity of all rows, which is checked before training."""
+    if isinstance(matrix, Target):
+        raise ValueError(f"target={matrix!r} holds no affinity; pass the matrix itself, target=affinity.")
     matrix = check_array(matrix, accept_sparse="csr", dtype=np.float32, input_name="target", ensure_min_samples=0)
     if matrix.shape != (n_rows, n_rows):
         raise ValueError(

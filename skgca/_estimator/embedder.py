@@ -171,6 +171,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         - "continuous": rows with similar ``y`` match. ``y`` holds numbers of shape (n_samples,) or (n_samples, k), NaN
           where unknown.
         - "domains": rows match by whether their ``sample_domain`` is the same.
+        - an object with options of its own, such as ``DomainsTarget(alpha=0.1)``: as the name, with these options.
+          It may also be a :class:`skgca.losses.Target` of your own.
         - a callable ``(y_batch) -> affinity``: gets a tensor and returns a matrix (n, n) of values >= 0.
         - a matrix: the affinity between all rows passed to ``fit``.
 

@@ -13,6 +13,9 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from ..exceptions import SinkhornConvergenceWarning
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from ..ot import TransportPlan
     from .net import ContrastiveNet
 
 __all__ = ["StopWithoutProgress", "WarmupCosine", "WarnUnconverged", "copied_callback", "warmup_cosine"]
@@ -56,15 +59,40 @@ def warmup_cosine(n_steps: int, warmup_fraction: float) -> LRScheduler:
 
 
 class WarnUnconverged(Callback):
-    """Warn once, after training, if some plans missed the tolerance of the loss."""
+    """Warn once, after training, if some plans missed the tolerance of the loss.
+
+    Attributes
+    ----------
+    n_solved_ : int
+        Transport plans of training steps, 0 if the loss has no tolerance.
+    n_missed_ : int
+        Number of these plans that ended above the tolerance.
+    worst_error_ : float
+        Largest marginal error among them.
+    """
+
+    def on_train_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
+        """Observe the plans that the loss solves for, until the run ends, fails or is interrupted."""
+        self.n_solved_, self.n_missed_, self.worst_error_ = 0, 0, 0.0
+        if net.criterion_.tol is not None:
+            net.at_release(net.criterion_.solver.register_forward_hook(self._count).remove)
+
+    def _count(self, solver: nn.Module, args: tuple[Any, ...], plan: TransportPlan) -> None:
+        """Count a plan; those without a gradient are of measurements between steps, and do not count."""
+        if not torch.is_grad_enabled():
+            return
+        self.n_solved_ += 1
+        if not plan.converged:
+            self.n_missed_ += 1
+            self.worst_error_ = max(self.worst_error_, plan.marginal_error)
 
     def on_train_end(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Read what the loss counted."""
+        """Warn of the plans that missed the tolerance."""
         loss = net.criterion_
-        if loss.n_missed:
+        if self.n_missed_:
             warnings.warn(
-                f"{loss.n_missed} of {loss.n_solved} transport plans missed sinkhorn_tol={loss.tol} within "
-                f"sinkhorn_n_iter={loss.n_iter} iterations; the worst was off by {loss.worst_error:.1e} of the mass. "
+                f"{self.n_missed_} of {self.n_solved_} transport plans missed sinkhorn_tol={loss.tol} within "
+                f"sinkhorn_n_iter={loss.n_iter} iterations; the worst was off by {self.worst_error_:.1e} of the mass. "
                 "Raise sinkhorn_n_iter, sinkhorn_tol or epsilon.",
                 SinkhornConvergenceWarning,
                 stacklevel=2,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
@@ -115,9 +114,8 @@ class Measures(Callback):
         with net.fixed_views():
             projections = net.embed_views(self.inputs)
         z_a, z_b = projections[:2]
-        criterion = copy.copy(net.criterion_)  # which counts the plans of training
         with torch.no_grad():
-            marginal_error = criterion.plan(z_a, z_b).marginal_error
+            marginal_error = net.criterion_.plan(z_a, z_b).marginal_error
         first, second = (z.double().cpu().numpy() for z in (z_a, z_b))
         measured = {"width": z_a.shape[1], "marginal_error": marginal_error, "effective_rank": effective_rank(first)}
         try:

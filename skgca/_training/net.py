@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ class _Run:
 
     order, views, dropout : generators of the order of batches, of the views, and of what the module draws;
     forward : the module, compiled if that was asked for; learnable : the parameters that the optimizer updates;
-    batches : the sampler of the epoch.
+    batches : the sampler of the epoch; cleanup : what callbacks undo when the run ends, also if it fails.
     """
 
     order: torch.Generator
@@ -42,6 +42,7 @@ class _Run:
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
     batches: EvenBatches | None = None
+    cleanup: ExitStack = field(default_factory=ExitStack)
 
 
 class ContrastiveNet(NeuralNet):
@@ -176,10 +177,16 @@ class ContrastiveNet(NeuralNet):
 
     def release(self) -> None:
         """Drop what only training needs, so that the fitted net does not hold it."""
+        if self._run is not None:
+            self._run.cleanup.close()
         self._run = None
         self.module_.eval()
         self.train_split = None  # holds the rows that were held out
         self.guard.forget()
+
+    def at_release(self, undo: Callable[[], None]) -> None:
+        """Call something at the end of the run, also if it fails or is interrupted."""
+        self._run.cleanup.callback(undo)
 
     def stop(self, reason: str) -> None:
         """End training by an interrupt, as skorch's own callbacks do."""

@@ -36,8 +36,8 @@ def class_codes(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     # tolist gives Python values, so the classes are plain values too. Unlabelled rows become None: NaN is no key.
     labels = [None if is_unlabelled(value) else value for value in values.tolist()]
     classes = sorted_classes(label for label in labels if label is not None)
-    number = {label: code for code, label in enumerate(classes)} | {None: -1}
-    return np.array([number[label] for label in labels], dtype=np.int64), classes
+    code_of = {label: code for code, label in enumerate(classes)} | {None: -1}
+    return np.array([code_of[label] for label in labels], dtype=np.int64), classes
 
 
 def sorted_classes(labels: Any) -> list[Any]:

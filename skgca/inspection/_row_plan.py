@@ -19,12 +19,12 @@ from torch import Tensor
 from .._builders.loss import effective_target
 from .._builders.views import ViewOptions, make_views
 from .._data import Rows, check_rows
-from .._data.metadata import read_metadata
+from .._data.metadata import argument_read, read_metadata
 from .._estimator.inputs import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
 from .._utils.threads import fixed_threads
-from ..losses import AlignmentLoss
+from ..losses import AlignmentLoss, Target
 from ..losses._alignment import related_rows
 from ..losses._targets import make_target
 from ..ot import Marginals
@@ -238,6 +238,8 @@ def _criterion(embedder: Any) -> tuple[AlignmentLoss, Any, str]:
     """Return a copy of the trained loss in double precision, the target that it reads, and the name of that target."""
     criterion: AlignmentLoss = copy.deepcopy(embedder.net_.criterion_).cpu().double()
     target = effective_target(embedder.loss, embedder.target)
+    if isinstance(target, Target):
+        return criterion, target, repr(target)
     if isinstance(target, str):
         return criterion, target, target
     if callable(target):
@@ -256,7 +258,7 @@ def _loss_inputs(
         related = embedder.related
         if isinstance(related, NotSaved):
             raise ValueError(f"sample_group is read by related, which is {related!r}.")
-    if not (isinstance(target, str) and target == "domains"):
+    if argument_read(target) != "sample_domain":
         # The domains only name the rows, and :func:`read_metadata` would refuse domains that no target reads.
         metadata = {**metadata, "sample_domain": None}
     is_taken = np.zeros(n_rows, dtype=bool)

@@ -2,6 +2,7 @@
 
 from ._alignment import AlignmentLoss
 from ._divergences import (
+    Divergence,
     EntropyPenalty,
     KLDivergence,
     MarginalPenalty,
@@ -18,20 +19,32 @@ from ._presets.byol import byol
 from ._presets.gca import gca_ince, gca_rince, gca_uot
 from ._presets.infonce import ince, rince, supcon
 from ._presets.iot import iot, iot_uni
-from ._targets import ContinuousTarget, DomainsTarget, LabelsTarget, TargetPlan
+from ._target_plan import TargetPlan
+from ._targets import (
+    AffinityTarget,
+    ContinuousTarget,
+    DomainsTarget,
+    LabelsTarget,
+    PairsTarget,
+    Target,
+)
 
 __all__ = [
     "PRESETS",
     "VIEW_PAIRS",
+    "AffinityTarget",
     "AlignmentLoss",
     "ContinuousTarget",
+    "Divergence",
     "DomainsTarget",
     "EntropyPenalty",
     "KLDivergence",
     "LabelsTarget",
     "LearnableEpsilon",
     "MarginalPenalty",
+    "PairsTarget",
     "RINCEDivergence",
+    "Target",
     "TargetPlan",
     "TransportCost",
     "UniformityPenalty",

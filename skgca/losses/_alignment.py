@@ -1,24 +1,40 @@
-"""The one formula behind every loss: a divergence between a transport plan and its target plan."""
+"""The formula behind every loss: a divergence between a transport plan and its target plan.
+
+One call of a loss: embeddings (n, d) of two views -> log kernel (N, N) -> :class:`PlanSolver` -> transport plan;
+``target`` and weights -> target plan (N, N); both -> divergence -> scalar. N is 2 n in the joint layout, and n in the
+cross layout.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .._utils.classes import same_class
 from ..ot import Marginals, TransportPlan
-from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel
+from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel, LogKernel
 from ..ot._marginals import MarginalsLike
 from ..ot._sinkhorn import check_gradient, check_settings, solve
-from ._divergences import Divergence
+from ._divergences import DivergenceLike, as_divergence
 from ._epsilon import LearnableEpsilon
-from ._targets import AffinityTarget, TargetLike, TargetPlan, make_target, target_plan
+from ._target_plan import TargetPlan
+from ._targets import TargetLike, make_target
 
-__all__ = ["LAYOUTS", "AlignmentLoss", "related_rows"]
+__all__ = ["LAYOUTS", "AlignmentLoss", "PlanSolver", "related_rows"]
 
 LAYOUTS = ("joint", "cross")
+
+
+class PlanSolver(nn.Module):
+    """Solves for the transport plan of a batch; a module, so that forward hooks can observe the plans of a loss."""
+
+    def forward(self, source: LogKernel, **settings: Any) -> TransportPlan:
+        """Return the plan of a log kernel, with the settings of :func:`skgca.ot.sinkhorn`."""
+        plan: TransportPlan = solve(source, **settings)
+        return plan
 
 
 class AlignmentLoss(nn.Module):
@@ -26,47 +42,45 @@ class AlignmentLoss(nn.Module):
 
     .. math:: d(T \,\|\, P), \qquad P = \arg\min_{P \in B} \mathrm{KL}(P \,\|\, e^{-C / \epsilon})
 
-    where C is the cost between embeddings and the marginals decide the set B [1]_. The named losses of
+    where C is the cost between embeddings, and B the set of plans that the marginals allow [1]_. The named losses of
     :data:`skgca.losses.PRESETS` are choices of these parts.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon
-        Entropic regularisation in units of the cost, the temperature of a softmax. For the cosine cost, which lies
-        in [0, 2], 0.1 to 0.5 are usual. A :class:`LearnableEpsilon` makes its logarithm a parameter of the module.
+        Entropic regularisation in units of the cost: the temperature of a softmax. For the cosine cost, which lies
+        in [0, 2], 0.1 to 0.5 are usual. With a :class:`LearnableEpsilon`, log epsilon is a parameter of the module.
     marginals : Marginals, "row", "balanced", float, or pair of float
-        What binds, and how hard; see :class:`skgca.ot.Marginals`.
+        Which marginals are held, and how hard; see :class:`skgca.ot.Marginals`.
     divergence : Divergence
-        Callable ``(plan, target_plan) -> scalar``.
-    target : {"pairs", "labels", "continuous", "domains", "affinity"} or callable, default="pairs"
-        Target plan. "pairs" sends the mass of each row to the other view of the same row. The others send it to rows in
-        proportion to an affinity: of the same label; of a close value; of the same or another domain; or one that is
-        given. A callable ``(values) -> affinity (n, n)`` gets the ``target`` of the call.
+        A :class:`Divergence`, or a callable ``(plan, target_plan) -> scalar``.
+    target : {"pairs", "labels", "continuous", "domains", "affinity"}, Target or callable, default="pairs"
+        Which rows should match. With "pairs", the mass of each row goes to the other view of the same row. The others
+        distribute it in proportion to an affinity: of rows of the same label; of rows with close values; of rows of the
+        same or another domain; or a given one. An object, such as ``DomainsTarget(alpha=0.1)``, has its own options. A
+        callable ``(values) -> affinity (n, n)`` gets the ``target`` of the call.
     cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
         Ground cost; see :func:`skgca.ot.sinkhorn_embeddings`.
     layout : {"joint", "cross"}, default="joint"
-        "joint" stacks both views into one plan of 2n x 2n with self pairs masked out, as NT-Xent; "cross" is the
-        n x n plan from view A to view B, as InfoNCE.
+        "joint" stacks both views into one plan of 2n x 2n without self pairs, as in NT-Xent; "cross" is the n x n plan
+        from view A to view B, as in InfoNCE.
     n_iter : int, default=10
         Sinkhorn iterations.
     tol : float, default=None
-        Stop iterating once the marginal error of the plan, in mass of a total of 1, is at most this.
+        Iterations stop once the marginal error of the plan, relative to a total mass of 1, is at most this.
     gradient : {"unrolled", "envelope", "implicit"}, default="unrolled"
-        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`. "envelope" is accepted only where it is
-        exact: a divergence that says so, hard or free marginals, and a ``tol``.
+        How the solution is differentiated; see :func:`skgca.ot.sinkhorn`. "envelope" is accepted only if it is exact:
+        with a divergence that has ``envelope_exact``, hard or free marginals, and a ``tol``.
     memory_limit : float, default=None
-        Most bytes for the kernel of a batch, beyond which it is recomputed tile by tile. None is a quarter of the
-        memory that is free. A target plan other than "pairs", excluded rows, the cost "student_t" and penalties on
-        single entries need whole matrices all the same.
+        Largest kernel of a batch that is kept, in bytes; a larger one is recomputed tile by tile. None is a quarter of
+        the free memory. A target other than "pairs", related rows, the cost "student_t" and penalties on single entries
+        need whole matrices in any case.
 
     Attributes
     ----------
-    n_solved : int
-        Plans computed so far.
-    n_missed : int
-        Plans among them that ended above ``tol``.
-    worst_error : float
-        Largest marginal error among them, 0.0 if there are none.
+    solver : Module
+        Solves for the plan of each batch. Its ``register_forward_hook`` observes the plans: a hook gets
+        ``(solver, args, plan)``, and ``plan.converged`` and ``plan.marginal_error`` say how a plan ended.
 
     Raises
     ------
@@ -80,7 +94,7 @@ class AlignmentLoss(nn.Module):
 
     Examples
     --------
-    A relaxed column marginal: all rows of view A are matched alike, those of view B more or less:
+    With a relaxed column marginal, all rows of view A have the same mass, and those of view B more or less:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, KLDivergence
@@ -98,7 +112,7 @@ class AlignmentLoss(nn.Module):
         *,
         epsilon: float | LearnableEpsilon,
         marginals: MarginalsLike,
-        divergence: Divergence,
+        divergence: DivergenceLike,
         target: TargetLike = "pairs",
         cost: str = "cosine",
         layout: str = "joint",
@@ -119,7 +133,7 @@ class AlignmentLoss(nn.Module):
                 raise ValueError(f"{name}={value!r} is not known; valid are {sorted(valid)}.")
         self._epsilon = float(epsilon)
         self.marginals = Marginals.parse(marginals)
-        self.divergence = divergence
+        self.divergence = as_divergence(divergence)
         self.target = make_target(target)
         self.cost = cost
         self.layout = layout
@@ -127,11 +141,9 @@ class AlignmentLoss(nn.Module):
         self.tol = tol
         self.gradient = gradient
         self.memory_limit = memory_limit
-        self.n_solved = 0
-        self.n_missed = 0
-        self.worst_error = 0.0
+        self.solver = PlanSolver()
         check_gradient(gradient, self.marginals, tol)
-        if gradient == "envelope" and not getattr(divergence, "envelope_exact", False):
+        if gradient == "envelope" and not self.divergence.envelope_exact:
             raise ValueError(
                 f"gradient='envelope' is not exact for {divergence!r}: only a Kullback-Leibler divergence with its "
                 f"mass term is stationary in the potentials. Use gradient='unrolled'."
@@ -142,13 +154,13 @@ class AlignmentLoss(nn.Module):
         """Current epsilon."""
         if self.bounds is None:
             return self._epsilon
-        low, high = self.bounds  # a step may have left them, and the next call brings it back
+        low, high = self.bounds  # a step of the optimizer may have left them, until the next call clamps
         return min(max(math.exp(float(self.log_epsilon.detach())), low), high)
 
     @property
     def repels(self) -> bool:
-        """Whether something keeps embeddings apart; if not, training needs a target network, or all become equal."""
-        return bool(getattr(self.divergence, "repels", True))
+        """Whether something keeps embeddings apart. If not, all become equal in training without a target network."""
+        return self.divergence.repels
 
     def forward(
         self,
@@ -166,27 +178,26 @@ class AlignmentLoss(nn.Module):
         z_a, z_b : Tensor of shape (n, d)
             Embeddings of two views; row i of one is paired with row i of the other.
         target : Tensor, default=None
-            What the target plan reads: labels or domains (n,), with -1 for unknown; values (n,) or (n, k), with NaN for
+            What the target reads: labels or domains (n,), with -1 for unknown; values (n,) or (n, k), with NaN for
             unknown; or an affinity (n, n). "pairs" reads nothing.
         weight : Tensor of shape (n,), default=None
-            Mass of the rows, non-negative, in any scale. None weighs all alike. It is the prescribed mass of a row's
-            views, and scales their row and column of the kernel, so that a row counts as a match and as a negative by
-            its weight; a row of weight zero is left out.
+            Weights of the rows, non-negative, in any scale. None gives all rows the same weight. A weight is the
+            prescribed mass of a row's views, and also scales their rows and columns of the kernel. So a row counts by
+            its weight as a match and as a negative. A row of weight zero is left out.
         related : Tensor of shape (n,) or (n, n), default=None
-            Rows that are no evidence against each other, such as rows of one subject: groups, where equal ones are
-            related and -1 is none, or a boolean matrix. The plan has no entry between views of two related rows, so
-            they are neither negatives nor matches; the views of one row always match.
+            Rows that are no evidence against each other, such as rows of the same subject: groups, where rows of equal
+            groups are related and -1 is no group, or a boolean matrix. The plan has no entry between views of two
+            related rows, which makes them neither negatives nor matches. The views of a row always match.
 
         Returns
         -------
         Tensor
-            Scalar. NaN if an embedding holds NaN or inf: a training loop that looks at its loss finds out without
-            anyone else having to.
+            Scalar. It is NaN if an embedding holds NaN or inf, which is not checked for separately.
 
         Raises
         ------
         ValueError
-            If shapes do not agree, a target is missing, or there is one where none is read.
+            If shapes do not agree, the target is missing, or a target is given that is not read.
         """
         plan, goal = self.plans(z_a, z_b, target=target, weight=weight, related=related)
         return self.divergence(plan, goal)
@@ -212,16 +223,21 @@ class AlignmentLoss(nn.Module):
         plan : TransportPlan
         goal : TargetPlan
         """
-        z_a, z_b, weight, related, target = self._checked(z_a, z_b, weight, related, target)
+        _check_views(z_a, z_b, weight)
+        self.target.check(target, len(z_a))
+        target = None if target is None else target.to(z_a.device)
+        kept = _rows_above_zero(weight, z_a.device)
+        if target is not None and kept is not None:
+            target = self.target.select(target, kept)
+        z_a, z_b, weight, related = _select_rows(z_a, z_b, weight, related, kept)
         plan = self._solve(z_a, z_b, weight, related)
-        goal = target_plan(
-            self.target,
+        goal = self.target.plan(
             target,
             partner=self._partner(plan),
             row_mass=plan.a,
             n_rows=len(z_a),
             two_sided=self.marginals.rho_col > 0,
-            excluded=None if related is None else self._of_views(related),
+            excluded=None if related is None else self._between_views(related),
         )
         return plan, goal
 
@@ -239,49 +255,24 @@ class AlignmentLoss(nn.Module):
         -------
         TransportPlan
         """
-        return self._solve(*self._checked(z_a, z_b, weight, related)[:4])
-
-    def _checked(
-        self,
-        z_a: Tensor,
-        z_b: Tensor,
-        weight: Tensor | None,
-        related: Tensor | None,
-        target: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]:
-        """Arguments of a call, checked, with groups as a matrix and without the rows of weight zero."""
-        n, device = len(z_a), z_a.device
         _check_views(z_a, z_b, weight)
-        if related is not None:
-            related = related_rows(related.to(device), n)
-        if target is not None:
-            if isinstance(self.target, AffinityTarget) and target.shape != (n, n):
-                raise ValueError(f"target has shape {tuple(target.shape)}; {n} rows need an affinity ({n}, {n}).")
-            if len(target) != n:
-                raise ValueError(f"target has {len(target)} entries; {n} rows need {n}.")
-            target = target.to(device)
-        if weight is None or bool((weight > 0).all()):
-            return z_a, z_b, weight, related, target
-        kept = weight.to(device) > 0
-        related = None if related is None else related[kept][:, kept]
-        if target is not None:
-            target = target[kept][:, kept] if isinstance(self.target, AffinityTarget) else target[kept]
-        return z_a[kept], z_b[kept], weight[weight > 0], related, target
+        return self._solve(*_select_rows(z_a, z_b, weight, related, _rows_above_zero(weight, z_a.device)))
 
     def _solve(self, z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None) -> TransportPlan:
         working = torch.promote_types(z_a.dtype, torch.float32)
-        even = weight is None or bool((weight == weight[0]).all())  # even weights cancel, and cost nothing
+        equal = weight is None or bool((weight == weight[0]).all())  # these cancel, so the kernel needs none
         weight = z_a.new_ones(len(z_a), dtype=working) if weight is None else weight.to(z_a.device, working)
         weight = weight / weight.mean()
         if self.layout == "joint":
-            weight = torch.cat([weight, weight])
+            weight = torch.cat([weight, weight])  # (2n,)
+        # The log kernel of a single tensor, (2n, d) in the joint layout, masks self pairs.
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
-        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=None if even else weight.log())
+        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=None if equal else weight.log())
         if related is not None:
-            source = DenseLogKernel(source.dense().masked_fill(self._of_views(related), -torch.inf))
+            source = DenseLogKernel(source.dense().masked_fill(self._between_views(related), -torch.inf))
         mass = weight / len(weight)
-        plan: TransportPlan = solve(
+        plan: TransportPlan = self.solver(
             source,
             marginals=self.marginals,
             epsilon=epsilon,
@@ -293,21 +284,17 @@ class AlignmentLoss(nn.Module):
             memory_limit=self.memory_limit,
             similarity=float(self.cost == "cosine"),
         )
-        self.n_solved += 1
-        if not plan.converged:
-            self.n_missed += 1
-            self.worst_error = max(self.worst_error, plan.marginal_error)
         return plan
 
     def _learned_epsilon(self) -> Tensor:
         assert self.bounds is not None
         low, high = self.bounds
-        with torch.no_grad():  # back into the bounds, where a clamp of the value would have no gradient out of them
+        with torch.no_grad():  # the parameter itself: beyond the bounds, a clamped value would have no gradient
             self.log_epsilon.clamp_(math.log(low), math.log(high))
         return self.log_epsilon.exp()
 
-    def _of_views(self, relation: Tensor) -> Tensor:
-        """Relation (n, n) of rows as one of the plan's entries."""
+    def _between_views(self, relation: Tensor) -> Tensor:
+        """Turn a relation (n, n) of rows into one of the views in the plan, (N, N)."""
         return relation.repeat(2, 2) if self.layout == "joint" else relation
 
     def _partner(self, plan: TransportPlan) -> Tensor:
@@ -323,7 +310,7 @@ class AlignmentLoss(nn.Module):
 
 
 def related_rows(related: Tensor, n: int) -> Tensor:
-    """Related rows as a boolean matrix (n, n), a row not counting as related to itself."""
+    """Return related rows as a boolean matrix (n, n) with a diagonal of False: the views of a row always match."""
     if related.shape == (n,):
         related = same_class(related)
     if related.shape != (n, n) or related.dtype != torch.bool:
@@ -332,6 +319,23 @@ def related_rows(related: Tensor, n: int) -> Tensor:
             f"matrix ({n}, {n})."
         )
     return related.masked_fill(torch.eye(n, dtype=torch.bool, device=related.device), False)
+
+
+def _rows_above_zero(weight: Tensor | None, device: torch.device) -> Tensor | None:
+    """Return a boolean mask (n,) of the rows with a weight above zero, or None if these are all rows."""
+    return None if weight is None or bool((weight > 0).all()) else weight.to(device) > 0
+
+
+def _select_rows(
+    z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None, kept: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Return the rows that are kept, with related ones as a matrix."""
+    if related is not None:
+        related = related_rows(related.to(z_a.device), len(z_a))
+    if weight is None or kept is None:
+        return z_a, z_b, weight, related
+    related = None if related is None else related[kept][:, kept]
+    return z_a[kept], z_b[kept], weight[weight > 0], related
 
 
 def _check_views(z_a: Tensor, z_b: Tensor, weight: Tensor | None) -> None:

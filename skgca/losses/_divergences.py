@@ -1,19 +1,32 @@
-"""Divergences between a target plan and a transport plan; each returns a scalar."""
+"""Divergences: how far the transport plan of a batch is from its target plan, as a scalar.
+
+Both plans are matrices of mass, rows to columns. The transport plan P says where the mass of each row goes, by the
+distances of the embeddings; the target plan T says where it should go. P is never formed unless a divergence reads all
+of its entries. It is known by its potentials f and g:
+
+    log P[i, j] = f[i] + scores[i, j] + g[j],    scores = -cost / epsilon + log weight of row i + log weight of row j
+
+A divergence therefore works with logarithms at the entries where T has mass, which for "pairs" are n of n x n. The log
+kernel is log P without f, g and the weights: what the embeddings alone say.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Union, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..ot import TransportPlan
-from ._targets import TargetPlan
+from ._target_plan import TargetPlan
 
 __all__ = [
     "Divergence",
+    "DivergenceLike",
     "EntropyPenalty",
     "KLDivergence",
     "MarginalPenalty",
@@ -21,33 +34,118 @@ __all__ = [
     "TransportCost",
     "UniformityPenalty",
     "WeightedSum",
+    "as_divergence",
 ]
 
-# RINCE is a difference of powers of exp(1 / epsilon). From these exponents on, it is given in larger units.
+# RINCE is a difference of powers of exp(1 / epsilon), which overflow for a small epsilon. The largest exponent is
+# limited to these, and the loss is divided by what was cut off.
 _LARGEST_EXPONENT = {torch.float32: 30.0, torch.float64: 300.0}
 
 
+@runtime_checkable
 class Divergence(Protocol):
-    """What compares a transport plan with its target."""
+    """Compares a transport plan with its target plan; the base class of divergences, with all that is read of one.
+
+    Attributes
+    ----------
+    repels : bool, default=True
+        Whether it keeps embeddings of different rows apart. If not, training needs a predictor and a target network, as
+        BYOL has, or all embeddings become equal.
+    envelope_exact : bool, default=False
+        Whether its gradient is exact with constant potentials, at the solution for hard marginals. Then
+        ``gradient="envelope"`` of :class:`AlignmentLoss` is accepted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.losses import AlignmentLoss, Divergence
+    >>> class TotalVariation(Divergence):
+    ...     def __call__(self, plan, target):
+    ...         return (plan.plan - target.dense(plan.plan.shape)).abs().sum() / 2
+    >>> loss = AlignmentLoss(epsilon=0.1, marginals="balanced", divergence=TotalVariation())
+    >>> round(float(loss(torch.eye(4), torch.eye(4))), 4), loss.repels
+    (0.0003, True)
+    """
+
+    @property
+    def repels(self) -> bool:
+        """Whether it keeps embeddings of different rows apart."""
+        return True
+
+    @property
+    def envelope_exact(self) -> bool:
+        """Whether its gradient is exact with constant potentials, at the solution for hard marginals."""
+        return False
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor: ...
 
 
+DivergenceLike = Union[Divergence, Callable[[TransportPlan, TargetPlan], Tensor]]
+
+
+@dataclass(frozen=True, repr=False)
+class CallableDivergence(Divergence):
+    """A divergence by a callable that may lack ``repels`` and ``envelope_exact``; see :func:`as_divergence`."""
+
+    function: Callable[[TransportPlan, TargetPlan], Tensor]
+
+    @property
+    def repels(self) -> bool:
+        """Whether the callable says that it keeps embeddings apart; the default of a divergence if it says nothing."""
+        return bool(getattr(self.function, "repels", super().repels))
+
+    @property
+    def envelope_exact(self) -> bool:
+        """Whether the callable says that its gradient is exact with constant potentials; else the default."""
+        return bool(getattr(self.function, "envelope_exact", super().envelope_exact))
+
+    def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
+        return self.function(plan, target)
+
+    def __repr__(self) -> str:
+        return repr(self.function)
+
+
+def as_divergence(divergence: DivergenceLike) -> Divergence:
+    """Return a full divergence: an object that is one already, or an adapted callable.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be called.
+    """
+    if isinstance(divergence, Divergence):
+        return divergence
+    if not callable(divergence):
+        raise ValueError(
+            f"divergence={divergence!r} cannot be called; give a divergence, such as KLDivergence(), or a callable "
+            "(plan, target_plan) -> scalar."
+        )
+    adapted = CallableDivergence(divergence)
+    if isinstance(divergence, nn.Module):
+        # A wrapper would hide the weights of a module from the loss that holds it. A shallow copy shares them.
+        module: Any = copy.copy(divergence)
+        module.repels, module.envelope_exact = adapted.repels, adapted.envelope_exact
+        return module  # type: ignore[no-any-return]
+    return adapted
+
+
 @dataclass(frozen=True)
-class KLDivergence:
+class KLDivergence(Divergence):
     """Kullback-Leibler divergence of the transport plan P from the target plan T.
 
     Parameters
     ----------
     kl : {"mass", "rows"}, default="mass"
-        "mass" is the generalised divergence with its mass term, ``sum T log(T / P) - sum T + sum P``. "rows" normalises
-        the rows of P to those of T first, as ``cross_entropy(log P)`` does. That cancels the row potential; the two
-        agree where the row marginal is hard and was held last.
+        "mass" is the generalised divergence with its mass term, ``sum T log(T / P) - sum T + sum P``. "rows" first
+        normalises the rows of P to the row masses of T, as ``cross_entropy(log P)`` does, which cancels the row
+        potential. Both agree where the row marginal is hard and the last half step was that of the rows.
 
     Notes
     -----
-    The derivative of "mass" by a potential is the marginal of P less that of T. That vanishes at the solution for hard
-    marginals, if T has them, so there the potentials may count as constant: ``envelope_exact``.
+    The derivative of "mass" with respect to a potential is the difference between the marginals of P and T. At the
+    solution for hard marginals it vanishes if T has these marginals. There the potentials may be treated as constants:
+    ``envelope_exact``.
 
     Examples
     --------
@@ -75,20 +173,20 @@ class KLDivergence:
         mass, log_plan = target.mass, target.log_plan(plan)
         if self.kl == "mass":
             return (torch.xlogy(mass, mass) - mass * log_plan).sum() - mass.sum() + plan.mass
-        log_plan = log_plan + target.of_rows(plan.a.log() - plan.row_mass.log())
+        log_plan = log_plan + target.of_rows(plan.a.log() - plan.row_mass.log())  # rows normalised to mass a
         return (torch.xlogy(mass, mass) - mass * log_plan).sum()
 
 
 @dataclass(frozen=True)
-class TransportCost:
-    """Cost of the target plan over epsilon, ``sum T C / epsilon``.
+class TransportCost(Divergence):
+    """Cost of the target plan divided by epsilon, ``sum T C / epsilon``.
 
-    It is the divergence of the bare kernel from the target, without the mass term and the constant ``sum T log T``.
-    Nothing in it keeps embeddings apart, so it needs a target network.
+    It is the Kullback-Leibler divergence of the kernel from the target plan, without the mass term and the constant
+    ``sum T log T``. Nothing in it keeps embeddings apart, so training needs a target network.
 
     Examples
     --------
-    Views at right angles have cost 1, over epsilon 0.5:
+    Orthogonal views have cost 1, which is divided by an epsilon of 0.5:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, TransportCost
@@ -104,23 +202,23 @@ class TransportCost:
 
 
 @dataclass(frozen=True)
-class RINCEDivergence:
+class RINCEDivergence(Divergence):
     r"""Robust InfoNCE on the row-unscaled plan [1]_.
 
     .. math:: \sum_i a_i \Big( -\frac{1}{q} \sum_j \frac{T_{ij}}{a_i} \big(e^{s_{ij}} v_j\big)^q
         + \frac{1}{q} \Big(\lambda \sum_j e^{s_{ij}} v_j\Big)^q \Big)
 
-    with s the similarity over epsilon and v the column scaling, 1 where columns are free; the last sum is the one that
-    the last row step divided by. Values beyond ``exp(30)``, or ``exp(300)`` in double precision, as come with a small
-    epsilon, are divided by what they are too large: the published loss does not fit the type there.
+    where s is the similarity divided by epsilon, and v the column scaling, which is 1 if columns are free. The last sum
+    is the denominator of the last row step. With a small epsilon the published loss overflows. If its terms exceed
+    ``exp(30)``, or ``exp(300)`` in double precision, the loss is divided by the factor by which the largest does.
 
     Parameters
     ----------
     q : float, default=0.6
-        Between InfoNCE, which the loss tends to as q goes to 0, up to the constant log lam, and a loss that is
-        symmetric between right and wrong pairs, and so robust to wrong ones, at 1.
+        Robustness to wrong pairs, in (0, 1]. As q goes to 0 the loss tends to InfoNCE plus the constant log lam. With
+        q = 1 it is symmetric between right and wrong pairs, and so robust to wrong ones.
     lam : float, default=0.01
-        Weight of all pairs against the right ones, > 0.
+        Weight of all pairs relative to the right ones, > 0.
 
     References
     ----------
@@ -145,25 +243,26 @@ class RINCEDivergence:
             raise ValueError(f"lam={self.lam!r} must be above 0, such as 0.01.")
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
-        unit = plan.similarity / plan.epsilon  # the kernel is exp(similarity / epsilon)
+        # The scores are -cost / epsilon, and the formula is in the similarity, which for the cosine is 1 - cost.
+        unit = plan.similarity / plan.epsilon
         right = _log_kernel(plan, target, plan.f, torch.zeros_like(plan.g)) + unit
         every = plan.log_row_sum - _log_weight(plan.a) + unit + math.log(self.lam)
         right, every = self.q * right, self.q * every
         with torch.no_grad():
             largest = torch.maximum(right.masked_fill(target.mass == 0, -torch.inf).max(), every.max())
-            excess = (largest - _LARGEST_EXPONENT[plan.a.dtype]).clamp_min(0.0)
+            excess = (largest - _LARGEST_EXPONENT[plan.a.dtype]).clamp_min(0.0)  # a constant factor of the gradient
         # expm1 keeps the digits of small q; the two -1 cancel, as T has the row mass a
         pull, push = target.mass * torch.expm1(right - excess), plan.a * torch.expm1(every - excess)
         return (push.sum() - pull.sum()) / self.q
 
 
 @dataclass(frozen=True)
-class MarginalPenalty:
+class MarginalPenalty(Divergence):
     """Distance of the marginals from the prescribed ones, ``KL(P 1 || a) + KL(P^T 1 || b)``, with mass terms.
 
     Examples
     --------
-    Relaxed marginals are not met; "balanced" ones are, at no penalty:
+    Relaxed marginals are not met exactly. With "balanced" marginals the penalty would be 0.
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, MarginalPenalty
@@ -177,12 +276,12 @@ class MarginalPenalty:
 
 
 @dataclass(frozen=True)
-class EntropyPenalty:
-    """Negative entropy of the plan, ``sum P (log P - 1)``; it makes the plan as one matrix.
+class EntropyPenalty(Divergence):
+    """Negative entropy of the plan, ``sum P (log P - 1)``. It needs the plan as a whole matrix.
 
     Examples
     --------
-    It is least, -log(16) - 1, for a plan that is even:
+    Its minimum, -log(16) - 1 for 16 entries, is that of a uniform plan:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, EntropyPenalty
@@ -197,15 +296,15 @@ class EntropyPenalty:
 
 
 @dataclass(frozen=True)
-class UniformityPenalty:
-    """Divergence of what the plan sends to wrong columns from sending it everywhere alike.
+class UniformityPenalty(Divergence):
+    """Divergence of the mass on wrong pairs from a uniform distribution over them.
 
-    ``KL(U || P)`` over the entries without target mass, P normalised to sum to 1 there, and U in proportion to the
-    product of the row and the column mass; it makes the plan as one matrix.
+    It is ``KL(U || P)`` over the entries without target mass. P is normalised to sum to 1 there, and U is proportional
+    to the product of the row and the column mass. It needs the plan as a whole matrix.
 
     Examples
     --------
-    Equal views of orthogonal rows have wrong pairs at one distance:
+    All wrong pairs of orthogonal rows are at the same distance, which costs nothing:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, UniformityPenalty
@@ -216,27 +315,30 @@ class UniformityPenalty:
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
         log_plan = plan.log_plan
+        # Neither self pairs and related rows, which have no entry in the plan, nor right pairs.
         wrong = ~torch.isneginf(log_plan.detach()) & (target.dense((len(plan.a), len(plan.b))) == 0)
         if not bool(wrong.any()):
             return log_plan.new_zeros(())
         even = (plan.a[:, None] * plan.b).masked_fill(~wrong, 0.0)
         even = even / even.sum()
+        # P is normalised over the wrong pairs by a log-sum-exp, in which an entry of -inf counts as no mass.
         log_wrong = log_plan.masked_fill(~wrong, -torch.inf)
         log_wrong = log_wrong - torch.logsumexp(log_wrong.flatten(), 0)
         return (torch.xlogy(even, even) - even * log_wrong.masked_fill(~wrong, 0.0)).sum()
 
 
-class WeightedSum:
-    """Sum of divergences, each times its weight; those of weight 0 are left out.
+class WeightedSum(Divergence):
+    """Weighted sum of divergences, without those of weight 0.
 
     Parameters
     ----------
     *terms : pair of float and Divergence
+        Weight and divergence, or a callable ``(plan, target_plan) -> scalar``.
 
     Raises
     ------
     ValueError
-        If a weight is negative or not finite, or none is above 0.
+        If a weight is negative or not finite, or no weight is above 0.
 
     Examples
     --------
@@ -245,23 +347,23 @@ class WeightedSum:
     1 KLDivergence(kl='mass') + 0.1 UniformityPenalty()
     """
 
-    def __init__(self, *terms: tuple[float, Divergence]) -> None:
+    def __init__(self, *terms: tuple[float, DivergenceLike]) -> None:
         for weight, divergence in terms:
             if not 0 <= weight < float("inf"):
                 raise ValueError(f"The weight {weight!r} of {divergence!r} must be a finite number of at least 0.")
-        self.terms = [(weight, divergence) for weight, divergence in terms if weight > 0]
+        self.terms = [(weight, as_divergence(divergence)) for weight, divergence in terms if weight > 0]
         if not self.terms:
             raise ValueError("Every term of the loss has weight 0; give one of them a weight above 0, such as 1.0.")
 
     @property
     def envelope_exact(self) -> bool:
         """Whether every term's gradient is exact with constant potentials."""
-        return all(getattr(divergence, "envelope_exact", False) for _, divergence in self.terms)
+        return all(divergence.envelope_exact for _, divergence in self.terms)
 
     @property
     def repels(self) -> bool:
         """Whether some term keeps embeddings apart."""
-        return any(getattr(divergence, "repels", True) for _, divergence in self.terms)
+        return any(divergence.repels for _, divergence in self.terms)
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
         total = plan.f.new_zeros(())
@@ -274,13 +376,13 @@ class WeightedSum:
 
 
 def _log_kernel(plan: TransportPlan, target: TargetPlan, f: Tensor, g: Tensor) -> Tensor:
-    """Log plan less two potentials, at the target's entries, without the weights of rows that the scores carry."""
-    less = target.of_rows(f + _log_weight(plan.a)) + target.of_cols(g + _log_weight(plan.b))
-    return (target.log_plan(plan) - less).masked_fill(target.mass == 0, 0.0)
+    """Log plan at the entries of the target, minus the potentials f and g and the log weights in the scores."""
+    removed = target.of_rows(f + _log_weight(plan.a)) + target.of_cols(g + _log_weight(plan.b))
+    return (target.log_plan(plan) - removed).masked_fill(target.mass == 0, 0.0)
 
 
 def _log_weight(mass: Tensor) -> Tensor:
-    """Log of the weight of each row, whose mean is 1, from its mass."""
+    """Log weight of each row from its mass. Weights have a mean of 1, and masses a sum of 1."""
     return (mass * len(mass)).log()
 
 

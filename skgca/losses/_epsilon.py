@@ -1,4 +1,4 @@
-"""Epsilon as something to learn."""
+"""Learnable epsilon."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ __all__ = ["Epsilon", "LearnableEpsilon"]
 
 @dataclass(frozen=True)
 class LearnableEpsilon:
-    """An epsilon that is trained with the encoder, as the temperature of CLIP [1]_.
+    """An epsilon that is trained together with the encoder, as the temperature of CLIP is [1]_.
 
-    Its logarithm is the parameter, and is brought back into the bounds at every step. A loss that falls as epsilon
-    does will sit at the lower bound, so that bound is a choice to make.
+    The parameter is log epsilon. It is clamped to the bounds at every step. If a loss decreases with epsilon, training
+    ends at the lower bound, which is then the choice that matters.
 
     Parameters
     ----------
     start : float, default=0.5
-        Value to start from, in units of the cost.
+        Initial value, in units of the cost.
     low, high : float, default=0.01, 10.0
-        Bounds, with ``0 < low <= start <= high``. CLIP's is 0.01.
+        Bounds, with ``0 < low <= start <= high``. The lower bound of CLIP is 0.01.
 
     Raises
     ------
     ValueError
-        If the numbers are not in that order.
+        If the values are not in this order.
 
     References
     ----------

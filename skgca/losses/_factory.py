@@ -1,4 +1,4 @@
-"""Losses by name, and a refusal of options that would do nothing."""
+"""Losses by name, which refuse options that have no effect."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ..ot._marginals import MarginalsLike
 from ._alignment import AlignmentLoss
 from ._epsilon import Epsilon
 from ._presets import PRESETS
-from ._targets import make_target, target_options
+from ._targets import TargetLike, make_target, target_options
 
 __all__ = ["default_options", "make_loss"]
 
-_WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # an option, and what it needs above 0
+_WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # option: weight of the term that has it
 
 
 def make_loss(
@@ -34,15 +34,15 @@ def make_loss(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost. The presets have the same default.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        None takes what the loss says.
+        Which marginals are held, and how hard. None is the default of the loss.
     layout : {"joint", "cross"}, default="joint"
         One plan over both views, or from one view to the other.
     n_iter : int, default=None
-        Sinkhorn iterations. None takes what the loss says, mostly 10. Where a marginal is free, half a step is exact,
-        and any number is as good.
+        Sinkhorn iterations. None is the default of the loss, mostly 10. If a marginal is free, half a step is exact,
+        and the number makes no difference.
     **options
-        Options of the named loss, such as ``q``; of its target plan, such as ``target`` and ``sigma``; and further
-        parameters of :class:`AlignmentLoss`. None stands for the default of each.
+        Options of the named loss, such as ``q``; ``target``, and the options of a named target, such as ``sigma``; and
+        further parameters of :class:`AlignmentLoss`. None stands for the default of each.
 
     Returns
     -------
@@ -78,12 +78,12 @@ def make_loss(
             _refuse(name, option, value, target)
     settings = {**defaults, **given}
     _check_effect(given, settings)
-    given["target"] = make_target(target, **of_target)
+    given["target"] = make_target(target, **of_target)  # an object is complete, and of_target empty
     return PRESETS[name](epsilon=epsilon, **given)
 
 
 def default_options(name: str) -> dict[str, Any]:
-    """Options of a named loss beside epsilon and those of its target plan, with their defaults.
+    """Options of a named loss with their defaults, without epsilon and the options of its target.
 
     Parameters
     ----------
@@ -102,16 +102,23 @@ def default_options(name: str) -> dict[str, Any]:
     """
     preset = inspect.signature(PRESETS[name]).parameters
     common = inspect.signature(AlignmentLoss).parameters
-    found = {option: p.default for option, p in {**common, **preset}.items() if p.kind is p.KEYWORD_ONLY}
+    # An option of both, such as the marginals, has the default of the preset.
+    defaults = {option: p.default for option, p in {**common, **preset}.items() if p.kind is p.KEYWORD_ONLY}
     fixed = {"epsilon", "divergence", *(["marginals"] if "marginals" not in preset else [])}
-    return {option: default for option, default in found.items() if option not in fixed}
+    return {option: default for option, default in defaults.items() if option not in fixed}
 
 
-def _refuse(name: str, option: str, value: Any, target: Any) -> None:
+def _refuse(name: str, option: str, value: Any, target: TargetLike) -> None:
+    """Raise ValueError for an option that neither the loss nor its target has."""
     users = [repr(other) for other in sorted(PRESETS) if option in default_options(other)]
     if users:
         names = users[0] if len(users) == 1 else f"{', '.join(users[:-1])} and {users[-1]}"
         raise ValueError(f"loss={name!r} does not use {option}={value!r}; it is an option of {names}. Leave it out.")
+    if option in _TARGET_OPTIONS and not isinstance(target, str):
+        raise ValueError(
+            f"target={target!r} does not use {option}={value!r}, which has no effect: an object has its own options. "
+            f"Leave {option} out, or use target={_TARGET_OPTIONS[option]!r}."
+        )
     if option in _TARGET_OPTIONS:
         raise ValueError(
             f"target={target!r} does not use {option}={value!r}; it is an option of target={_TARGET_OPTIONS[option]!r}."
@@ -123,7 +130,7 @@ _TARGET_OPTIONS = {option: target for target in ("continuous", "domains") for op
 
 
 def _check_effect(given: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raise ValueError if something was set that changes nothing."""
+    """Raise ValueError if an option belongs to a term of weight 0."""
     for option, weight in _WEIGHT_OF.items():
         if option in given and settings.get(weight, 1.0) == 0.0:
             raise ValueError(

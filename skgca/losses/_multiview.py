@@ -1,4 +1,9 @@
-"""Losses of two views, for more than two."""
+"""Losses of two views, applied to more than two.
+
+With views 1, 2, 3 of every row, "all" averages the loss over the pairs (1, 2), (1, 3) and (2, 3). "worst" computes it
+once, of two batches that hold for every row the pair of its views with the smallest cosine: (1, 3) for one row, (2, 3)
+for the next. With ``others``, such as the views from a target network, pairs are ordered, and there are six.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ def multiview_loss(
     pairs: str = "all",
     **kwargs: Any,
 ) -> Tensor:
-    """Loss over the pairs of two or more views.
+    """Loss of the pairs of two or more views.
 
     Parameters
     ----------
@@ -31,14 +36,14 @@ def multiview_loss(
     views : Tensor of shape (v, n, d) or sequence of v tensors of shape (n, d)
         Embeddings of v >= 2 views of the same n rows.
     others : as ``views``, default=None
-        Embeddings that the views are paired with, such as those of a target network: view i goes with all of these but
-        the i-th. None pairs the views among themselves, each pair once.
+        Embeddings to pair the views with, such as those of a target network. View i is paired with all of them except
+        the i-th. None pairs the views with each other, each pair once.
     pairs : {"all", "worst"}, default="all"
-        "all" is the mean of the loss over all pairs of views. "worst" takes for each row the pair of its views that is
-        furthest apart, and the loss of these: the min-max of augmentation-robust contrastive learning [1]_. With two
-        views they are the same, unless there are ``others``.
+        "all" is the mean of the loss over all pairs of views. "worst" is the loss of one pair, which holds for each row
+        the two of its views that are furthest apart: the min-max of augmentation-robust contrastive learning [1]_. With
+        two views and no ``others`` both are the same.
     **kwargs
-        Passed on to ``loss``: ``target``, ``weight``, ``related``.
+        Passed to ``loss``: ``target``, ``weight``, ``related``.
 
     Returns
     -------
@@ -52,8 +57,9 @@ def multiview_loss(
 
     Notes
     -----
-    ArCL looks for the worst pair among the right ones and keeps its negatives; here the worst views of the other rows
-    are the negatives, so that every loss of the family can be used. How far apart views are is seen by their cosine.
+    ArCL chooses the worst views of the positive pairs only, and keeps the negatives. Here the negatives of a row are
+    the worst views of the other rows, so that every loss can be used. The distance of views is measured by their
+    cosine.
 
     References
     ----------
@@ -71,11 +77,12 @@ def multiview_loss(
         raise ValueError(f"pairs={pairs!r} is not known; valid are {sorted(VIEW_PAIRS)}.")
     n_views = len(views)
     if n_views < 2:
-        raise ValueError(f"{n_views} view has nothing to be paired with; give 2 or more.")
+        raise ValueError(f"views holds {n_views} view, which has nothing to be paired with; give 2 or more.")
     chosen = [(i, j) for i in range(n_views) for j in range(n_views) if (i < j if others is None else i != j)]
     others = views if others is None else others
     if pairs == "all" or len(chosen) == 1:
         return torch.stack([loss(views[i], others[j], **kwargs) for i, j in chosen]).mean()
+    # (p, n, d) each, for p pairs; the choice of a pair has no gradient, and the loss of the chosen views does
     firsts, seconds = torch.stack([views[i] for i, _ in chosen]), torch.stack([others[j] for _, j in chosen])
     worst = F.cosine_similarity(firsts.detach(), seconds.detach(), dim=2).argmin(0)  # (n,)
     rows = torch.arange(len(worst), device=worst.device)

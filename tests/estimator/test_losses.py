@@ -1,8 +1,9 @@
-"""GCAEmbedder over the family of losses: options, many views, learnable epsilon, the target network."""
+"""GCAEmbedder with every loss: options, many views, learnable epsilon, the target network."""
 
 import copy
 import itertools
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 from skgca import GCAEmbedder
 from skgca._training.momentum import MomentumSchedule, MomentumTarget
@@ -184,6 +186,77 @@ def test_a_missed_tolerance_counts_the_plans_of_all_pairs_of_views(iris):
         quick(n_views=3, sinkhorn_tol=1e-9, sinkhorn_n_iter=2, epsilon=0.05).fit(iris[0])
 
 
+def test_measurements_between_steps_do_not_count(iris):
+    """They use the loss of training, at the end of every epoch that is measured."""
+    patient = quick(sinkhorn_tol=1e-9, sinkhorn_n_iter=2, epsilon=0.05, early_stopping=True, n_iter_no_change=9)
+    with pytest.warns(SinkhornConvergenceWarning, match="of 6 transport plans"):  # 3 epochs, 2 batches
+        fitted = patient.fit(iris[0])
+    counted = dict(fitted.net_.callbacks_)["unconverged"]
+    assert counted.n_solved_ == 6
+    assert counted.worst_error_ > 1e-9
+    assert len([row for row in fitted.net_.history if "marginal_error" in row]) == 3
+
+
+class Ends(Callback):
+    """Raises an error after the second batch; ``seen`` holds the net, and the number of its hooks while it trains."""
+
+    def __init__(self, seen, error):
+        self.seen, self.error = seen, error
+
+    def on_batch_end(self, net, **kwargs):
+        self.seen["net"] = net
+        self.seen["hooks"] = len(net.criterion_.solver._forward_hooks)
+        if self.error is not None and len(net.history[-1]["batches"]) == 2:
+            raise self.error
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt(), RuntimeError("out of order")], ids=repr)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.filterwarnings("ignore:Training was interrupted")
+@pytest.mark.filterwarnings("ignore:.* transport plans missed")
+def test_the_plans_are_observed_until_training_ends_fails_or_is_interrupted(iris, method, error):
+    seen = {}
+    model = quick(sinkhorn_tol=1e-9, sinkhorn_n_iter=2, batch_size=64, callbacks=[Ends(seen, error)])
+    with pytest.raises(type(error)) if isinstance(error, RuntimeError) else nullcontext():
+        getattr(model, method)(iris[0])
+    assert seen["hooks"] == 1
+    assert not seen["net"].criterion_.solver._forward_hooks
+    assert not copy.deepcopy(seen["net"].criterion_).solver._forward_hooks
+
+
+def test_a_stream_counts_the_plans_of_each_call_anew(iris):
+    """Also after a call that failed: it leaves no hook that would count twice."""
+    seen = {}
+    ends = Ends(seen, None)
+    model = quick(sinkhorn_tol=1e-9, sinkhorn_n_iter=2, epsilon=0.05, batch_size=64, callbacks=[ends])
+    for error in (None, RuntimeError("out of order"), None):
+        ends.error = error
+        with (
+            pytest.warns(SinkhornConvergenceWarning, match="of 3 transport")
+            if error is None
+            else pytest.raises(type(error))
+        ):
+            model.partial_fit(iris[0])
+        assert seen["hooks"] == 1
+        model = pickle.loads(pickle.dumps(model))
+        ends = model.callbacks[0]
+        seen = ends.seen
+
+
+def test_without_a_tolerance_nothing_is_observed(iris):
+    seen = {}
+    quick(callbacks=[Ends(seen, None)], max_epochs=1).fit(iris[0])
+    assert seen["hooks"] == 0
+
+
+def test_the_solver_is_no_part_of_the_state_of_a_loss(iris):
+    fitted = quick(sinkhorn_tol=1e-2, sinkhorn_n_iter=500, epsilon=LearnableEpsilon(0.5)).fit(iris[0])
+    assert list(fitted.net_.criterion_.state_dict()) == ["log_epsilon"]
+
+
 # Learnable epsilon
 
 
@@ -264,6 +337,16 @@ def test_byol_trains_a_predictor_and_keeps_no_target_network(iris):
     assert quick().fit(X).net_.module_.predictor is None
 
 
+@pytest.mark.parametrize("target", ["labels", "continuous"])
+def test_held_out_rows_of_byol_are_measured_by_the_target_of_training(iris, target):
+    """The loss that measures them is InfoNCE, whose default target reads nothing."""
+    fitted = quick(loss="byol", target=target, early_stopping=True).fit(*iris)
+    criterion, yardstick = fitted.net_.criterion_, fitted.net_.yardstick
+    assert yardstick.target == criterion.target
+    assert yardstick.repels
+    assert np.isfinite([row["valid_loss"] for row in fitted.net_.history]).all()
+
+
 def test_byol_starts_from_the_encoder_that_the_others_start_from(iris):
     X, _ = iris
     assert np.array_equal(
@@ -296,7 +379,7 @@ def test_an_interrupted_byol_is_usable(iris):
 
 
 def rank_of_digits(loss):
-    """Effective rank of what the loss compares, of most 128: 1 where all rows have become one."""
+    """Effective rank of the projections, of at most 128; it is 1 if all rows have become equal."""
     X = load_digits().data[:600]
     fitted = GCAEmbedder(loss=loss, max_epochs=60, random_state=0).fit(X)
     with torch.no_grad():
@@ -310,7 +393,7 @@ def test_byol_does_not_collapse_on_digits():
 
 @pytest.mark.slow
 def test_without_predictor_and_average_it_would(monkeypatch):
-    """What the test above sees if the loss is trained as any other is."""
+    """The test above would fail if the loss were trained as any other is."""
     monkeypatch.setattr(TransportCost, "repels", True)
     with pytest.warns(CollapseWarning, match=r"collapsed: its projections have an effective rank of \d.* of 128"):
         rank = rank_of_digits("byol")

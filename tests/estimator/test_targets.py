@@ -1,10 +1,13 @@
-"""What GCAEmbedder reads beside X: labels, values, domains, affinities and groups."""
+"""Metadata that GCAEmbedder reads: labels, values, domains, affinities and groups."""
+
+import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
 import sklearn
+import skops.io
 import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -12,8 +15,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skgca import GCAEmbedder
-from skgca.losses import DomainsTarget
+from skgca import SKOPS_TRUSTED, GCAEmbedder
+from skgca._persistence.codec import NotSaved, decode, encode
+from skgca.exceptions import SavedFileError
+from skgca.inspection import plan_of_rows
+from skgca.losses import AffinityTarget, ContinuousTarget, DomainsTarget, LabelsTarget, PairsTarget, Target
+from skgca.losses._targets import TARGETS
 
 from ..models import quick
 from ..numerics import NETWORK, assert_close, error
@@ -27,7 +34,7 @@ def embed(y=None, X=X, *, params, **metadata):
 
 
 def first_loss(y=None, *, params, **metadata):
-    """Mean loss of the first epoch, where training has not yet made much of a last bit."""
+    """Mean loss of the first epoch, in which training has not yet amplified rounding."""
     return quick(**{**params, "max_epochs": 1}).fit(X, y, **metadata).history_[0]["loss"]
 
 
@@ -76,7 +83,7 @@ def test_supcon_is_ince_with_labels():
 
 
 def test_rows_without_a_class_match_themselves_only():
-    """Classes of one row each say nothing, as does -1, beside two classes of two rows."""
+    """Classes of a single row are like -1; both are tried together with two classes of two rows."""
     alone, unknown = np.arange(150) + 1000, np.full(150, -1)
     alone[:4] = unknown[:4] = [7, 7, 8, 8]
     assert np.array_equal(embed(alone, params={"target": "labels"}), embed(unknown, params={"target": "labels"}))
@@ -103,7 +110,7 @@ def test_a_few_labels_help_to_embed_digits():
     [
         (None, r"requires y to be passed, but the target y is None: target='labels' reads it"),
         (np.linspace(0, 1, 150), r"y holds fractions, such as 0.00671.*use target='continuous'"),
-        (np.full(150, -1), r"y tells nothing: all of its 150 entries are -1, None or NaN"),
+        (np.full(150, -1), r"y holds no information: all of its 150 entries are -1, None or NaN"),
         (np.where(HALF == -1, "-1", NAMES), r"y holds the text '-1'. Mark rows of no class by None"),
         (np.where(Y == 0, -1, 1), r"y holds one class only, 1, where target='labels' needs two or more; -1 marks rows"),
         (["a"] * 150, r"y holds one class only, 'a'"),
@@ -154,7 +161,7 @@ def test_values_far_from_zero_and_of_two_columns():
 def test_unknown_values_match_themselves_only():
     some = np.where(np.arange(150) % 2, WIDTH, np.nan)
     assert np.isfinite(embed(some, params={"target": "continuous"})).all()
-    with pytest.raises(ValueError, match="y tells nothing: all of its 150 entries are NaN"):
+    with pytest.raises(ValueError, match="y holds no information: all of its 150 entries are NaN"):
         embed(np.full(150, np.nan), params={"target": "continuous"})
     with pytest.raises(ValueError, match="contains infinity"):
         embed(np.full(150, np.inf), params={"target": "continuous"})
@@ -211,7 +218,7 @@ def test_affinities_that_cannot_be_read(target, message):
 
 
 def test_rows_that_an_affinity_leaves_alone_fall_back_to_their_pair():
-    """An affinity without a diagonal, whose matches are mostly in other batches."""
+    """Affinities without a diagonal: one of zeros, and one whose matches are mostly in other batches."""
     assert np.array_equal(embed(params={"target": np.zeros((150, 150))}), embed(params={"target": np.eye(150)}))
     next_row = scipy.sparse.csr_array(np.eye(150, k=1))
     assert np.isfinite(embed(params={"target": next_row, "batch_size": 8})).all()
@@ -223,7 +230,8 @@ DOMAIN = np.arange(150) % 3
 
 
 def test_domains_by_their_formula():
-    expected = embed(DOMAIN, params={"target": DomainsTarget(alpha=0.2, beta=0.1)})
+    prior = DomainsTarget(alpha=0.2, beta=0.1)
+    expected = embed(DOMAIN, params={"target": lambda y: prior(y)})
     params = {"target": "domains", "alpha": 0.2, "beta": 0.1}
     for domain in (DOMAIN, np.array(["here", "lab", "there"])[DOMAIN], pd.Series(DOMAIN, dtype="category")):
         assert np.array_equal(embed(params=params, sample_domain=domain), expected)
@@ -242,10 +250,161 @@ def test_domains_do_not_read_y_and_their_prior_has_a_sign():
 def test_domains_that_are_missing_or_not_read():
     with pytest.raises(ValueError, match="target='domains' reads sample_domain; pass it to fit"):
         quick(target="domains").fit(X)
-    with pytest.raises(ValueError, match="sample_domain is given, but only target='domains' reads it"):
-        quick().fit(X, sample_domain=DOMAIN)
+    message = "sample_domain is given, but only target='domains' reads it, and target is "
+    for target, shown in ((None, "'pairs'"), (LabelsTarget(), r"LabelsTarget\(\)"), (same(Y), "a matrix")):
+        with pytest.raises(ValueError, match=message + shown + ". Set target='domains', or leave sample_domain out"):
+            quick(target=target).fit(X, Y, sample_domain=DOMAIN)
     with pytest.raises(ValueError, match=r"sample_domain holds fractions, such as 0.5.* cut them into classes"):
         quick(target="domains").fit(X, sample_domain=DOMAIN + 0.5)
+
+
+# Targets as objects
+
+OBJECTS = {  # an object, the same by name, and what it reads
+    "pairs": (PairsTarget(), {"target": "pairs"}, {}),
+    "labels": (LabelsTarget(), {"target": "labels"}, {"y": HALF_NAMES}),
+    "continuous": (ContinuousTarget(sigma=2.0), {"target": "continuous", "sigma": 2.0}, {"y": WIDTH + 2**20}),
+    "domains": (
+        DomainsTarget(0.5, beta=0.25),
+        {"target": "domains", "alpha": 0.5, "beta": 0.25},
+        {"sample_domain": [f"lab {code}" if code else None for code in DOMAIN]},
+    ),
+}
+EVERY_OBJECT = pytest.mark.parametrize("name", OBJECTS)
+
+
+def one_epoch(**params):
+    return quick(**{"max_epochs": 1, **params})
+
+
+def test_every_target_is_tried_as_an_object():
+    assert {*OBJECTS, "affinity"} == set(TARGETS)
+    assert all(type(target) is TARGETS[name] for name, (target, _, _) in OBJECTS.items())
+
+
+@EVERY_OBJECT
+def test_an_object_trains_as_its_name_does(name):
+    target, params, metadata = OBJECTS[name]
+    expected = one_epoch(**params).fit(X, **metadata).transform(X)
+    assert np.array_equal(one_epoch(target=target).fit(X, **metadata).transform(X), expected)
+    inherited = type("Inherited", (type(target),), {})(**target.get_config())
+    assert np.array_equal(one_epoch(target=inherited).fit(X, **metadata).transform(X), expected)
+    if name != "pairs":
+        assert not np.array_equal(one_epoch().fit(X).transform(X), expected)
+
+
+@EVERY_OBJECT
+def test_an_object_has_the_tags_of_its_name(name):
+    target, params, metadata = OBJECTS[name]
+    required = [quick(**given).__sklearn_tags__().target_tags.required for given in ({"target": target}, params)]
+    assert required == ["y" in metadata] * 2
+
+
+@EVERY_OBJECT
+def test_an_object_survives_clone_pickles_and_files(name, tmp_path):
+    target, _, metadata = OBJECTS[name]
+    fitted = one_epoch(target=target).fit(X, **metadata)
+    fitted.save(tmp_path / "model")
+    opened = skops.io.loads(skops.io.dumps(fitted), trusted=SKOPS_TRUSTED)
+    for other in (clone(fitted), pickle.loads(pickle.dumps(fitted)), GCAEmbedder.load(tmp_path / "model"), opened):
+        assert type(other.target) is type(target)
+        assert other.target == target == other.get_params()["target"]
+    opened.fit(X, **metadata)
+    assert np.array_equal(opened.transform(X), fitted.transform(X))
+    assert quick().set_params(target=target).target is target
+
+
+def test_an_object_in_a_file_is_its_class_and_its_configuration():
+    encoded = encode(DomainsTarget(0.5, 0.25), {}, "target")
+    assert encoded == {"target": ["DomainsTarget", {"alpha": 0.5, "beta": 0.25}]}
+    assert decode(encoded, {}) == DomainsTarget(0.5, 0.25)
+    with pytest.raises(SavedFileError, match=r"the target 'Gone' is not known; this version knows \['AffinityTarget'"):
+        decode({"target": ["Gone", {}]}, {})
+
+
+@EVERY_OBJECT
+def test_an_object_shows_the_plan_that_its_name_does(name):
+    target, params, metadata = OBJECTS[name]
+    plans = [
+        plan_of_rows(one_epoch(**given).fit(X, **metadata), X, **metadata, max_rows=40, random_state=0)
+        for given in ({"target": target}, params)
+    ]
+    assert np.array_equal(plans[0].target, plans[1].target)
+    assert np.array_equal(plans[0].plan, plans[1].plan)
+    assert [plan.target_name for plan in plans] == [repr(target), name]
+
+
+@pytest.mark.parametrize(
+    ("params", "metadata", "message"),
+    [
+        ({"target": DomainsTarget(0.5)}, {}, r"target=DomainsTarget\(.* reads sample_domain; pass it to fit"),
+        ({"target": LabelsTarget()}, {}, r"the target y is None: target=LabelsTarget\(\) reads it"),
+        (
+            {"target": LabelsTarget()},
+            {"y": [3] * 150},
+            r"y holds one class only, 3, where target=LabelsTarget\(\) needs",
+        ),
+        ({"target": LabelsTarget()}, {"y": WIDTH + 0.01}, r"y holds fractions, such as 5.1"),
+        ({"target": ContinuousTarget()}, {"y": NAMES}, r"Convert your data to numeric values"),
+        ({"target": AffinityTarget()}, {}, r"target=AffinityTarget\(\) holds no affinity; pass the matrix itself"),
+        ({"target": LabelsTarget}, {"y": Y}, r"target=LabelsTarget is a class; give an object of it"),
+        (
+            {"target": DomainsTarget(0.5), "alpha": 0.1},
+            {"sample_domain": DOMAIN},
+            r"target=DomainsTarget\(alpha=0.5, beta=0.0\) does not use alpha=0.1, which has no effect: an object",
+        ),
+        ({"target": ContinuousTarget(), "sigma": 0.1}, {"y": WIDTH}, r"does not use sigma=0.1, .* target='continuous'"),
+        ({"target": LabelsTarget(), "beta": 0.1}, {"y": Y}, r"does not use beta=0.1, .* or use target='domains'"),
+    ],
+)
+def test_an_object_that_cannot_be_read_or_an_option_beside_it(params, metadata, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**params).fit(X, **metadata)
+
+
+class Nearby(Target):
+    """A target of one's own with a configuration, which gets the numbers of y as they are."""
+
+    def __init__(self, width):
+        self.width = width
+
+    def get_config(self):
+        return {"width": self.width}
+
+    def __eq__(self, other):
+        return type(other) is Nearby and other.width == self.width
+
+    def __call__(self, values):
+        assert isinstance(values, torch.Tensor)
+        return ((values[:, None] - values).abs() < self.width).float()
+
+
+class NearbyDomains(Nearby):
+    reads = "sample_domain"
+    encoding = "classes"
+
+
+def test_a_target_of_ones_own_is_read_as_a_callable_is(tmp_path):
+    target = Nearby(0.3)
+    fitted = one_epoch(target=target).fit(X, WIDTH)
+    called = one_epoch(target=lambda y: target(y)).fit(X, WIDTH)
+    assert np.array_equal(fitted.transform(X), called.transform(X))
+    assert quick(target=target).__sklearn_tags__().target_tags.required
+    fitted.save(tmp_path / "model")
+    assert GCAEmbedder.load(tmp_path / "model", custom={"target": Nearby}).target == target
+    assert isinstance(GCAEmbedder.load(tmp_path / "model").target, NotSaved)
+    assert repr(target) == "Nearby(width=0.3)"  # by which a checkpoint knows its training
+    weight = np.where(np.arange(150) % 4 == 1, 0.0, 1.0)
+    weighted = one_epoch(target=target).fit(X, WIDTH, sample_weight=weight)
+    alone = one_epoch(target=target).fit(X[weight > 0], WIDTH[weight > 0])
+    assert np.array_equal(weighted.transform(X), alone.transform(X))
+
+
+def test_a_target_of_ones_own_may_read_domains():
+    fitted = one_epoch(target=NearbyDomains(0.5)).fit(X, sample_domain=DOMAIN)
+    expected = one_epoch(target="domains", alpha=1.0).fit(X, sample_domain=DOMAIN)
+    assert np.array_equal(fitted.transform(X), expected.transform(X))
+    assert not quick(target=NearbyDomains(0.5)).__sklearn_tags__().target_tags.required
 
 
 # Groups of related rows

@@ -1,4 +1,4 @@
-"""The presets under test, one row of a table each, with what is true of it; and what all tests of losses use."""
+"""The presets under test, as a table with the properties of each, and helpers of all tests of losses."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,9 +14,9 @@ from skgca.losses import make_loss
 from ..numerics import DOUBLE, assert_close, error, size
 from ..reference import losses as reference
 
-FEW = 1e-13  # sums of some ten terms in another order
-# The affinity of a target plan is scaled until the masses of its rows and columns are right to 1e-12, or 1e-5 in single
-# precision; its entries are right to a few times that.
+FEW = 1e-13  # sums of about ten terms in another order
+# The affinity of a target plan is scaled until the errors of its row and column masses are at most 1e-12, or 1e-5 in
+# single precision. The errors of its entries are a few times larger.
 SCALED, SCALED_SINGLE = 5e-11, 1e-4
 
 INF = math.inf
@@ -26,7 +26,7 @@ ROW, BALANCED, FREE = (INF, 0.0), (INF, INF), (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Target:
-    """What a target plan reads, for up to 12 rows, and the affinity (n, n) that it must make of it."""
+    """What a target reads, for up to 12 rows, and the affinity (n, n) that it must make from it."""
 
     values: Callable
     affinity: Callable
@@ -49,10 +49,10 @@ TARGETS = {
 class Case:
     """A preset with options.
 
-    oracle: its divergence, of tests/reference/losses.py. rho, n_iter: marginals and iterations that it must have.
-    target: what it reads. free_pair: whether a batch of one pair costs nothing, however far apart its views are.
-    repels: whether something keeps rows apart. entropic: whether a term P log P makes the influence of a row of small
-    weight w fall as w log w rather than w.
+    oracle: its divergence, from tests/reference/losses.py. rho, n_iter: marginals and iterations that it must have.
+    target: name of its target. free_pair: whether a batch of one pair costs nothing, at any distance of its views.
+    repels: whether it keeps rows apart. entropic: whether a term P log P makes the influence of a row of small weight w
+    proportional to w log w rather than w.
     """
 
     preset: str
@@ -67,7 +67,7 @@ class Case:
 
     @property
     def tolerance(self):
-        """Of a comparison with the oracle."""
+        """Tolerance of a comparison with the oracle."""
         return DOUBLE if self.target == "pairs" else SCALED
 
     def loss(self, *, epsilon=0.2, **settings):
@@ -79,7 +79,7 @@ class Case:
         return {} if values is None else {"target": values}
 
     def expected(self, z_a, z_b, **settings):
-        """Value of the oracle; ``settings`` as of ``reference.solve``."""
+        """Value of the oracle; ``settings`` are those of ``reference.solve``."""
         settings = {"epsilon": 0.2, "rho": self.rho, "n_iter": self.n_iter, **settings}
         affinity = TARGETS[self.target].affinity(z_a.shape[-2])
         return reference.alignment(z_a, z_b, divergence=self.oracle, affinity=affinity, **settings)
@@ -150,8 +150,8 @@ CASES = {
     ),
 }
 
-# What a case differs in is its marginals, which the solver reads, its target and its divergence. Here are all kinds of
-# each, though not all combinations, for laws that no combination can break if its parts obey them.
+# Cases differ in their marginals, which the solver reads, their target and their divergence. These cases have all kinds
+# of each, but not all combinations. They are for laws that a combination obeys if its parts do.
 KINDS = [
     "ince",
     "byol",
@@ -169,7 +169,7 @@ EVERY_LAYOUT = pytest.mark.parametrize("layout", LAYOUTS)
 
 
 def views(n=6, d=4, seed=0, dtype=torch.float64, noise=0.3):
-    """Two views of n rows that ask for gradients."""
+    """Two views of n rows, which require gradients."""
     generator = torch.Generator().manual_seed(seed)
     z_a = torch.randn(n, d, generator=generator, dtype=torch.float64)
     z_b = z_a + noise * torch.randn(n, d, generator=generator, dtype=torch.float64)
@@ -182,19 +182,19 @@ def leaf(z):
 
 
 def value_and_grad(loss, z_a, z_b, **kwargs):
-    """Value of a loss, and its gradients by both views."""
+    """Value of a loss, and its gradients with respect to both views."""
     value = loss(z_a, z_b, **kwargs)
     return value.detach(), *torch.autograd.grad(value, (z_a, z_b))
 
 
 def scales(terms):
-    """Sizes of a value and of gradients: of all gradients one; of the value at least 1, as it adds up logarithms."""
+    """Sizes of a value, at least 1 since it is a sum of logarithms, and of its gradients, the same for all of them."""
     value, *gradients = terms
     return max(size(value), 1.0), *[max(map(size, gradients))] * len(gradients)
 
 
 def assert_alike(found, expected, tolerance=DOUBLE, *, terms=None):
-    """Assert that a value and its gradients are equal but for rounding.
+    """Assert that a value and its gradients are equal up to rounding.
 
     ``terms``: a value and gradients of the size of what was added up, where it may nearly cancel in the expected ones.
     """
@@ -204,12 +204,12 @@ def assert_alike(found, expected, tolerance=DOUBLE, *, terms=None):
 
 
 def assert_nothing(found, terms):
-    """Assert that a value and its gradients are zero but for the rounding of their terms."""
+    """Assert that a value and its gradients are zero up to the rounding of their terms."""
     assert_alike(found, [torch.zeros_like(t) for t in found], FEW, terms=terms)
 
 
 def distance(found, expected):
-    """How far apart a value and its gradients are, relative to their size."""
+    """Distance of two values and their gradients, relative to their size."""
     return max(error(x, y) / scale for x, y, scale in zip(found, expected, scales(expected), strict=True))
 
 
@@ -224,5 +224,5 @@ def terms_of(z_a, z_b, epsilon):
 
 
 def oracle_value_and_grad(function, z_a, z_b):
-    """The same of a function of two NumPy arrays."""
+    """Value and gradients of a function of two NumPy arrays."""
     return reference.value_and_gradients(function, z_a.detach().numpy(), z_b.detach().numpy())

@@ -1,4 +1,4 @@
-"""What presets have to do with each other, in value and gradient, and what each penalty is by itself."""
+"""Identities between presets, in value and gradient, and the values of single penalties."""
 
 import math
 
@@ -30,7 +30,7 @@ def solved(name, *, layout="joint", data=None, reads=None, weight=None, **settin
 
 
 def errors(name, settings, expected, **common):
-    """Differences from what a preset is to tend to."""
+    """Differences from the limit of a preset."""
     return [distance(solved(name, **one, **common), expected) for one in settings]
 
 
@@ -109,7 +109,7 @@ def test_gca_uot_tends_to_the_free_plan_as_marginals_bind_less(layout):
 @pytest.mark.parametrize("reads", [None, torch.tensor([0, 1, 0, 2, -1, 1])])
 @pytest.mark.parametrize(("robust", "plain"), [("rince", "ince"), ("gca_rince", "gca_ince")])
 def test_rince_tends_to_the_kl_form_plus_log_lam_as_q_falls(robust, plain, layout, reads):
-    """On a balanced plan as well: there 1 / (N u_i) is the sum that the last row step divided by."""
+    """On a balanced plan as well, where 1 / (N u_i) is the denominator of the last row step."""
     settings = {"layout": layout, "reads": reads, "target": "pairs" if reads is None else "labels"}
     value, *grads = solved(plain, **settings)
     expected = (value + math.log(0.01) + _entropy_of_rows(reads, layout), *grads)  # which KL has, and RINCE has not
@@ -210,7 +210,7 @@ def test_the_entropy_of_an_even_plan_is_that_of_its_entries(layout):
 
 @EVERY_LAYOUT
 def test_rince_of_q_one_is_linear_in_the_right_pairs_and_all(layout):
-    """q = 1: lam * (sum of all) - right, which a pencil can check: axes at epsilon 1 are at e^1 and e^0."""
+    """q = 1 by hand: lam * (sum of all) - right, where the kernel of axes at epsilon 1 has the values e^1 and e^0."""
     n = 4
     data = tuple(torch.eye(n, dtype=torch.float64).requires_grad_() for _ in range(2))
     loss = AlignmentLoss(epsilon=1.0, marginals="row", divergence=RINCEDivergence(q=1.0, lam=0.5), layout=layout)

@@ -1,4 +1,4 @@
-"""Laws that every preset obeys, one test a law, over the table and both layouts."""
+"""Laws that every preset obeys in both layouts, one test for each law."""
 
 import copy
 import pickle

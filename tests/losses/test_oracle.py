@@ -48,7 +48,7 @@ def test_value_and_gradient_are_those_of_the_oracle(case, layout, epsilon, weigh
 @EVERY_LAYOUT
 @pytest.mark.parametrize("epsilon", [0.004, 0.0004, 0.0002])
 def test_value_and_gradient_are_those_of_the_oracle_at_an_epsilon_that_strains_the_kernel(name, layout, epsilon):
-    """Scalings leave the range of float64: some problems go to the log domain, others start from zeros."""
+    """Scalings leave the range of float64: some problems are solved in the log domain, others start from zeros."""
     z_a, z_b = views(d=2, noise=5.0)  # pairs so far apart that the gradient is large
     settings = {"epsilon": epsilon, "layout": layout}
     expected = oracle_value_and_grad(lambda a, b: CASES[name].expected(a, b, **settings), z_a, z_b)
@@ -60,7 +60,7 @@ def test_value_and_gradient_are_those_of_the_oracle_at_an_epsilon_that_strains_t
 @EVERY_LAYOUT
 @pytest.mark.parametrize(("dtype", "epsilon"), [(torch.float64, 0.0017), (torch.float32, 0.015)])
 def test_a_rince_beyond_its_type_keeps_the_direction_of_its_gradient(name, layout, dtype, epsilon):
-    """From exp(300) on, or exp(30) in single precision, it is given in larger units."""
+    """Beyond exp(300), or exp(30) in single precision, the loss is divided by the excess."""
     z_a, z_b = views(d=2, noise=5.0, dtype=dtype)
     settings = {"epsilon": epsilon, "layout": layout}
     value, *found = value_and_grad(CASES[name].loss(**settings), z_a, z_b)
@@ -106,7 +106,7 @@ def test_ince_is_mean_cross_entropy(layout, epsilon):
 
 
 def test_the_oracle_differentiates_itself_rightly():
-    """Its complex steps against central differences, once, since every gradient above is compared with them."""
+    """Complex steps of the oracle against central differences, since all gradients above are compared with them."""
     z_a, z_b = (z.detach().numpy() for z in views(n=4, d=3))
     for layout in LAYOUTS:
         function = partial(CASES["gca_uot of every term"].expected, z_b=z_b, layout=layout)

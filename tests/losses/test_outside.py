@@ -1,4 +1,4 @@
-"""The presets against code of others, and against formulas as they were published."""
+"""The presets against other packages, and against formulas as they were published."""
 
 import numpy as np
 import ot
@@ -37,7 +37,7 @@ def test_supcon_is_that_of_pytorch_metric_learning_less_what_makes_it_a_divergen
 
 
 def published_kernel(z_a, z_b, epsilon, layout):
-    """exp(cos / epsilon) of the rows, self pairs left out, and the column of each right pair."""
+    """exp(cos / epsilon) of the rows without self pairs, and the column of each right pair."""
     rows, cols = (F.normalize(z, dim=1) for z in ((torch.cat([z_a, z_b]),) * 2 if layout == "joint" else (z_a, z_b)))
     kernel, partner = torch.exp(rows @ cols.T / epsilon), torch.arange(len(rows))
     if layout == "cross":
@@ -84,7 +84,7 @@ def test_byol_at_epsilon_one_half_is_its_own_loss(layout):
 
 
 def transport_problem(loss, n=6):
-    """The same problem as NumPy: masses and costs, where a pair that may not be is very dear."""
+    """The same problem in NumPy: masses and costs, which are very large for excluded pairs."""
     z_a, z_b = views(n=n)
     weight = torch.linspace(0.5, 1.5, n, dtype=torch.float64)
     plan = loss.plan(z_a, z_b, weight=weight)

@@ -131,7 +131,7 @@ def more_views(v=3, n=6, d=4, seed=0):
 
 
 def gradients(value, tensors):
-    """Value, and gradient by each tensor; zeros by one that no pair took."""
+    """Value, and gradient with respect to each tensor; zeros for a tensor that no pair used."""
     return value.detach(), *torch.autograd.grad(value, tensors, materialize_grads=True)
 
 
@@ -187,7 +187,7 @@ def test_a_tensor_of_views_is_as_good_as_a_list():
 @pytest.mark.parametrize(
     ("z", "settings", "message"),
     [
-        (more_views(1), {}, r"1 view has nothing to be paired with; give 2 or more"),
+        (more_views(1), {}, r"views holds 1 view, which has nothing to be paired with; give 2 or more"),
         (more_views(2), {"pairs": "best"}, r"pairs='best' is not known; valid are \['all', 'worst'\]"),
     ],
 )

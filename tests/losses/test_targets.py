@@ -1,4 +1,4 @@
-"""Target plans: what each makes of its input, how they are scaled, and what they refuse."""
+"""Target plans: the affinity of each target, how it is scaled, and values that are refused."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def plans(target, values, *, n, marginals="balanced", layout="joint", weight=Non
 
 @st.composite
 def problems(draw):
-    """Name of a target plan, what it reads for n rows, and settings of ``plans``."""
+    """A target, what it reads for n rows, and settings of ``plans``."""
     n = draw(st.integers(1, 12))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     classes = torch.randint(-1, 3, (n,), generator=generator)
@@ -171,7 +171,7 @@ def test_values_match_by_their_distance(n, k, sigma, seed):
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_where_values_have_their_origin_does_not_count(k):
-    """Days, say: whole numbers in single precision, so that a shift loses no digit."""
+    """Whole numbers in single precision, such as days: a shift loses no digit."""
     values = torch.arange(40.0)[:, None].repeat(1, k) % 7
     assert_close(ContinuousTarget()(values + 20_000), ContinuousTarget()(values), SINGLE)
 
@@ -231,7 +231,7 @@ def test_a_row_of_weight_zero_is_taken_out_of_a_given_affinity(layout):
 
 @EVERY_LAYOUT
 def test_target_plans_can_be_mixed_by_a_callable(layout):
-    """Labels and domains as two columns; a row of weight zero leaves both."""
+    """Labels and domains are two columns; a row of weight zero is removed from both."""
     mixed = torch.stack([LABELS, DOMAINS], 1)
 
     def target(values):

@@ -1,7 +1,8 @@
-"""The named losses, a file for each family, and :data:`PRESETS`, which lists them.
+"""The named losses, a file for each family, and :data:`PRESETS`, the table of all of them.
 
-Each preset composes an :class:`AlignmentLoss`, and does no arithmetic of its own. A new loss is a function in the file
-of its family, and a line in :data:`PRESETS`. ``make_loss`` and the estimator read its name and options from there.
+A preset composes an :class:`AlignmentLoss` and does no arithmetic of its own. A new loss is a function in the file of
+its family and a line in :data:`PRESETS`. ``make_loss`` and the estimator read its name there, and its options from its
+signature.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""BYOL: no marginal is held, and only positive pairs count."""
+"""BYOL: no marginal is held, and the loss reads positive pairs only."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ __all__ = ["byol"]
 
 
 def byol(*, epsilon: Epsilon = 0.5, **settings: Any) -> AlignmentLoss:
-    r"""BYOL: no marginal is held, so the plan is the kernel, and only pairs count [1]_.
+    r"""BYOL: no marginal is held, so the plan is the kernel, and the loss reads positive pairs only [1]_.
 
     .. math:: \frac1{\epsilon N} \sum_i (1 - \cos_{i,pos(i)})
 
-    It is the divergence from the free plan without its mass term, up to a constant. Nothing keeps rows apart, so
-    ``z_a`` should come through a predictor, and ``z_b`` from a target network that follows the encoder, and has no
-    gradient. :class:`skgca.GCAEmbedder` does that. Both layouts give the same value.
+    Up to a constant, it is the divergence of the free plan from the target plan without its mass term. Nothing in it
+    keeps rows apart. Therefore ``z_a`` should be the output of a predictor, and ``z_b`` that of a target network, which
+    is a moving average of the encoder and has no gradient. :class:`skgca.GCAEmbedder` does that. Both layouts give the
+    same value.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
-        Scale of the loss. With 0.5 it is BYOL's own ``2 - 2 cos``.
+        Scale of the loss. With 0.5 it is ``2 - 2 cos``, as in the paper.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -40,7 +41,7 @@ def byol(*, epsilon: Epsilon = 0.5, **settings: Any) -> AlignmentLoss:
     >>> import torch
     >>> from skgca.losses import byol
     >>> z = torch.eye(4)
-    >>> float(byol()(z, -z))  # the most there is: 2 - 2 cos of opposite rows
+    >>> float(byol()(z, -z))  # the maximum: 2 - 2 cos of opposite rows
     4.0
     """
     return AlignmentLoss(epsilon=epsilon, marginals=0.0, divergence=TransportCost(), **settings)

@@ -1,4 +1,4 @@
-"""GCA: InfoNCE's divergences from a plan with both marginals held, or relaxed."""
+"""GCA: the divergences of InfoNCE and RINCE, for a plan with both marginals held or relaxed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["gca_ince", "gca_rince", "gca_uot"]
 
 
 def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", **settings: Any) -> AlignmentLoss:
-    r"""GCA-INCE: InfoNCE with both marginals held, so that no row is everybody's match [1]_.
+    r"""GCA-INCE: InfoNCE with both marginals held, so that no row is the match of too many others [1]_.
 
     .. math:: \mathrm{KL}(T \,\|\, P), \qquad P = \mathrm{diag}(u) K \mathrm{diag}(v), \quad P 1 = P^T 1 = 1 / N
 
@@ -22,9 +22,9 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        What binds. With "row" this is :func:`ince`.
+        Which marginals are held, and how hard. With "row" this is :func:`ince`.
     **settings
-        Further parameters of :class:`AlignmentLoss`. Its 10 iterations are the paper's choice.
+        Further parameters of :class:`AlignmentLoss`. Its default of 10 iterations is that of the paper.
 
     Returns
     -------
@@ -32,9 +32,9 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
 
     Notes
     -----
-    The divergence keeps its mass term, where the released code of the paper normalises the rows again by taking
-    ``cross_entropy(log P)``, which makes its last column step count for less. Self pairs are masked, where the
-    released code gives them the largest cost.
+    The divergence has its mass term. The released code of the paper computes ``cross_entropy(log P)`` instead, which
+    normalises the rows again and so weakens the last column step. Self pairs are masked here. The released code gives
+    them the largest cost.
 
     References
     ----------
@@ -43,7 +43,7 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
 
     Examples
     --------
-    All rows of one view are near the first row of the other, which InfoNCE lets have more than its share:
+    All rows of one view are near the first row of the other. InfoNCE sends it more than a third of the mass:
 
     >>> import torch
     >>> from skgca.losses import gca_ince, ince
@@ -66,14 +66,14 @@ def gca_rince(
         + \frac1q \Big(\frac{\lambda}{N u_i}\Big)^q \Big), \qquad P = \mathrm{diag}(u) K \mathrm{diag}(v),
         \quad K = e^{\cos / \epsilon}
 
-    Iterations start from v = 1. With one half step it is :func:`rince`.
+    Iterations start from v = 1. After a single half step it is :func:`rince`.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        What binds. With "row" this is :func:`rince`.
+        Which marginals are held, and how hard. With "row" this is :func:`rince`.
     q : float, default=0.6
         As in :func:`rince`.
     lam : float, default=0.01
@@ -87,8 +87,8 @@ def gca_rince(
 
     Notes
     -----
-    The 1/N in the denominator is the mass of a row: the paper's plan has rows of mass 1, ours of mass 1/N. For a
-    relaxed row marginal, the denominator is the sum that the last row step divided by.
+    The factor N in the second denominator comes from the mass of a row, which is 1 in the paper and 1/N here. For a
+    relaxed row marginal, the second term has the denominator of the last row step.
 
     References
     ----------
@@ -122,7 +122,7 @@ def gca_uot(
     entropy_weight: float = 0.0,
     **settings: Any,
 ) -> AlignmentLoss:
-    r"""GCA-UOT: both marginals relaxed, so that rows without a good match may keep their mass [1]_.
+    r"""GCA-UOT: both marginals relaxed, so that mass of rows without a good match may stay unmatched [1]_.
 
     .. math:: & r_1 \mathrm{KL}(T \,\|\, P) + r_2 \mathrm{RINCE}(P) \\
         & + r_3 (\mathrm{KL}(P 1 \,\|\, a) + \mathrm{KL}(P^T 1 \,\|\, b)) + r_4 \sum P (\log P - 1)
@@ -135,22 +135,22 @@ def gca_uot(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=1.0
-        Strengths rho. As they grow this tends to :func:`gca_ince`, as they fall to the free plan. Of 0.1 to 5, 1
-        embedded best at epsilon 0.5; with "mass", 0.1 embedded badly.
+        Strengths rho. Large ones tend to :func:`gca_ince`, and small ones to the free plan. Of the values from 0.1 to
+        5, 1 gave the best embeddings at epsilon 0.5; 0.1 gave bad ones with "mass".
     kl : {"mass", "rows"}, default="mass"
-        Form of the divergence: with its mass term, or of the plan with its rows normalised, as the released code
-        trains with. "rows" embeds as :func:`ince` does, whatever rho is; "mass" embedded better at the default rho, by
-        0.2 to 2.6 points with few labels (``docs/evidence/family.md``).
+        Form of the divergence: with its mass term, or, as in the released code, of the plan with normalised rows.
+        "rows" gives embeddings like those of :func:`ince`, whatever rho is. At the default rho those of "mass" were
+        better, by 0.2 to 2.6 points with few labels (``docs/evidence/family.md``).
     kl_weight : float, default=1.0
-        r1.
+        r1, weight of the divergence.
     rince_weight : float, default=0.0
-        r2; the paper used 0.02 and 1.
+        r2, weight of the divergence of :func:`rince`; the paper used 0.02 and 1.
     q, lam : float, default=0.6, 0.01
         As in :func:`rince`; only with a ``rince_weight``.
     marginal_weight : float, default=0.0
-        r3, pressure on embeddings to let all mass through.
+        r3, weight of a penalty on unmatched mass.
     entropy_weight : float, default=0.0
-        r4, pressure towards a spread plan.
+        r4, weight of a penalty on plans that are not spread out.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -160,7 +160,7 @@ def gca_uot(
 
     Notes
     -----
-    The two loss files of the released code give r1 and r2 opposite meanings; here weights go by what they weigh.
+    The two loss files of the released code give r1 and r2 opposite meanings. Here weights have the name of their term.
 
     References
     ----------
@@ -169,7 +169,7 @@ def gca_uot(
 
     Examples
     --------
-    The last row has no good match, so less mass leaves it than the others:
+    The last row has no good match, so less of its mass is matched:
 
     >>> import torch
     >>> from skgca.losses import gca_uot

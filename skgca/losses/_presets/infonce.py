@@ -1,4 +1,4 @@
-"""InfoNCE and its kin: one half step of Sinkhorn, the softmax."""
+"""InfoNCE, RINCE and SupCon: only rows are held, so the plan is a softmax, one half step of Sinkhorn."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["ince", "rince", "supcon"]
 def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings: Any) -> AlignmentLoss:
     r"""InfoNCE, the softmax contrastive loss: one half step of Sinkhorn.
 
-    With only the row marginal held, the row-normalised kernel is the solution, and the divergence is the mean
-    cross-entropy of finding the other view:
+    If only the row marginal is held, the solution is the kernel with normalised rows. The divergence is then the mean
+    cross-entropy of identifying the other view:
 
     .. math:: -\frac1N \sum_i \log \frac{e^{s_{i,pos(i)}}}{\sum_{j} e^{s_{ij}}}, \qquad s = \cos / \epsilon
 
@@ -25,9 +25,9 @@ def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
-        Temperature. 0.5 is what the paper of GCA trains with.
+        Temperature. The paper of GCA trains with 0.5.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
-        What binds. With "balanced" this is :func:`gca_ince`.
+        Which marginals are held, and how hard. With "balanced" this is :func:`gca_ince`.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -54,23 +54,24 @@ def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings
 def rince(
     *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", q: float = 0.6, lam: float = 0.01, **settings: Any
 ) -> AlignmentLoss:
-    r"""Robust InfoNCE, for pairs of which some are wrong [1]_.
+    r"""Robust InfoNCE, for positive pairs that are partly wrong [1]_.
 
     .. math:: \frac1N \sum_i \Big( -\frac{pos_i^q}{q} + \frac{(\lambda (pos_i + \sum neg_i))^q}{q} \Big),
         \qquad pos, neg = e^{\cos / \epsilon}
 
-    As q goes to 0 it tends to :func:`ince` plus log lam; q = 1 is symmetric, and bounds a Wasserstein distance.
+    As q goes to 0 it tends to :func:`ince` plus log lam. With q = 1 it is symmetric between right and wrong pairs, and
+    bounds a Wasserstein distance.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
         Temperature.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
-        What binds. With "balanced" this is :func:`gca_rince`.
+        Which marginals are held, and how hard. With "balanced" this is :func:`gca_rince`.
     q : float, default=0.6
-        In (0, 1]: robustness against ease of training. The paper of GCA used 0.6 to 0.98.
+        In (0, 1]. A larger q is more robust, and a smaller one trains more easily. The paper of GCA used 0.6 to 0.98.
     lam : float, default=0.01
-        Weight of all pairs against the right ones; 0.01 in both papers.
+        Weight of all pairs relative to the right ones; 0.01 in both papers.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -80,7 +81,7 @@ def rince(
 
     Notes
     -----
-    In the released code of GCA for CIFAR, lam has no effect: it computes a power of the cross-entropy.
+    In the released code of GCA for CIFAR, which computes a power of the cross-entropy, lam has no effect.
 
     References
     ----------
@@ -102,21 +103,21 @@ def rince(
 def supcon(
     *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", target: Any = "labels", **settings: Any
 ) -> AlignmentLoss:
-    r"""SupCon, supervised contrastive learning: InfoNCE whose target plan comes from labels [1]_.
+    r"""SupCon, supervised contrastive learning: InfoNCE with a target plan from labels [1]_.
 
     .. math:: -\frac1N \sum_i \frac1{|R(i)|} \sum_{r \in R(i)} \log \frac{|R(i)| e^{s_{ir}}}{\sum_{j} e^{s_{ij}}}
 
-    with R(i) the other views of the class of i. Rows labelled -1 have their own pair only, so partly labelled data
-    trains semi-supervised.
+    where R(i) are the other views of the class of i. Rows labelled -1 have only their own pair, so training with partly
+    labelled data is semi-supervised.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
         Temperature. SupCon itself used 0.1.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
-        What binds.
-    target : str or callable, default="labels"
-        Target plan; see :class:`AlignmentLoss`.
+        Which marginals are held, and how hard.
+    target : str, Target or callable, default="labels"
+        Which rows should match; see :class:`AlignmentLoss`.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -126,7 +127,7 @@ def supcon(
 
     Notes
     -----
-    The published loss lacks the ``|R(i)|`` in the logarithm, which makes ours a divergence, 0 at best.
+    The published loss has no ``|R(i)|`` in the logarithm. With it the loss is a divergence, whose minimum is 0.
 
     References
     ----------
@@ -134,7 +135,7 @@ def supcon(
 
     Examples
     --------
-    Rows of a class at one point are as good as it gets for labels, and bad for pairs:
+    All rows of a class at the same point are the optimum for labels, and bad for pairs:
 
     >>> import torch
     >>> from skgca.losses import ince, supcon

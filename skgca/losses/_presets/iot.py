@@ -1,4 +1,4 @@
-"""IOT: inverse optimal transport, Sinkhorn run to the end."""
+"""IOT: inverse optimal transport, with Sinkhorn iterations until convergence."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["iot", "iot_uni"]
 def iot(
     *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", n_iter: int = 100, **settings: Any
 ) -> AlignmentLoss:
-    r"""IOT: contrastive learning as inverse optimal transport, Sinkhorn run to the end [1]_.
+    r"""IOT: contrastive learning as inverse optimal transport, with Sinkhorn iterations until convergence [1]_.
 
-    :func:`gca_ince` with more iterations. On a CPU they stop as soon as the rest would change nothing.
+    It is :func:`gca_ince` with more iterations. On a CPU they stop once further ones would change nothing but rounding.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        What binds.
+        Which marginals are held, and how hard.
     n_iter : int, default=100
-        Sinkhorn iterations. At epsilon 0.5 some 20 converge.
+        Sinkhorn iterations. At epsilon 0.5 about 20 converge.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -36,7 +36,8 @@ def iot(
 
     Notes
     -----
-    The released code of GCA reads the pairs of a stacked batch as if it were interleaved, and so aligns unrelated rows.
+    The released code of GCA reads a stacked batch as if the views of a row were next to each other, and so aligns
+    unrelated rows.
 
     References
     ----------
@@ -62,20 +63,20 @@ def iot_uni(
     n_iter: int = 100,
     **settings: Any,
 ) -> AlignmentLoss:
-    r"""IOT with a penalty on what is not uniform among the wrong pairs [1]_.
+    r"""IOT with a penalty on mass that is not uniform over the wrong pairs [1]_.
 
     .. math:: \mathrm{KL}(T \,\|\, P) + \lambda_p \mathrm{KL}(U \,\|\, P_{\ne pos})
 
-    where U is uniform over the pairs that are neither self pairs nor right ones, and P is normalised there.
+    where U is uniform over the pairs that are neither self pairs nor right ones, and P is normalised over these pairs.
 
     Parameters
     ----------
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        What binds.
+        Which marginals are held, and how hard.
     uniformity_weight : float, default=0.1
-        lambda_p.
+        lambda_p, weight of the penalty.
     n_iter : int, default=100
         Sinkhorn iterations.
     **settings
@@ -92,7 +93,7 @@ def iot_uni(
 
     Examples
     --------
-    The wrong pairs of these rows are all at the same distance, which costs nothing, until two of them are nearer:
+    All wrong pairs of orthogonal rows are at the same distance, which costs nothing. Then two rows come nearer:
 
     >>> import torch
     >>> from skgca.losses import iot, iot_uni

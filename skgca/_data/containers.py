@@ -158,7 +158,7 @@ class _Dataset(Container):
         return self._first.dtype
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
-        numbers: list[int] = np.arange(len(self.X))[rows].tolist()
+        numbers = list(range(*rows.indices(len(self.X)))) if isinstance(rows, slice) else rows.tolist()
         fetch = getattr(self.X, "__getitems__", lambda numbers: [self.X[number] for number in numbers])
         return np.stack([self._inputs(item) for item in fetch(numbers)])
 

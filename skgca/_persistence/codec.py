@@ -252,25 +252,25 @@ def _decode_csr(content: Any, tensors: dict[str, Tensor], classes: dict[str, typ
 
 def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None) -> Json:
     """Return a view or target of this package, or an object of a class with ``get_config``, with its configuration."""
-    kind = type(value)
-    packages = [name for name, package in _CONFIGURED.items() if classes_of(package).get(kind.__name__) is kind]
+    cls = type(value)
+    packages = [name for name, package in _CONFIGURED.items() if classes_of(package).get(cls.__name__) is cls]
     if not packages:
-        add_class(kind, own)
+        add_class(cls, own)
     try:
         config = dict(value.get_config())
-        made = value if packages else made_of(kind, config)
+        made = value if packages else made_of(cls, config)
     except Exception as error:
-        raise UnknownClassError(f"{qualified_name(kind)}, whose get_config makes no such object,") from error
+        raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes no such object,") from error
     # The repr of a Module shows its layers. It differs if one of them was exchanged after the constructor.
     if isinstance(value, nn.Module) and repr(made) != repr(value):
-        raise UnknownClassError(f"{qualified_name(kind)}, whose get_config makes another Module,")
+        raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes another Module,")
     encoded = {key: encode(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
-    return {packages[0] if packages else "custom": [kind.__name__, encoded]}
+    return {packages[0] if packages else "custom": [cls.__name__, encoded]}
 
 
 def _decode_configured(package: str, content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
     name, encoded = content
-    known = {name: kind for name, kind in classes_of(_CONFIGURED[package]).items() if hasattr(kind, "get_config")}
+    known = {name: cls for name, cls in classes_of(_CONFIGURED[package]).items() if hasattr(cls, "get_config")}
     if name not in known:
         raise SavedFileError(f"the {package} {name!r} is not known; this version knows {sorted(known)}.")
     return made_of(known[name], {key: decode(value, tensors, classes) for key, value in encoded.items()})
@@ -295,10 +295,10 @@ def _decode_scalar(content: Any, tensors: dict[str, Tensor], classes: dict[str, 
     return np.str_(value) if name == "str" else np.dtype(name).type(decode(value, tensors))
 
 
-# Packages with public classes that say how they were made, by the kind that values of them have in a file.
+# Packages whose public classes have get_config, by the key of such values in a file.
 _CONFIGURED: dict[str, ModuleType] = {"view": views, "target": losses}
 
-# Each kind of value: what makes it of its content, of the tensors of the file, and of the classes that are given.
+# By the key of a value: what makes it from its content, the tensors of the file, and the classes that are given.
 _DECODERS: dict[str, Callable[[Any, dict[str, Tensor], dict[str, type]], Any]] = {
     "float": lambda content, tensors, classes: float(content),
     "tuple": lambda content, tensors, classes: tuple(decode(content, tensors, classes)),

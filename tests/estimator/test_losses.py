@@ -4,6 +4,7 @@ import copy
 import itertools
 import pickle
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from skgca import GCAEmbedder
 from skgca._training.momentum import MomentumSchedule, MomentumTarget
 from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import CollapseWarning, SinkhornConvergenceWarning
-from skgca.losses import PRESETS, LearnableEpsilon, TransportCost
+from skgca.losses import PRESETS, AlignmentLoss, Divergence, LearnableEpsilon, TransportCost
 from skgca.metrics import effective_rank
 from skgca.views import ColumnCorruption
 
@@ -408,3 +409,40 @@ def test_every_loss_trains_on_cuda(iris, loss):
     fitted = quick(loss=loss, device="cuda", n_views=3, epsilon=epsilon).fit(X, y, sample_group=np.arange(150) // 2)
     assert next(fitted.encoder_.parameters()).device.type == "cuda"
     assert np.isfinite(fitted.transform(X)).all()
+
+
+# A loss from outside the package
+
+
+@dataclass(frozen=True)
+class TotalVariation(Divergence):
+    """Half the sum of the absolute differences between plan and target plan."""
+
+    def __call__(self, plan, target):
+        return (plan.plan - target.dense(plan.plan.shape)).abs().sum() / 2
+
+
+def gca_tv(*, epsilon=0.5, marginals="balanced", **settings):
+    return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=TotalVariation(), **settings)
+
+
+def test_a_loss_from_outside_is_trained_with_searched_over_saved_and_opened(iris, monkeypatch, tmp_path):
+    X, y = iris
+    monkeypatch.setitem(PRESETS, "gca_tv", gca_tv)
+    model = quick(loss="gca_tv", epsilon=0.2).fit(X)
+    assert isinstance(model.net_.criterion_.divergence, TotalVariation)
+    assert not np.array_equal(model.transform(X), quick(epsilon=0.2).fit(X).transform(X))
+    search = GridSearchCV(make_pipeline(clone(model), LogisticRegression(max_iter=1000)), {"gcaembedder__epsilon": [1]})
+    assert search.fit(X, y).best_params_ == {"gcaembedder__epsilon": 1}
+    with pytest.raises(InvalidParameterError, match=r"loss='gca_tv' does not use q=0\.5"):
+        quick(loss="gca_tv", q=0.5).fit(X)
+    model.save(tmp_path / "model")
+    for opened in (GCAEmbedder.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(opened.transform(X), model.transform(X))
+        assert isinstance(opened.net_.criterion_.divergence, TotalVariation)
+        again = opened.set_params(warm_start=True).fit(X)
+        assert np.array_equal(again.transform(X), clone(model).set_params(warm_start=True).fit(X).fit(X).transform(X))
+    monkeypatch.delitem(PRESETS, "gca_tv")  # such as in a process that did not register it: it embeds all the same
+    assert np.array_equal(GCAEmbedder.load(tmp_path / "model").transform(X), model.transform(X))
+    with pytest.raises(InvalidParameterError, match=r"The 'loss' parameter .* Got 'gca_tv'"):
+        GCAEmbedder.load(tmp_path / "model").fit(X)

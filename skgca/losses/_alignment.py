@@ -233,7 +233,7 @@ class AlignmentLoss(nn.Module):
         plan = self._solve(z_a, z_b, weight, related)
         goal = self.target.plan(
             target,
-            partner=self._partner(plan),
+            shift=len(z_a) if self.layout == "joint" else 0,
             row_mass=plan.a,
             n_rows=len(z_a),
             two_sided=self.marginals.rho_col > 0,
@@ -260,18 +260,22 @@ class AlignmentLoss(nn.Module):
 
     def _solve(self, z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None) -> TransportPlan:
         working = torch.promote_types(z_a.dtype, torch.float32)
-        equal = weight is None or bool((weight == weight[0]).all())  # these cancel, so the kernel needs none
-        weight = z_a.new_ones(len(z_a), dtype=working) if weight is None else weight.to(z_a.device, working)
-        weight = weight / weight.mean()
-        if self.layout == "joint":
-            weight = torch.cat([weight, weight])  # (2n,)
+        n_views = 2 * len(z_a) if self.layout == "joint" else len(z_a)
+        # Equal weights cancel in the kernel, and leave equal masses.
+        if weight is None or bool((weight == weight[0]).all()):
+            log_weight, mass = None, z_a.new_full((n_views,), 1.0 / n_views, dtype=working)
+        else:
+            weight = weight.to(z_a.device, working)
+            weight = weight / weight.mean()
+            if self.layout == "joint":
+                weight = torch.cat([weight, weight])  # (2n,)
+            log_weight, mass = weight.log(), weight / n_views
         # The log kernel of a single tensor, (2n, d) in the joint layout, masks self pairs.
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
-        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=None if equal else weight.log())
+        source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=log_weight)
         if related is not None:
             source = DenseLogKernel(source.dense().masked_fill(self._between_views(related), -torch.inf))
-        mass = weight / len(weight)
         plan: TransportPlan = self.solver(
             source,
             marginals=self.marginals,
@@ -283,6 +287,7 @@ class AlignmentLoss(nn.Module):
             gradient=self.gradient,
             memory_limit=self.memory_limit,
             similarity=float(self.cost == "cosine"),
+            equal_masses=log_weight is None,
         )
         return plan
 
@@ -296,11 +301,6 @@ class AlignmentLoss(nn.Module):
     def _between_views(self, relation: Tensor) -> Tensor:
         """Turn a relation (n, n) of rows into one of the views in the plan, (N, N)."""
         return relation.repeat(2, 2) if self.layout == "joint" else relation
-
-    def _partner(self, plan: TransportPlan) -> Tensor:
-        """Column of the plan that holds the other view of each plan row."""
-        rows = torch.arange(len(plan.a), device=plan.a.device)
-        return rows.roll(len(rows) // 2) if self.layout == "joint" else rows
 
     def extra_repr(self) -> str:
         return (

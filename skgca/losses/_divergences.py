@@ -172,7 +172,7 @@ class KLDivergence(Divergence):
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
         mass, log_plan = target.mass, target.log_plan(plan)
         if self.kl == "mass":
-            return (torch.xlogy(mass, mass) - mass * log_plan).sum() - mass.sum() + plan.mass
+            return (torch.xlogy(mass, mass) - mass * log_plan).sum() + (plan.mass - mass.sum())
         log_plan = log_plan + target.of_rows(plan.a.log() - plan.row_mass.log())  # rows normalised to mass a
         return (torch.xlogy(mass, mass) - mass * log_plan).sum()
 

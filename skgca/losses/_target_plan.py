@@ -38,6 +38,8 @@ class TargetPlan:
         Mass of the entries, >= 0. Over each row it sums to the prescribed mass of that row.
     rows, cols : Tensor of shape (k,), integer, default=None
         Positions of the entries; None for a whole matrix.
+    shift : int, default=None
+        Another way to give positions: row i has one entry, in column ``(i + shift) % n`` of n, with mass above 0.
 
     Examples
     --------
@@ -52,26 +54,36 @@ class TargetPlan:
     mass: Tensor
     rows: Tensor | None = None
     cols: Tensor | None = None
+    shift: int | None = None
 
     def log_plan(self, plan: TransportPlan) -> Tensor:
         """Log of a transport plan at the entries, in the shape of ``mass``, and 0 at entries without mass.
 
         A transport plan may have log P = -inf at entries without mass. A product with a mass of 0 would be NaN there.
         """
+        if self.shift is not None:
+            return plan.log_plan_shifted(self.shift)
         if self.rows is None or self.cols is None:
             return plan.log_plan.masked_fill(self.mass == 0, 0.0)
         return plan.log_plan_at(self.rows, self.cols).masked_fill(self.mass == 0, 0.0)
 
     def of_rows(self, values: Tensor) -> Tensor:
         """Take the value of each entry's row from values (n,): -> (k,), or (n, 1) for a whole matrix."""
+        if self.shift is not None:
+            return values
         return values[:, None] if self.rows is None else values.index_select(0, self.rows)
 
     def of_cols(self, values: Tensor) -> Tensor:
         """Take the value of each entry's column from values (m,): -> (k,), or (1, m) for a whole matrix."""
+        if self.shift is not None:
+            return values.roll(-self.shift)
         return values[None, :] if self.cols is None else values.index_select(0, self.cols)
 
     def dense(self, shape: tuple[int, int]) -> Tensor:
         """Return the plan as a matrix of this shape."""
+        if self.shift is not None:
+            rows = torch.arange(len(self.mass), device=self.mass.device)
+            return self.mass.new_zeros(shape).index_put((rows, (rows + self.shift) % len(rows)), self.mass)
         if self.rows is None or self.cols is None:
             return self.mass
         return self.mass.new_zeros(shape).index_put((self.rows, self.cols), self.mass)
@@ -81,7 +93,7 @@ class TargetPlan:
 def scaled_plan(
     affinity: Tensor,
     *,
-    partner: Tensor,
+    shift: int,
     row_mass: Tensor,
     n_rows: int,
     two_sided: bool,
@@ -97,8 +109,8 @@ def scaled_plan(
     ----------
     affinity : Tensor of shape (n, n)
         In the type and on the device of ``row_mass``.
-    partner : Tensor of shape (N,), integer
-        Column that holds the other view of each row of the plan.
+    shift : int
+        The other view of row i of the plan is in column ``(i + shift) % N``.
     row_mass : Tensor of shape (N,)
         Prescribed row mass, which is also the column mass.
     n_rows : int
@@ -118,14 +130,15 @@ def scaled_plan(
         If the affinity has another shape, or an entry that is negative or not finite.
     """
     _check_affinity(affinity, n_rows)
-    if len(partner) == 2 * n_rows:
+    if len(row_mass) == 2 * n_rows:
         affinity = affinity.repeat(2, 2).fill_diagonal_(0.0)  # (2n, 2n): both views of each row, no self pairs
     if excluded is not None:
         affinity = affinity.masked_fill(excluded, 0.0)
     lonely = affinity.sum(1) == 0
     if two_sided:  # a column without an entry could not receive its mass
         lonely = lonely | (affinity.sum(0) == 0)
-    affinity = affinity.index_put((lonely.nonzero()[:, 0], partner[lonely]), affinity.new_ones(()))
+    rows = lonely.nonzero()[:, 0]
+    affinity = affinity.index_put((rows, (rows + shift) % len(row_mass)), affinity.new_ones(()))
     # Rows of more weight are matched more. The factor makes the mean weight 1, so entries keep their magnitude.
     affinity = affinity * torch.outer(row_mass, row_mass) * len(row_mass) ** 2
     return TargetPlan(_scaled(affinity, row_mass, two_sided=two_sided))

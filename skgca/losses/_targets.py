@@ -100,7 +100,7 @@ class Target(Configured, ABC):
         self,
         values: Tensor | None,
         *,
-        partner: Tensor,
+        shift: int,
         row_mass: Tensor,
         n_rows: int,
         two_sided: bool,
@@ -112,7 +112,7 @@ class Target(Configured, ABC):
         ----------
         values : Tensor or None
             What the caller of the loss passed as ``target``, checked.
-        partner, row_mass, n_rows, two_sided, excluded
+        shift, row_mass, n_rows, two_sided, excluded
             As in :func:`scaled_plan`: the shape and the marginals that the plan must have.
 
         Returns
@@ -127,7 +127,7 @@ class Target(Configured, ABC):
         with torch.no_grad():
             affinity = torch.as_tensor(self(values)).to(row_mass)
         return scaled_plan(
-            affinity, partner=partner, row_mass=row_mass, n_rows=n_rows, two_sided=two_sided, excluded=excluded
+            affinity, shift=shift, row_mass=row_mass, n_rows=n_rows, two_sided=two_sided, excluded=excluded
         )
 
 
@@ -156,9 +156,9 @@ class PairsTarget(Target):
         if values is not None:
             raise ValueError("The target 'pairs' reads no target; leave target=None.")
 
-    def plan(self, values: Tensor | None, *, partner: Tensor, row_mass: Tensor, **_: Any) -> TargetPlan:
+    def plan(self, values: Tensor | None, *, shift: int, row_mass: Tensor, **_: Any) -> TargetPlan:
         """Target plan of a batch by its entries; as a matrix it would cost as much as the transport plan."""
-        return TargetPlan(row_mass, torch.arange(len(partner), device=partner.device), partner)
+        return TargetPlan(row_mass, shift=shift)
 
 
 @dataclass(frozen=True)

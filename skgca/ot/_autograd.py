@@ -124,7 +124,9 @@ class _Potentials(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         # ctx keeps this source. Over the inputs themselves, it would keep their graph alive.
         source = solver.source.rebuild(tuple(t.detach() for t in tensors))
-        problem = replace(solver.problem, log_a=log_a.detach(), log_b=log_b.detach())
+        problem = solver.problem
+        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
+            problem = replace(problem, log_a=log_a.detach(), log_b=log_b.detach())
         with _full_precision(log_a):
             f, g, trace = solver.run(source, problem)
         ctx.source, ctx.problem, ctx.trace = source, problem, trace
@@ -138,9 +140,10 @@ class _Potentials(torch.autograd.Function):
     def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
         powers, log_a, log_b, f, g, *rest = ctx.saved_tensors
         tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
-        # A row without mass has the potential -inf, a constant, so no gradient passes through it.
-        grad_f = grad_f.masked_fill(torch.isneginf(log_a), 0.0)
-        grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
+        if not ctx.problem.equal_masses:
+            # A row without mass has the potential -inf, a constant, so no gradient passes through it.
+            grad_f = grad_f.masked_fill(torch.isneginf(log_a), 0.0)
+            grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
         with _full_precision(log_a):
             if torch.is_grad_enabled():  # create_graph=True
                 return (None, *_recorded_gradient(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
@@ -157,7 +160,8 @@ class _Potentials(torch.autograd.Function):
                 in_log = LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep)
                 grad_a, grad_b, *grads = in_log.reverse(ctx.trace, grad_f, grad_g, to_powers)
             else:
-                left, right, grad_a, grad_b = domain.reverse(ctx.trace, grad_f, grad_g, to_powers)
+                to_masses = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
+                left, right, grad_a, grad_b = domain.reverse(ctx.trace, grad_f, grad_g, to_powers, to_masses=to_masses)
                 grads = list(domain.kernel.pull(left, right))
             return (None, to_powers, grad_a, grad_b, *grads)
 
@@ -233,4 +237,7 @@ def _without_cache(domain: KernelSinkhorn | None) -> tuple[KernelSinkhorn | None
 def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
     """Switch autocast off: products run in the type of the tensors, since half precision would lose the plan."""
     kind = like.device.type
-    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+    # Asked first, since entering autocast takes as long as several products of a small batch.
+    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)

@@ -14,7 +14,8 @@ The rules apply after each iteration. The first row of this table that fits deci
 
 What the three functions measure, and why each can be wrong:
 
-- ``settled`` extrapolates the last two changes of v as a geometric series. If a component that converges slowly hides
+- ``settled`` extrapolates the last two changes of v as a geometric series, and counts the last change too, which u has
+  not seen. If a component that converges slowly hides
   below one that converges fast, the series decays more slowly later on and the sum is too small.
 - ``still`` sees one iteration only. If convergence is so slow that each iteration moves less than a rounding, many such
   moves may add up to more.
@@ -33,6 +34,8 @@ be saved.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -43,7 +46,11 @@ _ROUNDINGS = 16  # the changes that an exit leaves out may sum to this many roun
 
 def largest_change(new: Tensor, old: Tensor) -> float:
     """Return the largest relative change of a scaling in one iteration."""
-    tiny = torch.finfo(new.dtype).tiny  # a row without mass has scaling 0 before and after: 0 / tiny is 0, not NaN
+    low, high = (float(extreme) for extreme in torch.aminmax(new / old))
+    if not math.isnan(low):
+        return max(high - 1.0, 1.0 - low)
+    # A row without mass has scaling 0 before and after: 0 / tiny is 0, where 0 / 0 is NaN.
+    tiny = torch.finfo(new.dtype).tiny
     return float(((new - old).abs() / old.clamp_min(tiny)).max())
 
 
@@ -66,8 +73,9 @@ def settled(change: float, before: float, left: int, dtype: torch.dtype) -> bool
     """
     rounding = torch.finfo(dtype).eps
     rate = change / before if change < before < 0.01 else 1.0  # far from the solution, the ratio predicts nothing
-    # rate + rate^2 + ... = rate / (1 - rate); the series has `left` terms of at most 1
-    rest = change * (left if rate >= 1.0 else min(left, rate / (1.0 - rate)))
+    # 1 + rate + rate^2 + ... = 1 / (1 - rate), at most `left` + 1 terms of at most 1. The first term is the last change
+    # itself: v has made it already, but u was computed before.
+    rest = change * min(left + 1, 1.0 / (1.0 - rate) if rate < 1.0 else math.inf)
     return rest <= _ROUNDINGS * rounding or change <= 2 * rounding
 
 

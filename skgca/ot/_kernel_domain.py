@@ -21,7 +21,6 @@ Each half step adds the outer product of two vectors, times K entry by entry. Th
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass, field
 
@@ -30,7 +29,7 @@ from torch import Tensor
 
 from ._early_exit import largest_change, negligible, settled
 from ._problem import Problem
-from ._tiled_kernel import TiledKernel
+from ._tiled_kernel import ALL_ROWS, TiledKernel
 
 __all__ = ["KernelSinkhorn", "KernelTrace"]
 
@@ -76,35 +75,39 @@ class KernelSinkhorn:
         hard = phi_row == phi_col == 1.0
         self.level_row = size if hard else phi_row * size * (1.0 - phi_col) / (1.0 - phi_row * phi_col)
         self.level_col = phi_col * (size - self.level_row)
-        zero = problem.log_a.new_zeros(())
-        self.shift_row = zero if kernel.shift_row is None else kernel.shift_row
-        self.shift_col = zero if kernel.shift_col is None else kernel.shift_col
-        # The constant part of f = phi_row (log a - logsumexp(S + g)): offset and shifts of S, and the level of g.
-        log_base_u = phi_row * (problem.log_a - kernel.offset - self.level_col - self.shift_row)
-        log_base_v = phi_col * (problem.log_b - kernel.offset - self.level_row - self.shift_col)
-        self.base_u = torch.exp(log_base_u + self.shift_row - self.level_row)
-        self.base_v = torch.exp(log_base_v + self.shift_col - self.level_col)
+        self.shift_row, self.shift_col = kernel.shift_row, kernel.shift_col
+        self.base_u = self._base(problem.log_a, phi_row, self.level_row, self.level_col, self.shift_row)
+        self.base_v = self._base(problem.log_b, phi_col, self.level_col, self.level_row, self.shift_col)
+
+    def _base(self, log_mass: Tensor, phi: float, level: float, other: float, shift: Tensor | None) -> Tensor:
+        """Return the constant factor of a half step, from ``f = phi (log a - logsumexp(S + g))``."""
+        # What the sums leave out of logsumexp(S + g): the offset of S, the level of g, and the shift of the row.
+        constant = -phi * (self.kernel.offset + other) - level
+        log_base = log_mass
+        if phi != 1.0:  # for a hard marginal, the shift cancels
+            log_base = phi * log_mass if shift is None else phi * log_mass + (1.0 - phi) * shift
+        return torch.exp(log_base + constant)
 
     def u_of(self, f: Tensor) -> Tensor:
         """Return the row scaling of a potential."""
-        return torch.exp(f + self.shift_row - self.level_row)
+        return torch.exp((f if self.shift_row is None else f + self.shift_row) - self.level_row)
 
     def v_of(self, g: Tensor) -> Tensor:
         """Return the column scaling of a potential."""
-        return torch.exp(g + self.shift_col - self.level_col)
+        return torch.exp((g if self.shift_col is None else g + self.shift_col) - self.level_col)
 
     def f_of(self, u: Tensor) -> Tensor:
         """Return the potential of a row scaling."""
-        return u.log() - self.shift_row + self.level_row
+        return (u.log() if self.shift_row is None else u.log() - self.shift_row) + self.level_row
 
     def g_of(self, v: Tensor) -> Tensor:
         """Return the potential of a column scaling."""
-        return v.log() - self.shift_col + self.level_col
+        return (v.log() if self.shift_col is None else v.log() - self.shift_col) + self.level_col
 
     def with_cache(self, cache: list[Tensor]) -> KernelSinkhorn:
         """Return a copy whose kernel has its tiles in another list."""
-        other = copy.copy(self)
-        other.kernel = self.kernel.with_cache(cache)
+        other = object.__new__(KernelSinkhorn)  # copy.copy takes ten times as long
+        other.__dict__.update(self.__dict__, kernel=self.kernel.with_cache(cache))
         return other
 
     @property
@@ -115,7 +118,7 @@ class KernelSinkhorn:
     def run(self) -> tuple[Tensor, Tensor, KernelTrace] | None:
         """Return f, g and the trace, or None if a scaling or a sum left the range in which it can be trusted."""
         p = self.problem
-        trace = KernelTrace(v=[self.v_of(torch.zeros_like(p.log_b) if p.g_start is None else p.g_start)])
+        trace = KernelTrace(v=[self._start()])
         if p.one_sided:
             self._half_step(trace)
         else:
@@ -126,12 +129,19 @@ class KernelSinkhorn:
         g = torch.zeros_like(p.log_b) if p.phi_col == 0.0 else self.g_of(trace.v[-1])
         return f, g, trace
 
+    def _start(self) -> Tensor:
+        """Return the column scaling of the initial potential."""
+        start = self.problem.g_start
+        if start is None and self.shift_col is None:
+            return torch.full_like(self.problem.log_b, math.exp(-self.level_col))
+        return self.v_of(torch.zeros_like(self.problem.log_b) if start is None else start)
+
     def _half_step(self, trace: KernelTrace) -> None:
         """Run the one half step that solves a problem with a free marginal."""
         p = self.problem
         if p.phi_row:
             trace.row.append(self.kernel.rows(trace.v[0]))
-            trace.u.append(self._u(trace.row[0], slice(None)))
+            trace.u.append(self._u(trace.row[0], ALL_ROWS))
         else:
             u = self.u_of(torch.zeros_like(p.log_a))
             trace.u.append(u)
@@ -148,7 +158,7 @@ class KernelSinkhorn:
             if row is None:
                 row, u, col = self.kernel.sweep(v, self._u)
             else:  # the marginal error of the last iteration needed this product already
-                u = self._u(row, slice(None))
+                u = self._u(row, ALL_ROWS)
                 col = self.kernel.cols(u)
             trace.row.append(row)
             trace.u.append(u)
@@ -170,46 +180,78 @@ class KernelSinkhorn:
 
     def _u(self, sums: Tensor, rows: slice) -> Tensor:
         """Return the scalings of ``rows`` from their sums."""
-        return _power_step(self.base_u[rows], sums, self.problem.phi_row)
+        return _power_step(_part(self.base_u, rows), sums, self.problem.phi_row)
 
     def _v(self, sums: Tensor) -> Tensor:
         """Return the scalings of all columns from their sums."""
         return _power_step(self.base_v, sums, self.problem.phi_col)
 
+    @property
+    def _is_bounded(self) -> bool:
+        """Whether the range is known to hold, so that nothing has to be read from the device.
+
+        For equal masses and scores in [-bound, bound], a half step leaves scalings whose logs differ by at most
+        2 bound, and sums that differ from the total of the scalings by at most a factor of exp(bound).
+        """
+        bound = self.kernel.source.bound
+        if self.kernel.shift_row is not None or bound is None or not self.problem.equal_masses:
+            return False
+        return self.problem.g_start is None and 6.0 * bound <= _LOG_RANGE[self.base_u.dtype]
+
     def _trusted(self, trace: KernelTrace) -> bool:
-        """Whether no sum and no scaling overflowed, vanished or became NaN: one answer read from the device."""
-        limit = _LOG_RANGE[self.base_u.dtype]
-        fits = [_fits(sums, scaling, limit) for sums, scaling in ((trace.row, trace.v), (trace.col, trace.u)) if sums]
-        # A scaling of zero has lost its potential, except in a row of prescribed mass zero.
-        if trace.u:
-            fits.append(_alive(trace.u, self.problem.log_a))
-        if trace.col:
-            fits.append(_alive(trace.v[1:], self.problem.log_b))  # without the start, which may be flushed to zero
-        return bool(torch.stack(fits).all())
+        """Whether no sum and no scaling overflowed, vanished or became NaN."""
+        if self._is_bounded:
+            return True
+        n_u, n_v = len(trace.u), len(trace.v)
+        # Vectors over the rows, then over the columns: (number of vectors, n) and (number, m).
+        of_rows, of_cols = torch.stack(trace.u + trace.row), torch.stack(trace.v + trace.col)
+        (low_u, high_u), (low_v, high_v) = _extremes(of_rows), _extremes(of_cols)
+        edge = math.exp(_LOG_RANGE[of_rows.dtype])
+        # Sums over the columns are weighted by v, and sums over the rows by u.
+        if trace.row and not _fits(min(low_u[n_u:]), max(high_v[:n_v]), edge):
+            return False
+        if trace.col and not _fits(min(low_v[n_v:]), max(high_u[:n_u]), edge):
+            return False
+        # A scaling of zero has lost its potential, except in a row of prescribed mass zero. The start of v may be zero:
+        # a shift may have flushed it.
+        u_is_alive = _all_positive(low_u[:n_u], high_u[:n_u]) or _alive(of_rows[:n_u], self.problem.log_a)
+        v_is_alive = _all_positive(low_v[1:n_v], high_v[1:n_v]) or _alive(of_cols[1:n_v], self.problem.log_b)
+        return u_is_alive and v_is_alive
 
     def reverse(
-        self, trace: KernelTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
-    ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
+        self,
+        trace: KernelTrace,
+        grad_f: Tensor,
+        grad_g: Tensor,
+        to_powers: Tensor | None = None,
+        *,
+        to_masses: bool = True,
+    ) -> tuple[list[Tensor], list[Tensor], Tensor | None, Tensor | None]:
         """Pull gradients back through the iterations, and add those of the powers to ``to_powers``.
 
         Returns
         -------
         left, right : list of Tensor
             dL/dS is ``(sum_k left_k right_k^T) * K`` entry by entry.
-        grad_log_a, grad_log_b : Tensor
+        grad_log_a, grad_log_b : Tensor, or None without ``to_masses``
         """
         p = self.problem
         if p.one_sided:
             return self._reverse_half_step(trace, grad_f, grad_g, to_powers)
         left: list[Tensor] = []
         right: list[Tensor] = []
-        sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
+        sum_a, sum_b = (torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)) if to_masses else (None, None)
+        direct: Tensor | None = grad_f  # what reaches f other than through g
         reference = 0.0
         for t in range(trace.n_iter - 1, -1, -1):
-            h = -p.phi_col * grad_g / trace.col[t]
-            sum_b += p.phi_col * grad_g
-            w, grad_u, back = self._reverse_sweep(trace, t, h, grad_f)
-            sum_a += p.phi_row * grad_u
+            h = (grad_g / trace.col[t]).mul_(-p.phi_col)
+            product, w, back = self._reverse_sweep(trace, t, h, direct)
+            if to_masses or to_powers is not None or not reference:
+                grad_u = _add_product(direct, trace.u[t], product)
+                reference = reference or float(torch.linalg.vector_norm(grad_u, math.inf))
+            if sum_a is not None and sum_b is not None:
+                sum_a += p.phi_row * grad_u
+                sum_b += p.phi_col * grad_g
             if to_powers is not None:
                 p.add_to_power(to_powers, 0, grad_u, self.f_of(trace.u[t]))
                 p.add_to_power(to_powers, 1, grad_g, self.g_of(trace.v[t + 1]))
@@ -218,10 +260,10 @@ class KernelSinkhorn:
             if t == 0:
                 break
             # Only the last f reaches the loss directly. An earlier f acts through the g of its iteration alone.
-            grad_f, grad_g = torch.zeros_like(grad_f), trace.v[t] * back
+            direct, grad_g = None, trace.v[t] * back
             if grad_g.device.type == "cpu":
-                reference = reference or float(grad_u.abs().max())
-                rest = float(grad_g.abs().max()) * t  # none of the t steps left pulls back more than the last
+                # none of the t steps left pulls back more than the last
+                rest = float(torch.linalg.vector_norm(grad_g, math.inf)) * t
                 if negligible(rest, reference, grad_g.dtype):
                     break
         return left, right, sum_a, sum_b
@@ -244,21 +286,34 @@ class KernelSinkhorn:
             p.add_to_power(to_powers, 1, grad_g, self.g_of(trace.v[1]))
         return left, right, sum_a, sum_b
 
-    def _reverse_sweep(self, trace: KernelTrace, t: int, h: Tensor, grad_f: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ``w`` of the row half step, dL/df with what the column half step adds, and ``K^T w``.
+    def _reverse_sweep(
+        self, trace: KernelTrace, t: int, h: Tensor, direct: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ``K h``, ``w`` of the row half step, and ``K^T w``.
 
-        At t = 0 nothing uses ``K^T w``, so the product is left out and ``h`` stands in its place.
+        ``direct`` is dL/df without what the column half step adds, or None for zeros. At t = 0 nothing uses ``K^T w``,
+        so the product is left out and ``h`` stands in its place.
         """
         phi, u, row = self.problem.phi_row, trace.u[t], trace.row[t]
 
         def step(product: Tensor, rows: slice) -> Tensor:
-            return -phi * (grad_f[rows] + u[rows] * product) / row[rows]
+            grad_u = _add_product(None if direct is None else _part(direct, rows), _part(u, rows), product)
+            return grad_u.div_(_part(row, rows)).mul_(-phi)
 
         if t == 0:
             product = self.kernel.rows(h)
-            return step(product, slice(None)), grad_f + u * product, h
-        product, w, back = self.kernel.sweep(h, step)
-        return w, grad_f + u * product, back
+            return product, step(product, ALL_ROWS), h
+        return self.kernel.sweep(h, step)
+
+
+def _part(vector: Tensor, rows: slice) -> Tensor:
+    """Return the entries of some rows, without a call where these are all."""
+    return vector if rows is ALL_ROWS else vector[rows]
+
+
+def _add_product(start: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
+    """Return ``start + x * y``, where None is zeros."""
+    return x * y if start is None else torch.addcmul(start, x, y)
 
 
 def _power_step(base: Tensor, sums: Tensor, phi: float) -> Tensor:
@@ -266,16 +321,23 @@ def _power_step(base: Tensor, sums: Tensor, phi: float) -> Tensor:
     return base / sums if phi == 1.0 else base * sums.pow(-phi)
 
 
-def _fits(sums: list[Tensor], scalings: list[Tensor], limit: float) -> Tensor:
-    """Whether sums and the scalings that they sum over stay within ``exp(limit)``; see ``_LOG_RANGE``."""
-    low = torch.stack(sums).amin()
-    high = torch.stack(scalings).amax() if scalings else low.new_ones(())
-    edge = math.exp(limit)
+def _fits(lowest_sum: float, highest_scaling: float, edge: float) -> bool:
+    """Whether sums, and the scalings that they are weighted by, stay within the range; see ``_LOG_RANGE``."""
     # Every comparison with NaN is False.
-    return (low > 0) & (low < edge) & (high < edge) & (high < low * edge)
+    return 0.0 < lowest_sum < edge and highest_scaling < edge and highest_scaling < lowest_sum * edge
 
 
-def _alive(scalings: list[Tensor], log_mass: Tensor) -> Tensor:
-    """Whether all scalings are finite, and positive in every row with mass."""
-    stacked = torch.stack(scalings)  # (number of iterations, n)
-    return ((stacked > 0) | torch.isneginf(log_mass)).all() & torch.isfinite(stacked).all()
+def _extremes(vectors: Tensor) -> tuple[list[float], list[float]]:
+    """Return the smallest and the largest entry of each vector (k, n), NaN if it has NaN; one read from the device."""
+    low, high = torch.stack(torch.aminmax(vectors, dim=1)).tolist()
+    return low, high
+
+
+def _all_positive(low: list[float], high: list[float]) -> bool:
+    """Whether scalings with these extremes are positive and finite."""
+    return all(0.0 < smallest <= largest < math.inf for smallest, largest in zip(low, high, strict=True))
+
+
+def _alive(scalings: Tensor, log_mass: Tensor) -> bool:
+    """Whether all scalings (number of iterations, n) are finite, and positive in every row with mass."""
+    return bool((((scalings > 0) | torch.isneginf(log_mass)) & torch.isfinite(scalings)).all())

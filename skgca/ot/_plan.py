@@ -127,6 +127,10 @@ class TransportPlan:
         """Log of the plan at the entries ``(rows[k], cols[k])``, of shape (len(rows),)."""
         return self.f.index_select(0, rows) + self.solver.source.at(rows, cols) + self.g.index_select(0, cols)
 
+    def log_plan_shifted(self, shift: int) -> Tensor:
+        """Log of the plan at the entries ``(i, (i + shift) % n)`` of a square plan, of shape (n,)."""
+        return self.f + self.solver.source.shifted(shift) + (self.g.roll(-shift) if shift else self.g)
+
     @cached_property
     def log_row_sum(self) -> Tensor:
         """Log of the row sums of ``exp(scores + g)`` that the last row half step divided by, of shape (n,).

@@ -33,6 +33,8 @@ class Problem:
         Initial column potential. None means zeros.
     powers : Tensor of shape (2,) or None
         ``phi_row`` and ``phi_col`` as a tensor, if they need a gradient.
+    equal_masses : bool
+        Whether the masses of each side are known to be equal, and so above 0.
     """
 
     log_a: Tensor
@@ -43,6 +45,7 @@ class Problem:
     tol: float | None = None
     g_start: Tensor | None = None
     powers: Tensor | None = None
+    equal_masses: bool = False
 
     @property
     def one_sided(self) -> bool:

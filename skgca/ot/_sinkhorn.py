@@ -122,6 +122,7 @@ def sinkhorn(
     _check_scores(scores)
     if scores.dtype != torch.float64:
         scores = scores.float()
+    equal_masses = a is None and b is None
     a = _check_mass(a, scores, axis=0)
     b = _check_mass(b, scores, axis=1)
     _check_reach(torch.isfinite(scores.detach()), marginals, a, b)
@@ -135,6 +136,7 @@ def sinkhorn(
         b=b,
         gradient=gradient,
         anneal_from=anneal_from,
+        equal_masses=equal_masses,
     )
     return plan
 
@@ -207,6 +209,7 @@ def sinkhorn_embeddings(
     _check_embeddings(z_a, z_b)
     source = LOG_KERNELS[cost](z_a, z_b, epsilon=epsilon)
     like = source.tensors[0].new_empty(()).expand(*source.shape)  # shape and type of the scores, no memory
+    equal_masses = a is None and b is None
     a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
     if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
         raise ValueError("b gives mass to one row only, whose pair with itself is masked; give mass to 2 rows or more.")
@@ -222,6 +225,7 @@ def sinkhorn_embeddings(
         anneal_from=anneal_from,
         memory_limit=memory_limit,
         tiled=tiled,
+        equal_masses=equal_masses,
     )
     return plan
 
@@ -252,6 +256,7 @@ def _solve(
     memory_limit: float | None = None,
     tiled: bool | None = None,
     similarity: float = 0.0,
+    equal_masses: bool = False,
 ) -> TransportPlan:
     # The iterations take epsilon as a number. Its gradient flows through the scores and through ``powers``.
     number = float(epsilon.detach()) if isinstance(epsilon, Tensor) else epsilon
@@ -259,7 +264,10 @@ def _solve(
     # Scores that exist as a matrix are in memory already, so their kernel is kept too.
     keep = isinstance(source, DenseLogKernel) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(number)
-    problem = Problem(a.log(), b.log(), phi_row, phi_col, n_iter, tol, powers=_powers(marginals, epsilon))
+    log_a = a.log()
+    log_b = log_a if b is a else b.log()
+    powers = _powers(marginals, epsilon)
+    problem = Problem(log_a, log_b, phi_row, phi_col, n_iter, tol, powers=powers, equal_masses=equal_masses)
     if anneal_from is not None and not problem.one_sided:
         problem = replace(problem, g_start=_anneal(source, marginals, number, anneal_from, problem, keep))
     solver = Solver(source, problem, keep, gradient)

@@ -17,7 +17,7 @@ memory and the number of exponentials.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -25,8 +25,10 @@ from torch import Tensor
 
 from ._log_kernel import LogKernel, Span
 
-__all__ = ["TiledKernel", "TiledPlan", "spans", "workspace"]
+__all__ = ["ALL_ROWS", "TiledKernel", "TiledPlan", "spans", "workspace"]
 
+# The rows of a kernel of one tile. It is compared by identity: to slice all of a small vector costs a call.
+ALL_ROWS = slice(None)
 _TILE_BYTES = 2**22  # a tile of this size stays in the cache of a core between its two uses
 
 
@@ -66,7 +68,7 @@ class TiledKernel:
 
     def with_cache(self, cache: list[Tensor]) -> TiledKernel:
         """Return a copy with its tiles in another list."""
-        return replace(self, cache=cache)
+        return TiledKernel(self.source, self.keep, self.half, self.shift_row, self.shift_col, cache)
 
     @classmethod
     def from_log_kernel(cls, source: LogKernel, *, keep: bool, safe_bound: float) -> TiledKernel:
@@ -106,6 +108,19 @@ class TiledKernel:
                 self.cache.append(tile)
             yield span, tile
 
+    def _single_tile(self) -> Tensor | None:
+        """Return the kernel if it is one tile, else None.
+
+        A small batch is one tile, and its time goes into calls rather than into arithmetic. So each product has a form
+        for one tile that is a single call.
+        """
+        if len(self.layout) > 1:
+            return None
+        if self.cache:
+            return self.cache[0]
+        ((_, tile),) = self.tiles()
+        return tile
+
     def _form(self, span: Span, out: Tensor) -> Tensor:
         """Write the tile of a span to ``out``, in place at every step."""
         start, stop, first = span
@@ -117,12 +132,18 @@ class TiledKernel:
 
     def rows(self, v: Tensor) -> Tensor:
         """Return ``K v``, of shape (n,)."""
+        single = self._single_tile()
+        if single is not None:
+            return torch.mv(single, v)
         if self.half:
             return self._symmetric(v)
         return torch.cat([torch.mv(tile, v) for _, tile in self.tiles()])
 
     def cols(self, u: Tensor) -> Tensor:
         """Return ``K^T u``, of shape (m,)."""
+        single = self._single_tile()
+        if single is not None:
+            return torch.mv(single if self.half else single.t(), u)
         if self.half:
             return self._symmetric(u)
         out = u.new_zeros(self.source.shape[1])
@@ -135,8 +156,6 @@ class TiledKernel:
         n = len(v)
         out = torch.zeros_like(v)
         for (start, stop, first), tile in self.tiles():
-            if stop - start == n:  # a small batch is one tile: its time goes into calls, and this is one call
-                return torch.mv(tile, v)
             out[start:stop].addmv_(tile, v[first:])
             if stop < n:  # the mirror image of what is right of the diagonal block
                 out[stop:].addmv_(tile[:, stop - first :].t(), v[start:stop])
@@ -148,10 +167,15 @@ class TiledKernel:
         One pass is enough, because a tile holds whole rows: its row sums give its part of u. ``step`` takes a part of
         ``row`` and the slice of rows that it covers. A symmetric kernel takes two passes over half as many entries.
         """
+        single = self._single_tile()
+        if single is not None:
+            row = torch.mv(single, v)
+            u = step(row, ALL_ROWS)
+            return row, u, torch.mv(single if self.half else single.t(), u)
         n, m = self.source.shape
         if self.half:
             row = self._symmetric(v)
-            u = step(row, slice(0, n))
+            u = step(row, ALL_ROWS)
             return row, u, self._symmetric(u)
         row, u, col = v.new_empty(n), v.new_empty(n), v.new_zeros(m)
         for (start, stop, _), tile in self.tiles():
@@ -163,11 +187,15 @@ class TiledKernel:
 
     def pull(self, left: list[Tensor], right: list[Tensor]) -> tuple[Tensor, ...]:
         """Return gradients of the source's tensors, for dL/dS = ``(sum_k left_k right_k^T) * K`` entry by entry."""
-        x, y = torch.stack(left, 1), torch.stack(right, 0)  # (n, k), (k, m)
-        if self.half:  # x y + (x y)^T as one product: (n, 2k), (2k, n)
-            x, y = torch.cat([x, y.t()], 1), torch.cat([y, x.t()], 0)
+        if self.half:  # x y + (x y)^T as one product
+            left, right = left + right, right + left
+        x, y = torch.stack(left, 1), torch.stack(right, 0)  # (n, k), (k, m), with twice as many k if half
 
         def cotangents() -> Iterator[tuple[Span, Tensor]]:
+            single = self._single_tile()
+            if single is not None:
+                yield self.layout[0], torch.mm(x, y).mul_(single)
+                return
             scratch = workspace(self.source)  # not the buffer of the tiles, since each tile is a factor here
             for span, tile in self.tiles():
                 start, stop, first = span

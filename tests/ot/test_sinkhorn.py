@@ -41,8 +41,7 @@ def test_rectangular_plan_with_uneven_mass_is_that_of_the_oracle(rho, epsilon, t
         assert terms.sum().item() == value == 0.0
         return
     found = torch.autograd.grad(terms.sum(), (z_a, z_b))
-    # At epsilon 100 the iterations stop early. That leaves up to 2e-13 in a potential, however small it is itself.
-    tolerance = max(1e-11, rounding(epsilon))
+    tolerance = rounding(epsilon)
     slope = max(map(size, coefficients[:2]))  # of the loss by one potential
     assert_close(terms.sum(), value, tolerance, scale=max(slope, size(terms)))
     for x, y in zip(found, expected, strict=True):

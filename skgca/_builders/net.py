@@ -22,6 +22,7 @@ from .options import Options
 
 __all__ = ["NetOptions", "make_net", "resolve_max_epochs"]
 
+_FUSED_ON = ("cpu", "cuda", "mps")  # devices for which torch updates all weights in one call
 _EMA_DECAY = 0.99  # of ema_decay=None
 _FEWEST_EPOCHS, _MOST_EPOCHS = 20, 300  # of max_epochs="auto"
 
@@ -98,6 +99,7 @@ def make_net(
         "compiled": options.compile,
         "micro_batch_size": options.micro_batch_size,
         "optimizer": torch.optim.AdamW,
+        "optimizer__fused": device.type in _FUSED_ON,
         "optimizer__weight_decay": options.weight_decay,
         # weight decay would pull a learned epsilon towards 1, whose logarithm is 0
         "optimizer__param_groups": [("log_epsilon", {"weight_decay": 0.0})],

@@ -52,20 +52,14 @@ def epoch_records(history: Any) -> list[dict[str, Any]]:
     return [_epoch_record(record) for record in history if "train_loss" in record]
 
 
-def _steps(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the records of the training batches of an epoch, without those of held-out batches."""
-    return [batch for batch in record["batches"] if "grad_norm" in batch]
-
-
 def _epoch_record(record: dict[str, Any]) -> dict[str, Any]:
-    steps = _steps(record)
     return {
         "epoch": record["epoch"],
         "loss": float(record["train_loss"]),
         "valid_loss": float(record.get("valid_loss", math.nan)),
         **{name: record.get(name, math.nan) for name in _MEASURES[:3]},
-        "lr": steps[-1]["lr"],
-        "gradient_norm": float(np.mean([batch["grad_norm"] for batch in steps])),
+        "lr": record["lr"],
+        "gradient_norm": record["gradient_norm"],
         "marginal_error": record.get("marginal_error", math.nan),
         "seconds": record.get("seconds", math.nan),
     }
@@ -95,7 +89,7 @@ class Measures(Callback):
 
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
         """Measure if enough steps were taken, or if this is the last epoch."""
-        self.steps_ += len(_steps(net.history[-1]))
+        self.steps_ += net.history[-1]["n_steps"]
         due = self.steps_ - self.measured_at_ >= _MEASURED_EVERY or len(net.history) >= net.max_epochs
         if not (self.always or due):
             return

@@ -132,9 +132,19 @@ class ContrastiveNet(NeuralNet):
             learnable=[parameter for _, parameter in self.get_all_learnable_params()],
         )
 
+    def on_epoch_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
+        """Drop the records of the batches of the last epoch, which would grow to gigabytes in long trainings."""
+        super().on_epoch_begin(net, **kwargs)  # which begins a new record
+        if len(self.history) > 1:
+            self.history[-2]["batches"] = []
+
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Keep the state at the end of the epoch, to go back to."""
+        """Summarise the steps of the epoch, and keep the state at its end, to go back to."""
         super().on_epoch_end(net, **kwargs)
+        steps = [batch for batch in self.history[-1]["batches"] if "grad_norm" in batch]  # not the held-out batches
+        self.history.record("n_steps", len(steps))
+        self.history.record("gradient_norm", sum(batch["grad_norm"] for batch in steps) / len(steps))
+        self.history.record("lr", steps[-1]["lr"])
         self.guard.keep(self)
 
     def on_batch_end(self, net: ContrastiveNet, batch: Any = None, training: bool = False, **kwargs: Any) -> None:

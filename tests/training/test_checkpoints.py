@@ -37,7 +37,8 @@ class Break(Callback):
 
     def on_batch_end(self, net, training=False, **kwargs):
         if training:
-            done = sum("grad_norm" in batch for record in net.history for batch in record["batches"])
+            done = sum(record["n_steps"] for record in list(net.history)[:-1])
+            done += sum("grad_norm" in batch for batch in net.history[-1]["batches"])
             if done == self.at:
                 raise RuntimeError("broken off")
 

@@ -496,3 +496,13 @@ def test_a_fit_that_fails_leaves_the_number_of_features():
     with pytest.raises(ValueError, match="not on this machine"):
         model.set_params(device="cuda:77").fit(X[:, :2])
     assert model.n_features_in_ == 4
+
+
+def test_records_of_batches_are_kept_for_one_epoch():
+    model = quick(batch_size=32, early_stopping=True).fit(X)
+    history = model.net_.history
+    assert [len(record["batches"]) for record in history[:-1]] == [0] * (len(history) - 1)
+    assert len(history[-1]["batches"]) > 4
+    norms = [batch["grad_norm"] for batch in history[-1]["batches"] if "grad_norm" in batch]
+    assert_close(model.history_[-1]["gradient_norm"], np.mean(norms), DOUBLE)
+    assert history[-1]["n_steps"] == len(norms)

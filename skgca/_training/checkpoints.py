@@ -5,8 +5,8 @@ as ``torch.save`` writes them. ``torch.load`` reads these with ``weights_only=Tr
 code. A new checkpoint is written to a temporary file, which then replaces the old one in a single step. So an intact
 checkpoint exists at all times.
 
-To resume with the same bits, a checkpoint needs weights, optimizer and loss; the states of all generators and callbacks;
-the history; and the number of roll-backs. A checkpoint within an epoch also has the records of the batches done so far,
+To resume with the same bits, a checkpoint needs weights, optimizer and loss; states of generators and callbacks; the
+history; and the number of roll-backs. A checkpoint within an epoch also has the records of the batches done so far,
 and the state of the generator of the order of batches at the start of the epoch. When training resumes, the order is
 drawn again, and the batches already done are skipped.
 """
@@ -98,7 +98,7 @@ class Checkpoints:
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} could not be written: {error}. "
-                + ("The previous checkpoint is intact: free some disk space, and fit with resume=True." if self.path.exists() else "")
+                + ("The old one is intact: free some disk space, and fit with resume=True." if self.path.exists() else "")
             ) from error
 
     def read(self) -> dict[str, Any] | None:
@@ -119,8 +119,8 @@ class Checkpoints:
         payload = memoryview(content)[len(_MAGIC) + _DIGEST :]
         if head != _MAGIC and head.startswith(_MAGIC[:17]):
             raise CheckpointError(
-                f"{self.path} is a checkpoint of another format, {head.decode(errors='replace').strip()!r}, which skgca "
-                f"{__version__} cannot read; resume with the version that wrote it."
+                f"{self.path} is a checkpoint of another format, {head.decode(errors='replace').strip()!r}, which "
+                f"skgca {__version__} cannot read; resume with the version that wrote it."
             )
         if head != _MAGIC or hashlib.sha256(payload).digest() != digest:
             raise CheckpointError(
@@ -156,8 +156,8 @@ class Checkpoints:
                     "training began with. Pass the same data, or start anew with resume=False."
                 )
             raise CheckpointError(
-                f"{self.path} belongs to a training with {name}={saved.get(name)}, but now it is {wanted.get(name)}. Set "
-                "it back, or start anew with resume=False; warm_start=True continues from a fitted estimator."
+                f"{self.path} belongs to a training with {name}={saved.get(name)}, but now it is {wanted.get(name)}. "
+                "Set it back, or start anew with resume=False; warm_start=True continues from a fitted estimator."
             )
         return state
 

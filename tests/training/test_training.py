@@ -382,7 +382,7 @@ def heeded():
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_ctrl_c_ends_training_with_a_usable_estimator(early_stopping):
     model = quick(encoder=Pressed(), hidden_layer_sizes=None, max_epochs=50, early_stopping=early_stopping)
-    with pytest.warns(UserWarning, match="interrupted after 2 of 50 epochs; the embedder has the weights learned until then"):
+    with pytest.warns(UserWarning, match="interrupted after 2 of 50 epochs; the embedder has the weights learned"):
         model.fit(X)
     assert (model.n_epochs_, model.stop_reason_) == (2, "interrupted")
     assert np.isfinite(model.transform(X)).all()

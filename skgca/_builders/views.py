@@ -82,9 +82,7 @@ def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference:
     views, n_views = options.views, options.n_views
     if isinstance(views, list | tuple):
         if len(views) < 2 or not all(isinstance(view, str) or callable(view) for view in views):
-            raise InvalidParameterError(
-                f"views={views!r} must hold two views or more, each a name or a callable."
-            )
+            raise InvalidParameterError(f"views={views!r} must hold two views or more, each a name or a callable.")
         if n_views is not None and n_views != len(views):
             raise InvalidParameterError(f"n_views={n_views}, but views holds {len(views)}; leave n_views out.")
     else:

@@ -98,7 +98,7 @@ class Checkpoints:
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} could not be written: {error}. "
-                + ("The old one is intact: free some disk space, and fit with resume=True." if self.path.exists() else "")
+                + ("The old one is intact: free disk space, and fit with resume=True." if self.path.exists() else "")
             ) from error
 
     def read(self) -> dict[str, Any] | None:

@@ -279,7 +279,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(tmp_path, monke
     monkeypatch.setattr(os, "fsync", full)
     model.set_params(checkpoint_dir=tmp_path, checkpoint_epochs=2)
     with pytest.raises(
-        CheckpointError, match=r"could not be written: .*No space left.* intact: free some disk space, and fit with r"
+        CheckpointError, match=r"could not be written: .*No space left.* intact: free disk space, and fit with r"
     ):
         model.fit(X)
     assert np.array_equal(model.transform(X), before)

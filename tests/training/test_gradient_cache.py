@@ -499,7 +499,7 @@ def test_gradients_of_another_shape_are_refused(size):
 
 def test_outputs_must_be_one_a_row():
     module, batch = made("mlp", 10)
-    with pytest.raises(ValueError, match=r"returned \(2, 5, 4\) for a part of shape \(5, 6\); it must return one output for"):
+    with pytest.raises(ValueError, match=r"returned \(2, 5, 4\) for a part of shape \(5, 6\); it must return one"):
         CachedForward(lambda rows: torch.stack([module(rows)] * 2), module, batch, 5)
 
 

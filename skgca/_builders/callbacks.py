@@ -1,4 +1,4 @@
-"""The callbacks of a training, from the parameters of the estimator."""
+"""Make the callbacks of a training from the parameters of the estimator."""
 
 from __future__ import annotations
 
@@ -58,26 +58,26 @@ def make_callbacks(
     InvalidParameterError
         If ``callbacks`` does not hold skorch callbacks, or if one of them overrides a parameter that was set.
     """
-    own = _own_callbacks(options.callbacks)
-    unnamed = [entry[1] if isinstance(entry, tuple) else entry for entry in own]
+    user_entries = _user_entries(options.callbacks)
+    unnamed = [entry[1] if isinstance(entry, tuple) else entry for entry in user_entries]
     schedule = next((callback for callback in unnamed if isinstance(callback, LRScheduler)), None)
     stopping = next((callback for callback in unnamed if isinstance(callback, EarlyStopping)), None)
-    made: list[Entry] = [
+    entries: list[Entry] = [
         ("measures", Measures(measured, always=options.early_stopping)),
         ("progress", Progress(int(options.verbose), n_steps)),
     ]
     if schedule is not None:
         _check_not_set(options, ("warmup_fraction",), changed, schedule, does="sets the rate")
     elif not steady:
-        made.append(("schedule", warmup_cosine(n_steps, options.warmup_fraction)))
-    # Callbacks of the user run after the measures, so that they can read them in the history, and before ours that
-    # ends training, so that they see the last epoch too.
-    made += own
+        entries.append(("schedule", warmup_cosine(n_steps, options.warmup_fraction)))
+    # The user's callbacks run after the measures, so that they can read these in the history. They run before our early
+    # stopping, so that they see the last epoch too.
+    entries += user_entries
     if options.early_stopping and stopping is not None:
         _check_not_set(options, ("n_iter_no_change", "tol"), changed, stopping, does="decides when training stops")
     elif options.early_stopping and not steady:
-        made.append(("stopping", _early_stopping(options)))
-    return [*made, ("unconverged", WarnUnconverged())]
+        entries.append(("stopping", _early_stopping(options)))
+    return [*entries, ("unconverged", WarnUnconverged())]
 
 
 def _early_stopping(options: CallbackOptions) -> StopWithoutProgress:
@@ -99,19 +99,19 @@ def _check_not_set(
             )
 
 
-def _own_callbacks(callbacks: Sequence[object] | None) -> list[Entry]:
+def _user_entries(callbacks: Sequence[object] | None) -> list[Entry]:
     """Return copies of the user's callbacks, so that ``fit`` leaves the parameter unchanged.
 
     Callbacks without a name are named by skorch.
     """
-    own: list[Entry] = []
+    entries: list[Entry] = []
     for entry in callbacks or []:
         name, callback = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry)
-        made = callback() if callable(callback) and not isinstance(callback, Callback) else copied_callback(callback)
-        if not isinstance(made, Callback):
+        copied = callback() if callable(callback) and not isinstance(callback, Callback) else copied_callback(callback)
+        if not isinstance(copied, Callback):
             raise InvalidParameterError(
                 f"callbacks holds {entry!r}, which is no callback; it must hold skorch callbacks, such as "
                 "skorch.callbacks.EpochScoring(...), callables that return one, or pairs (name, callback)."
             )
-        own.append(made if name is None else (name, made))
-    return own
+        entries.append(copied if name is None else (name, copied))
+    return entries

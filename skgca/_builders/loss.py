@@ -1,4 +1,4 @@
-"""The loss and the loss of held-out rows, from the parameters of the estimator."""
+"""Make the loss and the validation criterion from the parameters of the estimator."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _PresetOptions(Options):
 
 
 LOSS_OPTIONS = tuple(field.name for field in fields(_PresetOptions))
-_SINKHORN = {  # where make_loss has a shorter name than the estimator, whose tol is that of early stopping
+_SINKHORN = {  # names in make_loss; the estimator needs the prefix, since its tol is that of early stopping
     "sinkhorn_n_iter": "n_iter",
     "sinkhorn_tol": "tol",
     "sinkhorn_gradient": "gradient",
@@ -59,7 +59,7 @@ class LossOptions(_PresetOptions):
 
 def effective_target(loss: str, target: Any) -> Any:
     """Return the target of an estimator, with the default of the loss in place of None."""
-    known = isinstance(loss, str) and loss in PRESETS  # tags are asked for before fit refuses an unknown loss
+    known = isinstance(loss, str) and loss in PRESETS  # tags are read before fit refuses an unknown loss
     return default_options(loss)["target"] if target is None and known else target
 
 
@@ -70,19 +70,19 @@ def make_criterion(options: LossOptions, *, last_epsilon: float | None = None) -
     ----------
     options : LossOptions
     last_epsilon : float, default=None
-        Epsilon at the end of the last fit, from which a learnable epsilon continues.
+        Epsilon at the end of the last fit. A learnable epsilon starts from it.
 
     Raises
     ------
     InvalidParameterError
-        If parameters contradict each other, or one has no effect, such as an option that the loss does not have.
+        If parameters contradict each other, or a parameter has no effect, such as an option of another loss.
     """
     epsilon = options.epsilon
     if isinstance(epsilon, LearnableEpsilon) and last_epsilon is not None:
         epsilon = replace(epsilon, start=min(max(last_epsilon, epsilon.low), epsilon.high))
     target = options.target
     if target is not None and not isinstance(target, str | Target):
-        target = "affinity"  # of a matrix, or from a callable, which metadata.py calls with each batch
+        target = "affinity"  # the loss gets the affinity of each batch, from a matrix or a callable of the user
     names = ("cost", "layout", *_SINKHORN, *LOSS_OPTIONS)
     given = {_SINKHORN.get(name, name): getattr(options, name) for name in names}
     try:
@@ -95,32 +95,32 @@ def make_criterion(options: LossOptions, *, last_epsilon: float | None = None) -
 
 
 def _with_estimators_names(message: str) -> str:
-    """Replace the names of make_loss's options in a message; "gradient" is one only before "=", else a plain word."""
-    for own, name in _SINKHORN.items():
-        message = re.sub(rf"\b{name}\b" + ("(?==)" if name == "gradient" else ""), own, message)
+    """Put the estimator's names of options into a message. The word "gradient" is an option only before "="."""
+    for estimators_name, name in _SINKHORN.items():
+        message = re.sub(rf"\b{name}\b" + ("(?==)" if name == "gradient" else ""), estimators_name, message)
     return message
 
 
 def _check_effect(options: LossOptions, criterion: AlignmentLoss) -> None:
-    """Raise InvalidParameterError if a parameter has no effect, of those that make_loss does not check."""
-    own_marginals = Marginals.parse(default_options(options.loss).get("marginals", criterion.marginals))
-    if options.sinkhorn_n_iter is not None and own_marginals.one_sided and criterion.marginals.one_sided:
+    """Raise InvalidParameterError if one of the parameters that make_loss does not check has no effect."""
+    default_marginals = Marginals.parse(default_options(options.loss).get("marginals", criterion.marginals))
+    if options.sinkhorn_n_iter is not None and default_marginals.one_sided and criterion.marginals.one_sided:
         raise InvalidParameterError(
             f"sinkhorn_n_iter={options.sinkhorn_n_iter!r} has no effect: loss={options.loss!r} leaves a marginal free, "
-            "which half a step solves exactly. Leave sinkhorn_n_iter out."
+            "so half an iteration is exact. Leave sinkhorn_n_iter out."
         )
     if options.ema_decay is not None and criterion.repels:
         raise InvalidParameterError(
-            f"ema_decay={options.ema_decay!r} has no effect: loss={options.loss!r} trains without a target network, "
-            "which 'byol' has. Leave it out."
+            f"ema_decay={options.ema_decay!r} has no effect: loss={options.loss!r} trains without a target network. "
+            "Leave ema_decay out, or use loss='byol'."
         )
 
 
 def make_yardstick(options: LossOptions) -> AlignmentLoss:
-    """Make the loss of held-out rows, whose values are comparable between epochs.
+    """Make the validation criterion: a loss of held-out rows whose values are comparable between epochs.
 
-    It is the loss of training with the initial epsilon: values at different epsilons cannot be compared. A loss that
-    does not repel is smallest if all embeddings are equal, so it is replaced by InfoNCE with that epsilon and target.
+    It is the training loss at the initial epsilon, since values at different epsilons cannot be compared. A loss that
+    does not repel is smallest if all embeddings are equal. It is replaced by InfoNCE with that epsilon and its target.
     """
     epsilon = options.epsilon.start if isinstance(options.epsilon, LearnableEpsilon) else options.epsilon
     criterion = make_criterion(replace(options, epsilon=epsilon))

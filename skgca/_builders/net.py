@@ -1,4 +1,4 @@
-"""The net that trains, from the parameters of the estimator."""
+"""Make the net that trains from the parameters of the estimator."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .options import Options
 
 __all__ = ["NetOptions", "make_net", "resolve_max_epochs"]
 
-_FUSED_ON = ("cpu", "cuda", "mps")  # devices for which torch updates all weights in one call
-_EMA_DECAY = 0.99  # of ema_decay=None
-_FEWEST_EPOCHS, _MOST_EPOCHS = 20, 300  # of max_epochs="auto"
+_FUSED_ON = ("cpu", "cuda", "mps")  # devices where a fused optimizer updates all weights in one call
+_EMA_DECAY = 0.99  # for ema_decay=None
+_FEWEST_EPOCHS, _MOST_EPOCHS = 20, 300  # for max_epochs="auto"
 
 
 @dataclass(frozen=True)
 class NetOptions(Options):
-    """Parameters of the estimator that the net is made of."""
+    """Parameters of the estimator that determine the net."""
 
     view_pairs: str
     batch_size: int
@@ -63,12 +63,12 @@ def make_net(
     options : NetOptions
     module : EncoderWithHead
     criterion : AlignmentLoss
-        Loss of the rows that are trained on.
+        Training loss.
     yardstick : AlignmentLoss
-        Loss of the rows that are held out.
+        Validation criterion: the loss of held-out rows.
     views : MultiView
     draws : bool
-        Whether the module may draw random numbers from torch's global generators, as an encoder of the user's own may.
+        Whether the module may draw random numbers from torch's global generators, as dropout or a user's encoder does.
     max_epochs : int
     n_batches : float
         Number of batches of an epoch; inf if the number of rows is not known in advance.
@@ -76,13 +76,13 @@ def make_net(
     dataset_valid : RowDataset or None
         Rows that are held out, if any.
     random_streams : RandomStreams
-        Source of the order of batches, of the views, and of what the module draws.
+        Source of the order of batches, of the views, and of the random numbers that the module draws.
     device : torch.device
 
     Raises
     ------
     InvalidParameterError
-        If parameters of training exclude each other.
+        If ``micro_batch_size`` and ``compile`` are both set.
     """
     if options.micro_batch_size is not None and options.compile:
         raise InvalidParameterError(
@@ -119,7 +119,7 @@ def make_net(
 
 
 def resolve_max_epochs(max_epochs: int | str, *, auto_steps: int, n_batches: int) -> int:
-    """Return the number of epochs; for "auto", so many that they make about ``auto_steps`` steps."""
+    """Return the number of epochs; for "auto", the number that makes about ``auto_steps`` steps, within bounds."""
     if isinstance(max_epochs, str):
         return min(max(round(auto_steps / n_batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
     return max_epochs

@@ -1,4 +1,4 @@
-"""The module that ``fit`` trains, stem, body, readout and heads: from the parameters of the estimator and its data."""
+"""Make the module that ``fit`` trains: stem, body, readout and heads."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NetworkOptions(Options):
-    """Parameters of the estimator that make its network."""
+    """Parameters of the estimator that determine its network."""
 
     n_components: int | str
     encoder: str | nn.Module | Callable[..., nn.Module]
@@ -63,7 +63,7 @@ class NetworkOptions(Options):
         return _AUTO_OUTPUTS if isinstance(self.n_components, str) else self.n_components
 
 
-# (options, shape of a row behind the stem, widths) -> body
+# (options, shape of a row after the stem, widths) -> body
 _Make: TypeAlias = "Callable[[NetworkOptions, tuple[int, ...], tuple[int, ...]], nn.Module]"
 
 
@@ -71,7 +71,7 @@ _Make: TypeAlias = "Callable[[NetworkOptions, tuple[int, ...], tuple[int, ...]],
 class _Named:
     """An encoder with a name.
 
-    kinds : the readers of the data that it is for; make : ``(options, shape, widths) -> Module``; widths : its default
+    kinds : the readers of the data that it accepts; make : ``(options, shape, widths) -> Module``; widths : its default
     ``hidden_layer_sizes``, None if it has none; layered : whether ``dropout`` and ``normalization`` have an effect.
     """
 
@@ -112,17 +112,18 @@ ENCODERS = {
     "resnet18": _Named((ImageReader,), _residual, None),
     "conv1d": _Named((SeriesReader,), _temporal, (32, 64, 128)),
 }
-NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # of the columns of numbers of some training rows
+NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # made from numeric columns of training rows
     "periodic": lambda numbers: PeriodicEmbedding(numbers.shape[1]),
     "piecewise_linear": lambda numbers: PiecewiseLinearEncoding.from_quantiles(numbers, _N_BINS),
 }
 _N_BINS = 16
-_AUTO_OUTPUTS = 128  # of n_components="auto"
-_LEAST_KEPT, _MOST_COLUMNS = 8, 256  # of a readout of all layers; docs/develop/decisions.md says how they were found
+_AUTO_OUTPUTS = 128  # for n_components="auto"
+# Bounds for the readout of all layers; docs/develop/decisions.md describes how they were chosen.
+_FEWEST_COMPONENTS, _MOST_COLUMNS = 8, 256
 
 
 def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[str, object]) -> None:
-    """Raise InvalidParameterError if the encoder is for other data, or a parameter of encoders has no effect.
+    """Raise InvalidParameterError if the encoder is for another kind of data, or one of its parameters has no effect.
 
     Parameters
     ----------
@@ -138,7 +139,7 @@ def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[s
         valid = sorted(name for name, other in ENCODERS.items() if isinstance(reader, other.kinds))
         raise InvalidParameterError(
             f"encoder={options.encoder!r} encodes {kinds}, but X holds {reader.noun}; use 'auto' or one of {valid}. "
-            "image_shape= makes images of flat rows."
+            "image_shape= turns flat rows into images."
         )
     if options.hidden_layer_sizes is not None and (named is None or named.widths is None):
         raise InvalidParameterError(
@@ -159,7 +160,7 @@ def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[s
 
 
 def encoded_kind(encoder: object) -> type[Reader] | None:
-    """Return the one kind of data that an encoder with a name is for; None if it has no name, or is for several."""
+    """Return the only kind of data that a named encoder accepts; None for several kinds, or without a name."""
     kinds = ENCODERS[encoder].kinds if isinstance(encoder, str) and encoder in ENCODERS else ()
     return kinds[0] if len(kinds) == 1 else None
 
@@ -181,8 +182,8 @@ def make_module(
     reader : Reader
         Fitted.
     rows : Tensor of shape (n, ...)
-        Some training rows as inputs. A numeric embedding takes its quantiles from them, and the encoder is tried on the
-        first two.
+        Some training rows as inputs. They determine the quantiles of a numeric embedding and the size of the readout.
+        The encoder is tested on the first two.
     n_rows : int
         Number of all training rows.
     with_predictor : bool
@@ -193,7 +194,7 @@ def make_module(
     Raises
     ------
     InvalidParameterError
-        If the encoder does not return (n, k), or another k than ``n_components``.
+        If the encoder does not return a tensor (n, k), or one with another k than ``n_components``.
     """
     with seeded_global_generator(random_streams.seed("weights")):  # torch initialises weights from its global generator
         encoding = _numeric_encoding(options, reader, rows)
@@ -237,23 +238,23 @@ def last_module(
         If the parameters now ask for another architecture.
     """
     module = copy.deepcopy(last)
-    # what the parameters ask for now: its weights are thrown away
+    # the module for the current parameters, without its weights
     fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
     if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
         raise ValueError(
             "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "
-            "the last fit had, nor change between a loss with a predictor and one without; set them back, or fit with "
-            "warm_start=False."
+            "the last fit had, nor switch between a loss that needs a predictor and one that does not; restore these "
+            "parameters, or fit with warm_start=False."
         )
     module.encoder.passthrough = fresh.encoder.passthrough
     old, new = module.encoder.readout, fresh.encoder.readout
     if type(old) is not type(new) or (options.n_components != "auto" and old.n_outputs != new.n_outputs):
-        module.encoder.readout = new  # otherwise rotation and width stay, as do the columns of the embedding
+        module.encoder.readout = new  # otherwise its rotation and number of columns stay the same
     return module
 
 
 def _numeric_encoding(options: NetworkOptions, reader: Reader, rows: Tensor) -> nn.Module | None:
-    """Make what the columns of numbers go through, if the parameters ask for it and there are such columns."""
+    """Make the encoding of numeric columns; None if the parameters ask for none, or there are no such columns."""
     if options.numeric_embedding is None or not reader.has_columns:
         return None
     is_number = reader.numeric_columns
@@ -299,44 +300,44 @@ def _make_readout(
     *,
     seed: int,
 ) -> Standardization | RotatedComponents:
-    """Return what reads the embedding out of stem and body.
+    """Return the layer that makes the embedding from the activations of stem and body.
 
-    By default it reads all layers of a named encoder that gives its activations, as perceptrons on tables do, and only
-    the last layer of others.
+    By default it uses all layers of a named encoder that returns its activations, as perceptrons on tables do, and only
+    the last layer of other encoders.
 
-    With all layers, the activations are reduced to principal components. A linear model on the inputs has about as many
-    free parameters as the inputs fill dimensions. The more rows there are for each of these parameters, the more
-    components the model can take in addition. So their number is the number of rows over that of dimensions, and at
-    least 8. A rotation spreads the components over the columns, each of which has variance 1. The more columns, the
-    less an L2 penalty of the linear model weighs on the components, compared with inputs that pass through. There are
-    twice as many columns as inputs, at least one for each component, and at most 256.
+    A readout of all layers reduces the activations to principal components. How many are useful depends on a linear
+    model that is fitted later. On the inputs it has about one free parameter for each effective dimension, which the
+    participation ratio counts. With more rows per parameter, the model can use more additional components. So there are
+    as many components as rows per effective dimension, but at least 8. A rotation spreads them over columns of variance
+    1. With more columns, an L2 penalty of the linear model weighs less on the components than on inputs that pass
+    through. By default there are twice as many columns as inputs, at least one per component, and at most 256.
     """
     activations: Callable[[Tensor], list[Tensor]] | None = getattr(body, "activations", None)
     if options.layers == "all" and activations is None:
         raise InvalidParameterError(
-            f"layers='all' needs an encoder that gives its activations, as 'mlp' and 'resnet_mlp' do for tables; "
+            f"layers='all' needs an encoder that returns its activations, as 'mlp' and 'resnet_mlp' do for tables; "
             f"encoder={options.encoder!r} on {reader.noun} does not. Use layers='auto'."
         )
-    reads_last = options.layers == "last" or (options.layers == "auto" and not isinstance(options.encoder, str))
-    if reads_last or activations is None:
+    only_last = options.layers == "last" or (options.layers == "auto" and not isinstance(options.encoder, str))
+    if only_last or activations is None:
         return Standardization(width)
     body.eval()  # so that running statistics do not change
     with torch.no_grad():
-        plain = stem.plain(rows)
+        plain_inputs = stem.plain(rows)
         n_activations = sum(layer.shape[1] for layer in activations(stem(rows[:2])))
     body.train()
-    n_kept = max(_LEAST_KEPT, round(n_rows / participation_ratio(plain)))
+    n_components = max(_FEWEST_COMPONENTS, round(n_rows / participation_ratio(plain_inputs)))
     if isinstance(options.n_components, str):
-        n_columns = min(_MOST_COLUMNS, max(n_kept, 2 * plain.shape[1]))
+        n_columns = min(_MOST_COLUMNS, max(n_components, 2 * plain_inputs.shape[1]))
     else:
         n_columns = options.n_components
-    return RotatedComponents(n_activations, n_columns, n_kept, seed=seed)
+    return RotatedComponents(n_activations, n_columns, n_components, seed=seed)
 
 
 def _output_width(options: NetworkOptions, encoder: nn.Sequential, rows: Tensor) -> int:
-    """Return the width of the outputs of stem and body, tried on two rows.
+    """Return the width of the outputs of stem and body, from a pass of two rows.
 
-    Evaluation mode leaves running statistics unchanged, and draws no random numbers.
+    The pass is in evaluation mode, so that running statistics stay unchanged and no random numbers are drawn.
     """
     encoder.eval()
     name = type(encoder[-1]).__name__
@@ -349,16 +350,17 @@ def _output_width(options: NetworkOptions, encoder: nn.Sequential, rows: Tensor)
             "such a batch; a class or callable gets the number of features or channels as its first argument."
         ) from error
     encoder.train()
-    found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    returned = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(rows):
         raise InvalidParameterError(
-            f"The encoder {name} makes {found} of a batch of shape {tuple(rows.shape)}; it must make "
-            f"({len(rows)}, k), one vector a row, such as by a last nn.Flatten()."
+            f"The encoder {name} returns {returned} for a batch of shape {tuple(rows.shape)}; it must return "
+            f"({len(rows)}, k), one vector for each row, for example by a last nn.Flatten()."
         )
     if not isinstance(options.encoder, nn.Module) and output.shape[1] != options.n_outputs:
         raise InvalidParameterError(
-            f"The encoder {name} makes {output.shape[1]} outputs, but was asked for {options.n_outputs} of them "
-            f"(n_components={options.n_components!r}); set n_components={output.shape[1]}, or read its second argument."
+            f"The encoder {name} has {output.shape[1]} outputs, but n_components={options.n_components!r} needs "
+            f"{options.n_outputs}, the second argument of its call; set n_components={output.shape[1]}, or use that "
+            "argument."
         )
     return output.shape[1]
 

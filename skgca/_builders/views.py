@@ -1,4 +1,4 @@
-"""Which views a fit uses: from the parameters of the estimator and its kind of data."""
+"""Make the views of a fit from the parameters of the estimator and the kind of data."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _Make: TypeAlias = "Callable[[Reader, dict[str, float]], View]"
 
 @dataclass(frozen=True)
 class ViewOptions(Options):
-    """Parameters of the estimator that make its views."""
+    """Parameters of the estimator that determine its views."""
 
     views: str | Callable[..., Tensor] | Sequence[str | Callable[..., Tensor]]
     n_views: int | None
@@ -48,8 +48,8 @@ def _image_preset(name: str) -> tuple[tuple[type[Reader], ...], _Make]:
     return (ImageReader,), lambda reader, corruption: ImageAugmentation(name)
 
 
-# For each name, the kinds of data that it is for, and what makes its view: from the reader, and options of
-# ColumnCorruption. Noise is added to columns of numbers only.
+# For each name: the readers of the data that the view accepts, and a function (reader, options of ColumnCorruption) ->
+# view. Noise is added to numeric columns only.
 VIEWS: dict[str, tuple[tuple[type[Reader], ...], _Make]] = {
     "clean": (_ALL, lambda reader, corruption: Identity()),
     "corruption": ((TableReader,), lambda reader, corruption: ColumnCorruption(**corruption)),
@@ -62,7 +62,7 @@ VIEWS: dict[str, tuple[tuple[type[Reader], ...], _Make]] = {
 
 
 def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference: Callable[[], Tensor]) -> MultiView:
-    """Return what makes the views of a batch.
+    """Return the object that makes the views of a batch.
 
     Parameters
     ----------
@@ -70,38 +70,36 @@ def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference:
     reader : Reader
         Fitted.
     paired : bool
-        Whether two views were measured; "auto" then leaves both unchanged.
+        Whether ``X_pair`` gives a measured second view. "auto" then leaves both views unchanged.
     reference : callable ``() -> Tensor (m, ...)``
         Returns training rows, for views that have a ``fit``.
 
     Raises
     ------
     InvalidParameterError
-        If a view is for other data, or the number of views is not the one that was asked for.
+        If a view is for another kind of data, or the parameters disagree about the number of views.
     """
     views, n_views = options.views, options.n_views
     if isinstance(views, list | tuple):
         if len(views) < 2 or not all(isinstance(view, str) or callable(view) for view in views):
-            raise InvalidParameterError(
-                f"views={views!r} must hold two views or more, names or callables, one for each."
-            )
+            raise InvalidParameterError(f"views={views!r} must hold two views or more, each a name or a callable.")
         if n_views is not None and n_views != len(views):
             raise InvalidParameterError(f"n_views={n_views}, but views holds {len(views)}; leave n_views out.")
     else:
         views = cast("list[str | Callable[..., Tensor]]", [views] * (2 if n_views is None else n_views))
     if paired and len(views) != 2:
-        raise InvalidParameterError(f"X_pair measures a second view, but there are to be {len(views)} views; use two.")
+        raise InvalidParameterError(f"X_pair gives a second view, but {len(views)} views are asked for; use two.")
     corruption = {"rate": options.corruption_rate}
-    made: dict[int, View] = {}
+    fitted: dict[int, View] = {}  # by the id of the given view
     for view in views:  # a view that is given twice is fitted once
-        if id(view) not in made:
+        if id(view) not in fitted:
             new = _make_view(view, reader, paired=paired, standardize=options.standardize, corruption=corruption)
-            made[id(view)] = _fitted(new, reference)
-    return MultiView(*(made[id(view)] for view in views))
+            fitted[id(view)] = _fitted(new, reference)
+    return MultiView(*(fitted[id(view)] for view in views))
 
 
 def standard_view(reader: Reader) -> View:
-    """Return the view "auto" with default options, so that all embedders are compared by the same view."""
+    """Return the view "auto" with default options, so that different embedders are scored by the same view."""
     return _make_view("auto", reader, paired=False, standardize=True, corruption={})
 
 
@@ -116,20 +114,20 @@ def _make_view(
         raise InvalidParameterError(f"views={view!r} is not known; valid are {sorted(VIEWS)}, and callables.")
     kinds, make = VIEWS[view]
     if not isinstance(reader, kinds):
-        valid = sorted(name for name, (others, _) in VIEWS.items() if isinstance(reader, others))
+        valid = sorted(name for name, (accepted, _) in VIEWS.items() if isinstance(reader, accepted))
         raise InvalidParameterError(
             f"views={view!r} is for {' or '.join(kind.kind for kind in kinds)}, but X holds {reader.noun}; use one of "
             f"{valid}."
         )
-    made, units = make(reader, corruption), reader.view_units
-    return _InDeviations(made, *units) if standardize and units is not None else made
+    new, units = make(reader, corruption), reader.view_units
+    return _InDeviations(new, *units) if standardize and units is not None else new
 
 
 class _InDeviations:
-    """A view that sees channels with mean 0 and deviation 1, and returns them in their own units.
+    """Apply a view to standardised channels, with mean 0 and deviation 1, and convert its result to their own units.
 
-    The network standardises the channels of series behind the views. A view whose noise or distances have a scale would
-    otherwise depend on units.
+    The network standardises the channels of series, but only after the views. Without this class, the noise or the
+    distances of a view would have a scale that depends on the units.
     """
 
     def __init__(self, view: View, mean: Tensor, std: Tensor) -> None:
@@ -151,5 +149,5 @@ class _InDeviations:
 
 
 def _fitted(view: View, reference: Callable[[], Tensor]) -> View:
-    """Fit a copy of a view that learns from data to the training rows; the user's own object stays unchanged."""
+    """Return a view, or if it has a ``fit``, a copy fitted to training rows; the user's object stays unchanged."""
     return copy.deepcopy(view).fit(reference()) if hasattr(view, "fit") else view

@@ -1,4 +1,4 @@
-"""Which rows early stopping holds out."""
+"""Choose the rows that early stopping holds out."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["hold_out"]
 def hold_out(dataset: RowDataset, fraction: float, generator: Generator) -> tuple[RowDataset, RowDataset]:
     """Split rows at random into those to train on and those to hold out.
 
-    Groups are held out as a whole. Otherwise a row that is held out could have a related row among those that are
-    trained on, and the held-out loss would be too low.
+    All rows of a group go to the same part. Otherwise a held-out row could have a related row among the training rows,
+    and the held-out loss would be too low.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def hold_out(dataset: RowDataset, fraction: float, generator: Generator) -> tupl
     fraction : float
         Share of the rows to hold out, in (0, 1).
     generator : torch.Generator
-        Source of the choice.
+        Source of the random choice.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def hold_out(dataset: RowDataset, fraction: float, generator: Generator) -> tupl
     if not 2 <= len(held_out) <= n_rows - 2:
         raise ValueError(
             f"early_stopping=True with validation_fraction={fraction} holds out {len(held_out)} of {n_rows} rows, but "
-            "2 at least are needed on either side; give more rows, or another fraction."
+            "each part needs at least 2; give more rows, or another validation_fraction."
         )
     is_held_out = torch.zeros(n_rows, dtype=torch.bool)
     is_held_out[held_out] = True

@@ -26,7 +26,7 @@ __all__ = ["PARAMETER_CONSTRAINTS", "PARAMETER_GROUPS"]
 PARAMETER_GROUPS: dict[str, dict[str, list[Any]]] = {
     "essentials": {
         "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "loss": [StrOptions(PRESETS.keys())],  # a view, so that a loss registered later is valid too
+        "loss": [StrOptions(PRESETS.keys())],  # keys() is live: a loss registered later is valid too
         "epsilon": [Interval(Real, 0, None, closed="neither"), LearnableEpsilon],
         "marginals": [None, StrOptions({"row", "balanced"}), Interval(Real, 0, np.inf, closed="both"), tuple, list],
         "encoder": [StrOptions({"auto", *ENCODERS}), nn.Module, callable],

@@ -1,4 +1,4 @@
-"""Estimate of time and memory of a training, from a few of its steps."""
+"""Estimate the time and memory of a training from a few of its steps."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["CostEstimate", "estimate_cost"]
 
 _N_STEPS = 8  # timed steps, after a first one that is not timed
-# Tensors of the size of the weights: weights, gradient, two moments of AdamW, and copies of all but the gradient, which
-# are kept to roll back to.
+# Memory for the weights, in multiples of their size: weights, gradient and the two moments of AdamW, and the copies of
+# all except the gradient that are kept for a roll-back.
 _COPIES = 7
 
 
@@ -37,12 +37,12 @@ class CostEstimate:
     seconds : float
         Duration of the whole ``fit``: reading, steps, and fitting the readout.
     bytes : int
-        Peak memory without X itself and the libraries: rows read ahead, weights with their copies, and what a step
-        keeps for its gradient. On a CUDA device, the peak of the memory allocated there.
+        Peak memory, without X itself and the libraries: rows read ahead, weights with their copies, and tensors that a
+        step saves for its backward pass. On a CUDA device, the peak of the memory allocated there.
     n_epochs, n_steps : int
-        Largest numbers of passes and of steps. Early stopping may end training before.
+        Largest possible numbers of epochs and of steps. Early stopping may end training earlier.
     seconds_per_step : float
-        Median duration of the steps that were tried.
+        Median duration of the timed steps.
     """
 
     seconds: float
@@ -59,46 +59,46 @@ def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool)
     """Read the rows, time some steps on a copy, and extrapolate; see ``GCAEmbedder.estimate_cost``."""
     tried = copy.copy(estimator)
     tried.set_params(callbacks=None, checkpoint_dir=None, resume=False, verbose=0)
-    began = time.perf_counter()
+    start = time.perf_counter()
     prepared = prepare(tried, inputs, continues=continues)
     net = prepared.net.initialize()
-    reading = time.perf_counter() - began
+    preparing_seconds = time.perf_counter() - start
     on_cuda = torch.device(net.device).type == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(net.device)
-    seconds, kept = _try_steps(prepared) if net.max_epochs else ([0.0], 0)
-    began = time.perf_counter()
+    step_seconds, saved_bytes = _try_steps(prepared) if net.max_epochs else ([0.0], 0)
+    start = time.perf_counter()
     read_out(net, prepared.rows)
-    following = time.perf_counter() - began
+    readout_seconds = time.perf_counter() - start
     n_steps = net.max_epochs * prepared.n_batches
-    per_step = float(np.median(seconds))
+    seconds_per_step = float(np.median(step_seconds))
     return CostEstimate(
-        seconds=reading + n_steps * per_step + following,
-        bytes=torch.cuda.max_memory_allocated(net.device) if on_cuda else _held(prepared, inputs) + kept,
+        seconds=preparing_seconds + n_steps * seconds_per_step + readout_seconds,
+        bytes=torch.cuda.max_memory_allocated(net.device) if on_cuda else _held_bytes(prepared, inputs) + saved_bytes,
         n_epochs=net.max_epochs,
         n_steps=n_steps,
-        seconds_per_step=per_step,
+        seconds_per_step=seconds_per_step,
     )
 
 
 def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
-    """Return the durations of some steps, and the bytes that one of them keeps for its gradient."""
+    """Return the durations of some steps, and the bytes that one step saves for its backward pass."""
     net, dataset = prepared.net, prepared.training
     storages: dict[int, int] = {}
     ends: list[float] = []
 
     def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()  # tensors that share one are counted once
+        storage = tensor.untyped_storage()  # a storage that several tensors share is counted once
         storages[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     def step(batch: Any, **kwargs: Any) -> Any:
-        first = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
-        with nullcontext() if ends else first:
-            made = net.train_step(batch, **kwargs)
-        made["loss"].item()  # wait for the device, which computes asynchronously
+        counting = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with nullcontext() if ends else counting:  # only in the first step, which is not timed
+            result = net.train_step(batch, **kwargs)
+        result["loss"].item()  # wait for the device, which computes asynchronously
         ends.append(time.perf_counter())
-        return made
+        return result
 
     net.notify("on_train_begin", X=dataset, y=None)
     net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
@@ -108,7 +108,7 @@ def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
     return np.diff(ends), sum(storages.values())
 
 
-def _held(prepared: Prepared, inputs: FitInputs) -> int:
+def _held_bytes(prepared: Prepared, inputs: FitInputs) -> int:
     """Return the bytes held during the whole training: weights and their copies, and rows read ahead."""
     weights: int = sum(tensor.nbytes for tensor in prepared.net.module_.state_dict().values())
     rows = sum(map(bytes_ahead, inputs.measured)) + prepared.rows.sample.nbytes

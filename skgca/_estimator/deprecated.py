@@ -1,4 +1,4 @@
-"""Parameters of skgca 0.1 that were renamed or dropped: they warn and still take effect, until 0.4 removes them.
+"""Parameters of skgca 0.1 that were renamed or dropped. They still take effect, with a warning; 0.4 will remove them.
 
 To remove them, delete this module and what imports it in ``embedder.py``: the last four parameters with their docstring
 and constraints, the ``with deprecated_in_effect`` of three methods, and ``history_frame``.
@@ -58,14 +58,14 @@ def _keeping_last_weights(estimator: GCAEmbedder, restore_best: bool) -> dict[st
     stopping = StopWithoutProgress(
         patience=estimator.n_iter_no_change, threshold=estimator.tol, threshold_mode="abs", load_best=False
     )
-    # Next to an EarlyStopping among the callbacks, these two must be at their defaults.
+    # With an EarlyStopping among the callbacks, these two parameters must have their default values.
     defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
     replaced: dict[str, Any] = {name: defaults[name] for name in ("n_iter_no_change", "tol") if name in defaults}
     return {**replaced, "callbacks": [*(estimator.callbacks or []), ("stopping", stopping)]}
 
 
 def _clipping(estimator: GCAEmbedder, max_norm: float | None) -> dict[str, Any]:
-    # in front, so that callbacks of the user see the clipped gradients, as they did
+    # first, so that the user's callbacks see the clipped gradients, as in 0.1
     clipping = [] if max_norm is None else [GradientNormClipping(max_norm)]
     return {"callbacks": [*clipping, *(estimator.callbacks or [])]}
 
@@ -96,7 +96,7 @@ _REPLACEMENTS = ("sinkhorn_n_iter", "sinkhorn_memory_limit", "n_iter_no_change",
 
 @contextmanager
 def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
-    """Let the replacements of deprecated parameters take effect for the block, and warn of each that is set.
+    """Replace deprecated parameters by current ones inside the block, and warn about each that is set.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
             value = before[name]
             if isinstance(value, str) and value == _UNSET:
                 continue
-            # the user's line is behind this generator, contextlib, the method, and scikit-learn's wrapper of it
+            # Level 5 is the user's line, above this generator, contextlib, scikit-learn's wrapper and the method.
             warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
             estimator.__dict__.update({**parameter.replace(estimator, value), name: _UNSET})
         yield

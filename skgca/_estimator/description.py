@@ -1,4 +1,4 @@
-"""The HTML of an embedder: a caption in its diagram, a table of what it is made of, and its parameters in groups."""
+"""The HTML of an embedder: a caption for its diagram, a table of its parts, and its parameters by group."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ __all__ = ["caption", "description", "html_table", "visual_block"]
 _MOST_LAYERS = 6  # networks with more layers are shown by their number of layers, not by widths
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _STYLE = (
-    # As scikit-learn's diagram, it is hidden until a style is loaded: an untrusted notebook, which loads none, then
-    # shows the text only.
+    # Like scikit-learn's diagram, the table is hidden until its style is loaded. An untrusted notebook loads no style
+    # and shows only the text.
     ".skgca-description {display: block !important; font-family: monospace; font-size: 0.85em; margin: 0.5em 0}"
     ".skgca-description th {text-align: left; font-weight: normal; opacity: 0.65; padding-right: 1em}"
     ".skgca-description td {text-align: left}"
@@ -42,7 +42,7 @@ def description(estimator: GCAEmbedder) -> dict[str, str]:
     """Describe in words the loss and the network of an embedder, and whether it is fitted.
 
     Loss, epsilon and marginals are those of the parameters, which ``set_params`` may have changed since ``fit``.
-    Nothing here raises, neither for invalid parameters nor for missing attributes.
+    This never raises, even for invalid parameters or missing attributes.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def caption(estimator: GCAEmbedder) -> str:
 
 
 def html_table(estimator: GCAEmbedder) -> str:
-    """Return the description as a table, and the parameters in their groups in a second one, which unfolds."""
+    """Return two tables: the description, and a collapsible one of the parameters by group."""
     rows = "".join(_row(name, text) for name, text in description(estimator).items())
     groups = "".join(_group_rows(estimator, name, group) for name, group in PARAMETER_GROUPS.items())
     return (
@@ -86,7 +86,7 @@ def _group_rows(estimator: GCAEmbedder, heading: str, names: Iterable[str]) -> s
     for name in names:
         if name in values:  # a subclass may have fewer parameters
             text = reprlib.repr(values[name])
-            # by their text, since arrays cannot be compared by ==
+            # compared as text, since == of two arrays gives an array
             changed = text != reprlib.repr(defaults[name].default)
             rows.append(_row(name, text, "user-set" if changed else "default"))
     return "".join(rows)
@@ -121,8 +121,8 @@ def _epsilon(estimator: GCAEmbedder) -> str:
 def _marginals(estimator: GCAEmbedder) -> str:
     try:
         criterion = make_criterion(LossOptions.of(vars(estimator)))
-    except Exception:  # by any invalid parameter of the loss
-        return f"{estimator.marginals!r}, which with these parameters makes no loss"
+    except Exception:  # any parameter of the loss may be invalid
+        return f"{estimator.marginals!r}, invalid together with the other parameters of the loss"
     if not criterion.repels:
         return "none"  # a loss without negatives has no plan with marginals
     return _strengths(criterion.marginals)

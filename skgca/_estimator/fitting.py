@@ -1,4 +1,4 @@
-"""What ``fit`` does: from checked inputs to a trained net, and the readout behind it."""
+"""The steps of ``fit`` after its inputs are checked: read the rows, train the net, fit the readout."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ __all__ = [
     "unchanged_on_failure",
 ]
 
-_N_MEASURED = 256  # rows by which the embedding is measured in training
+_N_MEASURED = 256  # rows that the measures of ``history_`` are computed on
 
 
 @dataclass(frozen=True)
 class TrainingRows:
     """The rows of a fit as tensors.
 
-    reader : what reads rows; dataset : all rows, fetched by number; sample : evenly spaced rows of X, (k, ...);
-    chunk_size : rows that are embedded at a time.
+    reader : the fitted reader; dataset : all rows, fetched by number; sample : evenly spaced rows of X, (k, ...);
+    chunk_size : number of rows to embed at a time.
     """
 
     reader: Reader
@@ -70,7 +70,10 @@ class TrainingRows:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Where a training starts: the rows, those of them that are trained on, in so many batches, and the net."""
+    """A training before its first step.
+
+    rows : all rows; training : rows without held-out ones; n_batches : batches in an epoch; net : the net to train.
+    """
 
     rows: TrainingRows
     training: RowDataset
@@ -80,7 +83,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net with a fitted readout, its reader, and embeddings of training rows to compare others with."""
+    """A reader, a trained net with a fitted readout, and the embeddings (k, d) of some training rows, as reference."""
 
     reader: Reader
     net: ContrastiveNet
@@ -109,9 +112,9 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
     InvalidParameterError, ValueError, TypeError
         If parameters contradict each other, or do not fit the rows.
     CheckpointError
-        If there is a checkpoint from which training cannot resume.
+        If there is a checkpoint that training cannot resume from.
     """
-    # What can be refused without reading X comes first, since reading may take long.
+    # Checks that do not need X come first, since reading X may take long.
     device = resolve_device(estimator.device)
     checkpoints = _checkpoints(estimator)
     criterion = last_or_new_criterion(estimator, continues=continues)
@@ -139,7 +142,7 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
         device=device,
         max_epochs=max_epochs,
         n_batches=n_batches,
-        # checkpoints are written last, when all other callbacks have done their part of an epoch
+        # checkpoints last, so that they contain what the other callbacks did in the same epoch
         callbacks=[*callbacks_of(estimator, n_steps=max_epochs * n_batches, measured=measured), *saving],
         held_out=held_out,
     )
@@ -147,17 +150,17 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
 
 
 def finish(estimator: GCAEmbedder, rows: TrainingRows, net: ContrastiveNet) -> Trained:
-    """Warn if training did not end well, fit the readout, and embed some of the rows that it is fitted on."""
-    _warn_of_the_end(net)
+    """Warn about problems of the training, fit the readout, and embed the reference rows."""
+    _warn_of_problems(net)
     read_out(net, rows)
     n_reference = estimator.n_reference_rows
-    # One row is embedded even where none is kept: the width of the reference is that of the embedding.
+    # Embed at least one row, so that an empty reference has the width of the embedding too.
     reference = rows.sample[torch.from_numpy(spaced(len(rows.sample), max(1, n_reference)))]
     return Trained(rows.reader, net, embed_inputs(net.module_.encoder, reference, net.device)[:n_reference])
 
 
 def read_out(net: ContrastiveNet, rows: TrainingRows) -> None:
-    """Fit what reads the embedding out of a trained net, by a sample of the rows."""
+    """Fit the readout of a trained net on a sample of the rows."""
     net.module_.eval()
     fit_readout(net.module_.encoder, rows.sample, rows.chunk_size, net.device)
 
@@ -178,7 +181,7 @@ def unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
 
 
 def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> TrainingRows:
-    """Learn to read the rows of X, or read them as the last fit did."""
+    """Read the rows of X, by a newly fitted reader or by that of the last fit."""
     first = inputs.measured[0]
     reader = estimator.reader_ if continues else _fitted_reader(estimator, first)
     fetch = [read_ahead(source, reader.read) for source in inputs.measured]
@@ -187,7 +190,7 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> 
 
 
 def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
-    """Learn to read the training rows, and refuse an encoder that is for other data."""
+    """Fit a reader to the training rows; raise an error if the encoder is for another kind of data."""
     reader = make_reader(
         rows,
         categorical_features=estimator.categorical_features,
@@ -200,7 +203,7 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
 
 
 def inputs_to_measure(dataset: RowDataset) -> tuple[Tensor, ...]:
-    """Fetch evenly spaced rows, by which the embedding is measured in training."""
+    """Fetch evenly spaced rows that the measures of ``history_`` are computed on."""
     inputs, _ = dataset[torch.from_numpy(spaced(len(dataset), _N_MEASURED))]
     return inputs
 
@@ -225,10 +228,9 @@ def _checkpointing(
     random_streams: RandomStreams,
     device: torch.device,
 ) -> SaveCheckpoints:
-    """Return what writes checkpoints, and resumes from the last one where that is asked for.
+    """Return the callback that writes checkpoints, and that resumes from the last one if ``resume`` is set.
 
-    A training that resumes has the random numbers of the one that wrote the checkpoint, also where ``random_state`` is
-    None.
+    A resumed training uses the random numbers of the checkpoint, even if ``random_state`` is None.
     """
     wanted = identity(estimator.get_params(deep=False), dataset, device)
     begins_from = checkpoints.matching(wanted) if estimator.resume else None
@@ -258,7 +260,7 @@ def new_net(
     callbacks: Sequence[Entry] = (),
     held_out: RowDataset | None = None,
 ) -> ContrastiveNet:
-    """Make the net, with a new module or a copy of that of the last fit."""
+    """Make the net, with a new module or a copy of the module of the last fit."""
     params = vars(estimator)
     network = NetworkOptions.of(params)
     n_rows, with_predictor = len(rows.dataset), not criterion.repels
@@ -277,7 +279,7 @@ def new_net(
         criterion=criterion,
         yardstick=make_yardstick(LossOptions.of(params)),
         views=views,
-        # a module of the user's own may hold torch's dropout, or draw in some other way
+        # a user's own module may hold torch's dropout, or draw random numbers in another way
         draws=not isinstance(estimator.encoder, str) or network.dropout > 0,
         max_epochs=max_epochs,
         n_batches=n_batches,
@@ -297,46 +299,46 @@ def last_or_new_criterion(estimator: GCAEmbedder, *, continues: bool) -> Alignme
 def callbacks_of(
     estimator: GCAEmbedder, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False
 ) -> list[Entry]:
-    """Make the callbacks; ``steady`` is whether the learning rate is constant and training does not end early."""
+    """Make the callbacks; ``steady`` means a constant learning rate and no early stopping."""
     options = CallbackOptions.of(vars(estimator))
     return make_callbacks(options, changed=_changed(estimator), n_steps=n_steps, measured=measured, steady=steady)
 
 
 def _changed(estimator: GCAEmbedder) -> dict[str, Any]:
-    """Return the parameters that are not the defaults of the signature."""
+    """Return the parameters whose values differ from the defaults in the signature."""
     defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
 
     def is_default(name: str, value: Any) -> bool:
-        # arrays cannot be compared by ==, and no default is one
+        # == of two arrays gives an array, but no default is an array
         return value is defaults[name] or (isinstance(value, str | Real) and value == defaults[name])
 
     return {name: value for name, value in estimator.get_params(deep=False).items() if not is_default(name, value)}
 
 
-# The end
+# Warnings after training
 
 
-def _warn_of_the_end(net: ContrastiveNet) -> None:
-    """Warn if training did not go as it was asked to."""
+def _warn_of_problems(net: ContrastiveNet) -> None:
+    """Warn if training was interrupted, diverged, or was rolled back."""
     n_epochs = sum("train_loss" in record for record in net.history)
-    retries = f"went back to the last good weights {net.guard.n_retries} times, each time at half the rate"
+    retries = f"went back to the last good weights {net.guard.n_retries} times, and halved the rate each time"
     if net.stop_reason == "interrupted":
         warnings.warn(
-            f"Training was interrupted after {n_epochs} of {net.max_epochs} epochs; the embedding is what was learned "
-            "by then.",
+            f"Training was interrupted after {n_epochs} of {net.max_epochs} epochs; the embedder has the weights "
+            "learned until then.",
             stacklevel=5,
         )
     elif net.stop_reason == "diverged":
         warnings.warn(
-            f"The loss or its gradient stopped being finite in epoch {len(net.history)}; training {retries}, and gave "
-            f"up. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or add "
+            f"The loss or its gradient stopped being finite in epoch {len(net.history)}; training {retries}, then "
+            f"ended. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or add "
             "skorch.callbacks.GradientNormClipping(1.0) to callbacks.",
             ConvergenceWarning,
             stacklevel=5,
         )
     elif net.guard.n_retries:
         warnings.warn(
-            f"The loss or its gradient was not finite at times; training {retries}, and ended at "
+            f"The loss or its gradient was not finite in some steps; training {retries}. It ended at "
             f"{net.guard.rate:g} of lr={net.lr:g}. Lower lr, or add skorch.callbacks.GradientNormClipping(1.0) to "
             "callbacks.",
             ConvergenceWarning,

@@ -13,7 +13,7 @@ __all__ = ["Located", "all_embedders", "only_embedder", "rows_at", "spelled"]
 
 
 class Located(NamedTuple):
-    """An embedder, and the names of the steps that lead to it. There are none if it is the estimator itself."""
+    """An embedder, and the names of the steps that lead to it; ``steps`` is empty if it is the estimator itself."""
 
     steps: tuple[str, ...]
     embedder: GCAEmbedder
@@ -25,7 +25,7 @@ def all_embedders(estimator: Any, *, frozen: bool = True) -> list[Located]:
     Parameters
     ----------
     estimator : object
-        An embedder, a pipeline, or any other object, which holds none.
+        An embedder, a pipeline, or any other object, for which the list is empty.
     frozen : bool, default=True
         Whether to include embedders within a ``FrozenEstimator``.
     """

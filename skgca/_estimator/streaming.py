@@ -1,4 +1,4 @@
-"""What ``partial_fit`` does: one pass over more rows, with a net that stays from call to call."""
+"""The training of ``partial_fit``: one pass over the given rows, by a net that is kept between calls."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["RowSample", "Stream", "train_on_part"]
 
-_N_KEPT = 2048  # rows of all calls that the readout is fitted on
+_N_KEPT = 2048  # rows in the sample, of all calls together, that the readout is fitted on
 
 
 class RowSample:
-    """A uniform random sample of all rows seen so far, of bounded size (reservoir sampling with random keys).
+    """A uniform random sample, of bounded size, of all rows added so far (reservoir sampling with random keys).
 
-    Each row gets a random key when it comes, and the rows with the smallest keys stay. So each row seen so far has had
-    the same chance to stay, in whichever call it came.
+    Each row gets a random key when it is added, and the rows with the smallest keys are kept. So all rows added so far
+    have the same probability to be in the sample, in whichever call they were added.
 
     Parameters
     ----------
@@ -48,13 +48,13 @@ class RowSample:
         """Add rows (k, ...), and return the sample."""
         keys = np.concatenate([self._keys, self._random.uniform(size=len(rows))])
         rows = rows if self._rows is None else torch.cat([self._rows, rows])
-        kept = np.sort(np.argsort(keys)[:_N_KEPT])  # in the order in which they came
+        kept = np.sort(np.argsort(keys)[:_N_KEPT])  # in the order in which they were added
         self._keys, self._rows = keys[kept], rows[torch.from_numpy(kept)]
         return self._rows
 
 
 class Stream:
-    """What one call of ``partial_fit`` leaves for the next: the net with its optimizer, and a sample of the rows.
+    """State kept between calls of ``partial_fit``: the net with its optimizer, and a sample of the rows.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
     estimator : GCAEmbedder
     inputs : FitInputs
     stream : Stream or None
-        What the last call left. None starts a stream, from the last fit if there was one.
+        State of the last call. None starts a new stream, from the weights of the last fit if there was one.
     """
     if estimator.early_stopping or estimator.checkpoint_dir is not None:
         name = "early_stopping" if estimator.early_stopping else "checkpoint_dir"
         raise InvalidParameterError(
-            f"{name}={getattr(estimator, name)!r} has no effect in partial_fit, which makes one pass and keeps no "
-            "file; leave it out, or use fit."
+            f"{name}={getattr(estimator, name)!r} has no effect in partial_fit, which makes a single pass and "
+            "writes no checkpoints; leave it out, or use fit."
         )
     fitted = hasattr(estimator, "net_")
     rows = read_rows(estimator, inputs, continues=fitted)
@@ -95,7 +95,7 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
             continues=fitted,
             device=resolve_device(estimator.device),
             max_epochs=1,
-            n_batches=math.inf,  # nobody knows how many will come
+            n_batches=math.inf,  # the number of further calls is unknown
         )
         stream = Stream(net.initialize())
     net = stream.net
@@ -105,7 +105,7 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
         batch_size=estimator.batch_size,
         lr=estimator.lr,
         max_epochs=len(net.history) + 1,
-        # each call draws an order and views of its own
+        # each call has its own order of batches and its own views
         random_streams=replace(net.random_streams, call=net.random_streams.call + 1),
     )
     net.partial_fit(rows.dataset, y=None)

@@ -1,1 +1,1 @@
-"""How a fitted embedder becomes plain values, for files, pickles and ONNX, and back."""
+"""Convert a fitted embedder to plain values, for files, pickles and ONNX, and back."""

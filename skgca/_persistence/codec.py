@@ -1,8 +1,8 @@
-"""Values to JSON and back, without loss. No name in a file is ever imported: opening a file runs no foreign code.
+"""Convert values to JSON and back, without loss. No name in a file is imported, so opening a file runs no foreign code.
 
-None, booleans, text, whole numbers, finite numbers and lists are written as JSON has them. Any other value is a JSON
-object with one key, which names what the value is: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers are
-tensors beside the JSON. Objects with ``get_config``, such as views, are a name of a class and a configuration.
+None, booleans, text, whole numbers, finite numbers and lists become plain JSON. Any other value becomes a JSON object
+with one key, which names the kind of the value: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers become
+tensors, stored next to the JSON. Objects with ``get_config``, such as views, become a class name and a configuration.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 Json: TypeAlias = Any
 
 _ARRAYS = {"b", "i", "u", "f"}  # kinds of numpy's types that become tensors
-_LARGEST_ITEM = 8  # bytes; no tensors hold longer floats
+_LARGEST_ITEM = 8  # bytes; tensors cannot hold longer floats
 
 
 class UnknownClassError(TypeError):
@@ -85,12 +85,12 @@ def classes_of(package: ModuleType) -> dict[str, type]:
 
 
 def add_class(cls: type, own: dict[str, type] | None) -> str:
-    """Add a class of another package to those that a file names, and return its name.
+    """Add a class of another package to ``own``, the classes that a file names, and return its name.
 
     Raises
     ------
     UnknownClassError
-        If ``own`` is None, or the name stands for another class already.
+        If ``own`` is None, or another class already has this name.
     """
     name = cls.__name__
     is_ours = cls.__module__.partition(".")[0] == __name__.partition(".")[0]  # a private class of this package
@@ -101,7 +101,7 @@ def add_class(cls: type, own: dict[str, type] | None) -> str:
 
 
 def made_of(cls: type, config: dict[str, Any]) -> Any:
-    """Make an object of a class from a configuration. If it draws weights, these are the same each time.
+    """Make an object of a class from a configuration. Random initial weights are the same each time.
 
     Raises
     ------
@@ -123,19 +123,19 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
     value : object
         Of a class that can be written.
     tensors : dict
-        Gets a tensor for each array of numbers, under a name that begins with ``place``.
+        Receives a tensor for each array of numbers, under a name that begins with ``place``.
     place : str
         Unique name of the value.
     own : dict, default=None
-        Gets the classes of other packages that have ``get_config``, by name; objects of them can be written. None
-        refuses such objects.
+        Receives the classes of other packages that have ``get_config``, by name. With None, objects of such classes are
+        refused.
 
     Raises
     ------
     UnknownClassError
         If the value, or something in it, is of another class.
     """
-    cls = type(value)  # exactly: an object of a subclass may have more to it
+    cls = type(value)  # the exact class, since an object of a subclass may hold more
     if value is None or cls in (bool, int, str):
         return value
     if cls is float:
@@ -143,7 +143,7 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
     if cls in (list, tuple):
         items = [encode(item, tensors, f"{place}.{k}", own) for k, item in enumerate(value)]
         return items if cls is list else {"tuple": items}
-    if cls is dict:  # as pairs, since keys of JSON are text only
+    if cls is dict:  # as pairs, since JSON allows only text as keys
         pairs = [(encode(k, tensors, place), encode(v, tensors, f"{place}.{k}", own)) for k, v in value.items()]
         return {"dict": [list(pair) for pair in pairs]}
     if cls is NotSaved:
@@ -171,7 +171,8 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
 def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dict[str, type] | None = None) -> Json:
     """Return a parameter as JSON: as :class:`NotSaved` if it, or something in it, cannot be written.
 
-    Arguments are those of :func:`encode`. Nothing of a parameter that is not saved is added to ``tensors`` or ``own``.
+    The other arguments are those of :func:`encode`. A parameter that is not saved leaves ``tensors`` and ``own`` as
+    they were.
     """
     new_tensors: dict[str, Tensor] = {}
     new_own = None if own is None else dict(own)
@@ -194,12 +195,12 @@ def decode(encoded: Json, tensors: dict[str, Tensor], classes: dict[str, type] |
     tensors : dict
         Tensors of the file, by name.
     classes : dict, default=None
-        Classes of other packages, by name, that objects in the value may be of.
+        Classes of other packages that objects in the value may have, by name.
 
     Raises
     ------
     SavedFileError
-        If this version does not know what the value is.
+        If this version does not know the kind of the value.
     UnknownClassError
         If a class of another package is not in ``classes``.
     """
@@ -214,7 +215,7 @@ def decode(encoded: Json, tensors: dict[str, Tensor], classes: dict[str, type] |
 
 
 def _encode_scalar(value: np.generic, tensors: dict[str, Tensor], place: str) -> Json:
-    # a float longer than 8 bytes would lose digits as Python's float, which item() returns
+    # item() returns Python's float, in which a float longer than 8 bytes would lose digits
     if value.dtype.kind not in _ARRAYS | {"U"} or (value.dtype.kind == "f" and value.itemsize > _LARGEST_ITEM):
         raise UnknownClassError(qualified_name(value))
     name = "str" if value.dtype.kind == "U" else value.dtype.name
@@ -234,7 +235,7 @@ def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> 
 
 def _decode_objects(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> np.ndarray:
     type_kind, shape, items = content
-    array = np.empty(len(items), dtype=object)  # np.array(items) would make equally long items an axis
+    array = np.empty(len(items), dtype=object)  # np.array(items) would turn items of equal length into an axis
     array[:] = decode(items, tensors) if items else None
     shaped: np.ndarray = (array if type_kind == "O" else array.astype(str)).reshape(shape)
     return shaped
@@ -251,7 +252,7 @@ def _decode_csr(content: Any, tensors: dict[str, Tensor], classes: dict[str, typ
 
 
 def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None) -> Json:
-    """Return a view or target of this package, or an object of a class with ``get_config``, with its configuration."""
+    """Return the class name and configuration of a view, a target, or another object with ``get_config``."""
     cls = type(value)
     packages = [name for name, package in _CONFIGURED.items() if classes_of(package).get(cls.__name__) is cls]
     if not packages:
@@ -261,7 +262,7 @@ def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: 
         made = value if packages else made_of(cls, config)
     except Exception as error:
         raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes no such object,") from error
-    # The repr of a Module shows its layers. It differs if one of them was exchanged after the constructor.
+    # The repr of a Module shows its layers. It differs if one of them was replaced after construction.
     if isinstance(value, nn.Module) and repr(made) != repr(value):
         raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes another Module,")
     encoded = {key: encode(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
@@ -298,7 +299,7 @@ def _decode_scalar(content: Any, tensors: dict[str, Tensor], classes: dict[str, 
 # Packages whose public classes have get_config, by the key of such values in a file.
 _CONFIGURED: dict[str, ModuleType] = {"view": views, "target": losses}
 
-# By the key of a value: what makes it from its content, the tensors of the file, and the classes that are given.
+# By the key of a value: the function that makes it from its content, the tensors of the file, and the given classes.
 _DECODERS: dict[str, Callable[[Any, dict[str, Tensor], dict[str, type]], Any]] = {
     "float": lambda content, tensors, classes: float(content),
     "tuple": lambda content, tensors, classes: tuple(decode(content, tensors, classes)),

@@ -1,4 +1,4 @@
-"""What this wing reads of an embedder; the class itself is in a wing above."""
+"""The attributes of an embedder that saving and loading use; its class is in a higher layer of the package."""
 
 from __future__ import annotations
 

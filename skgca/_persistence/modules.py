@@ -1,7 +1,7 @@
-"""The architecture of a trained module as JSON, and the module from it; weights are kept apart.
+"""Convert the architecture of a trained module to JSON, and back; weights are stored separately.
 
-Modules return by ``get_config`` what they were made with. The parameters of the estimator are not used, since they may
-have been set after fit.
+The ``get_config`` of a module returns the arguments of its constructor. The parameters of the estimator are not used,
+since they may have been set after fit.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .codec import UnknownClassError, add_class, classes_of, decode, encode, mad
 
 __all__ = ["describe", "has_own_body", "load_weights", "missing_classes", "rebuild", "weights"]
 
-_BODY = "encoder.body."  # what the names of its weights begin with
-_TORCH = {"Flatten": nn.Flatten, "ReLU": nn.ReLU}  # layers between our modules, which have no configuration
+_BODY = "encoder.body."  # prefix of the names of its weights
+_TORCH = {"Flatten": nn.Flatten, "ReLU": nn.ReLU}  # layers between our modules, without a configuration
 
 
 def _known() -> dict[str, type]:
@@ -36,14 +36,14 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
     ----------
     module : EncoderWithHead
     own : dict, default=None
-        Gets, by their names, the classes of the body that are not of this package and have ``get_config``. None leaves
-        the configuration of such a body out: a pickle keeps the body itself.
+        Receives the classes in the body that are not of this package and have ``get_config``, by name. With None, the
+        configuration of such a body is left out; a pickle holds the body itself.
 
     Returns
     -------
     dict
-        Each part as ``{class: configuration}``. For a body of the user's own it is ``{"own": sizes}``: the sizes that a
-        class or function is called with to make it. If it has a configuration, that is under "config".
+        Each part as ``{class: configuration}``. A user's own body is ``{"own": [n_inputs, n_outputs]}``, the arguments
+        that its class or function is called with. If the body has a configuration, that is under "config".
     """
     encoder = module.encoder
     encoding = encoder.stem.get_config().get("numeric_encoding")
@@ -74,7 +74,7 @@ def _own_body_described(module: EncoderWithHead, own: dict[str, type] | None) ->
 def missing_classes(blueprint: dict[str, Any], classes: dict[str, type]) -> list[str] | None:
     """Return the names of classes that the body needs, and that are neither known nor given.
 
-    None if the file does not say what the body is made of.
+    None if the file has no configuration of the body.
     """
     if not has_own_body(blueprint):
         return []
@@ -90,7 +90,7 @@ def has_own_body(blueprint: dict[str, Any]) -> bool:
 def rebuild(
     blueprint: dict[str, Any], reader: Reader, *, encoder: Any = None, classes: dict[str, type] | None = None
 ) -> EncoderWithHead:
-    """Make a module of an architecture, with arbitrary weights.
+    """Make a module from its architecture, with arbitrary weights.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def rebuild(
     reader : Reader
         Reads rows for the module.
     encoder : Module, class or callable, default=None
-        Makes the body if that is the user's own and its classes are not given.
+        Makes the body if this is the user's own and its classes are not in ``classes``.
     classes : dict, default=None
         Classes of the user's own, by name.
 
@@ -122,30 +122,30 @@ def rebuild(
 
 
 def weights(module: nn.Module, *, body: bool = True) -> dict[str, Tensor]:
-    """Return all that a module has learned, on the CPU, by name.
+    """Return the parameters and buffers of a module, on the CPU, by name.
 
     Parameters
     ----------
     module : EncoderWithHead
     body : bool, default=True
-        Whether to return those of the body too.
+        Whether to include those of the body.
 
     Raises
     ------
     SavedFileError
-        If a part of the user's own keeps something that is no tensor.
+        If the state of a user's own part holds something that is no tensor.
     """
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name, value in module.state_dict().items():
         if not body and name.startswith(_BODY):
             continue
         if not isinstance(value, Tensor):
             raise SavedFileError(f"the encoder keeps {name!r}, a {type(value).__name__}; only tensors can be written.")
-        found[name] = value.detach().cpu()
-    return found
+        tensors[name] = value.detach().cpu()
+    return tensors
 
 
-def load_weights(module: nn.Module, found: dict[str, Tensor]) -> None:
+def load_weights(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Load into a module what :func:`weights` returned.
 
     Raises
@@ -153,11 +153,11 @@ def load_weights(module: nn.Module, found: dict[str, Tensor]) -> None:
     SavedFileError
         If the names or shapes differ from those of the module.
     """
-    # Version 0.1 wrote the next seed of each dropout layer, which had random numbers of its own.
+    # In version 0.1, dropout layers had their own random numbers, and a file held the next seed of each layer.
     seeds = {f"{name}.seed" for name, part in module.named_modules() if isinstance(part, nn.Dropout)}
-    found = {name: value for name, value in found.items() if name not in seeds}
+    tensors = {name: value for name, value in tensors.items() if name not in seeds}
     try:
-        module.load_state_dict(found, strict=True)
+        module.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
         raise SavedFileError(f"the weights are not those of the network: {error}") from error
 
@@ -167,8 +167,8 @@ def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
         return copy.deepcopy(encoder)
     if not callable(encoder):
         raise SavedFileError(
-            f"the network was made by a class or function that the file does not hold, and encoder={encoder!r} is "
-            "none; open it by load(path, custom={'encoder': ...}) with that class or function."
+            f"the network was made by a class or function that the file does not hold, and encoder={encoder!r} "
+            "cannot make it; open the file by load(path, custom={'encoder': ...}) with that class or function."
         )
     try:
         body = encoder(n_inputs, n_outputs)
@@ -182,7 +182,7 @@ def _own_body(encoder: Any, n_inputs: int, n_outputs: int) -> nn.Module:
 
 
 def _described(module: nn.Module, own: dict[str, type] | None = None) -> dict[str, Any] | None:
-    """Return ``{class: configuration}``, or None if that would not make such a module; ``own`` is as in describe."""
+    """Return ``{class: configuration}``, or None if the module cannot be made from it; ``own`` is as in describe."""
     cls = type(module)
     name = cls.__name__
     if isinstance(module, nn.Sequential) and cls is nn.Sequential:
@@ -198,9 +198,9 @@ def _described(module: nn.Module, own: dict[str, type] | None = None) -> dict[st
         config = {} if name in _TORCH else configured.get_config()
         described = {name: _plain(config)}
         made = _made(described, own)
-    except Exception:  # for example, of a class whose get_config is for something else
+    except Exception:  # for example, if the get_config of a class has another purpose
         return None
-    # The repr shows all layers. It differs if one of them was exchanged for another after the constructor.
+    # The repr shows all layers. It differs if one of them was replaced after construction.
     return described if repr(made) == repr(module) else None
 
 

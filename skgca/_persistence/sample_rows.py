@@ -1,4 +1,4 @@
-"""A few rows that a fitted reader can read, made up from what it learned; none is of the training data."""
+"""Made-up rows that a fitted reader can read. They resemble the training rows, but are none of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .._utils.missing import is_missing
 
 __all__ = ["example_rows"]
 
-_N_ROWS, _FEWEST, _MOST_ENTRIES = 4, 2, 2**16
+_N_ROWS, _FEWEST_ROWS, _MOST_ENTRIES = 4, 2, 2**16
 
 
 def example_rows(reader: Reader) -> np.ndarray:
@@ -25,13 +25,13 @@ def example_rows(reader: Reader) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, ...)
-        Four rows, or fewer if rows are large. Numbers are spread around the median like those of ``fit``. Categories
-        are known ones. The last row misses all categories, and the numbers of columns where ``fit`` found missing
-        values. A table with categories is an array of objects.
+        Four rows, or fewer if rows are large. Numbers have the location and scale of those in ``fit``. Categories are
+        known ones. In the last row all categories are missing, and so are the numbers of columns in which ``fit`` found
+        missing values. A table with categories is an array of objects.
     """
     n_entries = max(1, int(np.prod(reader.shape)))
     rng = np.random.default_rng(0)
-    draws = rng.normal(size=(max(_FEWEST, min(_N_ROWS, _MOST_ENTRIES // n_entries)), *reader.shape))
+    draws = rng.normal(size=(max(_FEWEST_ROWS, min(_N_ROWS, _MOST_ENTRIES // n_entries)), *reader.shape))
     return _rows_like(reader, draws)
 
 

@@ -1,11 +1,11 @@
 """One file for a fitted embedder: tensors as safetensors, everything else as JSON in the header, and a checksum.
 
 The metadata of the header have one entry, ``skgca``. Its JSON begins with the SHA-256 of the whole file, computed with
-zeros in the place of that number. So a change of any byte is noticed, in the header too.
+zeros in the place of that number. So a change of any byte is detected, also in the header.
 
-Before a file is written, it is opened in memory, and embeds a few reference rows. So every file that exists can be
-opened. Opening it repeats this check, as another machine, another version of a library, or an encoder given by the user
-may compute something else.
+Before a file is written, it is opened in memory, and must embed a few reference rows correctly. So every file that
+exists can be opened. Opening it repeats this check, since another machine, another version of a library, or an encoder
+given by the user may compute different values.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ __all__ = ["load", "save"]
 
 Embedder = TypeVar("Embedder")  # a class of GCAEmbedder
 
-_FORMAT = 1  # to be raised when files are written that earlier versions would misread
+_FORMAT = 1  # to be raised when earlier versions would misread the files of a new one
 _KEY, _CHECKSUM, _NO_CHECKSUM = "skgca", "sha256", "0" * 64
 _PACKAGES = ("torch", "numpy", "scikit-learn", "skorch", "safetensors")
 _TOLERANCE = 1e-4  # of the largest entry; other processors and versions of torch round differently
-_NOT_ATTRIBUTES = ("reader_", "net_")  # written in parts of their own
+_NOT_ATTRIBUTES = ("reader_", "net_")  # written separately
 _PRIVATE = ("_n_features_out", "_sklearn_output_config")
 # what decoding raises if the JSON does not have the structure that this module writes
 _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError)
@@ -68,10 +68,10 @@ def save(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
     content, tensors, own = _content(estimator)
     text = json.dumps({_CHECKSUM: _NO_CHECKSUM, **content}, allow_nan=False)
     data: bytes = safetensors.torch.save(tensors, {_KEY: text})
-    # The checksum takes the place of as many zeros, so that no offset in the header changes.
+    # The checksum replaces zeros of the same length, so that no offset in the header changes.
     data = data.replace(_NO_CHECKSUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
-    # Try to open it with what the user would have to give: values that are not in the file, and classes of objects
-    # whose configuration is.
+    # Try to open it, with everything that a user would have to give: values that are not in the file, and the classes
+    # of objects that the file holds as a configuration.
     params = estimator.get_params(deep=False)
     given = {name: params[name] for name in _unsaved(content["parameters"]) - set(_configs(content))}
     try:
@@ -103,8 +103,8 @@ def load(
         raise SavedFileError(f"{os.fspath(path)!r} cannot be opened: {error}") from error
     if device is not None:
         estimator.set_params(device=device)
-    place = usable_device(estimator.device)
-    estimator.net_ = restored_net(vars(estimator), module, epsilon=estimator.epsilon_, device=place)
+    target_device = usable_device(estimator.device)
+    estimator.net_ = restored_net(vars(estimator), module, epsilon=estimator.epsilon_, device=target_device)
     opened: Embedder = estimator
     return opened
 
@@ -130,8 +130,8 @@ def _content(estimator: FittedEmbedder) -> tuple[dict[str, Any], dict[str, Tenso
         "reference": _reference(estimator, tensors),
     }
     tensors |= {f"weights.{name}": value for name, value in weights(module).items()}
-    # Parameters of the user's own classes are not saved under "parameters". Their configurations have a place of their
-    # own, where versions of skgca that know no configurations do not look.
+    # Parameters of the user's own classes are not saved under "parameters". Their configurations are under "custom",
+    # which versions of skgca without configurations do not read.
     unsaved = _unsaved(content["parameters"])
     configs = {name: encode_parameter(name, params[name], tensors, own) for name in params if name in unsaved}
     if own:
@@ -150,16 +150,16 @@ def _versions() -> dict[str, str]:
 
 def _attributes(estimator: FittedEmbedder, tensors: dict[str, Tensor]) -> dict[str, Any]:
     """Return the fitted attributes that are plain values or arrays."""
-    found = {}
+    encoded = {}
     for name, value in vars(estimator).items():
         if _is_attribute(name):
             new_tensors: dict[str, Tensor] = {}
             try:
-                found[name] = encode(value, new_tensors, f"attributes.{name}")
+                encoded[name] = encode(value, new_tensors, f"attributes.{name}")
             except UnknownClassError:
                 continue
             tensors.update(new_tensors)
-    return found
+    return encoded
 
 
 def _is_attribute(name: str) -> bool:
@@ -186,7 +186,7 @@ def _embedded(estimator: FittedEmbedder, encoder: Encoder, reader: Reader, rows:
 
 
 def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return JSON and tensors of a file, after a check that no byte has changed.
+    """Check that no byte of a file has changed, and return its JSON and its tensors.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         content = json.loads(text)
         checksum = content[_CHECKSUM]
-        # its first place is the one in the header, which precedes all tensors
+        # its first occurrence is in the header, which precedes all tensors
         unsigned = data.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
     except _DAMAGED as error:
         raise SavedFileError("it is damaged; copy it again from where it was saved.") from error
@@ -209,8 +209,8 @@ def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
         raise SavedFileError("it is damaged: its checksum does not fit; copy it again from where it was saved.")
     if content.get("format") != _FORMAT:
         raise SavedFileError(
-            f"it is of format {content.get('format')}, written by skgca {_writer(content)}, and this is skgca "
-            f"{__version__}, which reads format {_FORMAT}; install the version that wrote it, or a later one."
+            f"it has format {content.get('format')}, written by skgca {_writer(content)}, but skgca {__version__} "
+            f"reads format {_FORMAT}; install the version that wrote it, or a later one."
         )
     try:
         return content, safetensors.torch.load(data)
@@ -258,7 +258,7 @@ def _opened(
     except SavedFileError:
         raise
     except _DAMAGED as error:
-        raise SavedFileError(f"it is not as files of skgca {_writer(content)} are: {error!r}.") from error
+        raise SavedFileError(f"its structure is not that of skgca {_writer(content)}: {error!r}.") from error
     return estimator, module
 
 
@@ -268,7 +268,7 @@ def _unsaved(parameters: dict[str, Any]) -> set[str]:
 
 
 def _configs(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the unsaved parameters that can be made once the classes in them are given, as JSON by name."""
+    """Return the unsaved parameters that have a configuration, as JSON by name; their classes must be given."""
     configs: dict[str, Any] = content.get("custom", {}).get("parameters", {})
     return configs
 
@@ -280,7 +280,7 @@ def _class_names(content: dict[str, Any]) -> dict[str, str]:
 
 
 def _own_classes(content: dict[str, Any], custom: dict[str, Any]) -> dict[str, type]:
-    """Return those of the classes in the file that are given, under their name or under that of a parameter."""
+    """Return the classes in ``custom`` that the file names, by name; a key may be a class name or a parameter."""
     named = _class_names(content)
     classes = {
         key if key in named else value.__name__: value for key, value in custom.items() if isinstance(value, type)
@@ -289,12 +289,12 @@ def _own_classes(content: dict[str, Any], custom: dict[str, Any]) -> dict[str, t
 
 
 def _is_given(value: Any, classes: dict[str, type]) -> bool:
-    """Whether a value is one of the classes that the file names."""
+    """Whether a value is one of the given classes that the file names."""
     return any(value is cls for cls in classes.values())
 
 
 def _check_encoder(encoder: Any, blueprint: dict[str, Any], classes: dict[str, type]) -> None:
-    """Raise SavedFileError if nothing is given that makes the body of the network."""
+    """Raise SavedFileError if the body of the network cannot be made from the file and what the user gave."""
     missing = missing_classes(blueprint, classes)
     if missing == []:
         return
@@ -317,7 +317,7 @@ def _parameters(
     custom: dict[str, Any],
     classes: dict[str, type],
 ) -> dict[str, Any]:
-    """Return the parameters in a file and those in ``custom``; others get their defaults."""
+    """Return the parameters in a file and those in ``custom``; the estimator has defaults for the others."""
     if content["class"] != cls.__name__:
         raise SavedFileError(f"it holds a {content['class']}, not a {cls.__name__}; use {content['class']}.load.")
     encoded = with_current_names(content["parameters"])
@@ -328,7 +328,7 @@ def _parameters(
             "it; install that version, or a later one."
         )
     unsaved = _unsaved(encoded)
-    # custom may have the value of an unsaved parameter, or, under any of its names, a class that the file names
+    # custom may hold the value of an unsaved parameter, or a class that the file names, under its name or a parameter's
     needless = sorted(
         name
         for name, value in custom.items()
@@ -337,7 +337,7 @@ def _parameters(
     if needless:
         wanted = sorted({*unsaved, *_class_names(content)})
         raise SavedFileError(
-            f"custom gives {needless}, but what the file does not hold is {wanted}; change others by set_params."
+            f"custom gives {needless}, but all that the file lacks is {wanted}; change other parameters by set_params."
         )
     values = {name: decode(value, tensors) for name, value in encoded.items()}
     for name, config in _configs(content).items():
@@ -357,10 +357,10 @@ def _verify(
     estimator: FittedEmbedder, encoder: Encoder, rows: np.ndarray, tensors: dict[str, Tensor], versions: dict[str, str]
 ) -> None:
     """Raise SavedFileError if the reference rows are read or embedded differently from when they were saved."""
-    remedy = f"It was saved with {versions}, and this is {_versions()}."
+    versions_differ = f"It was saved with {versions}, and this is {_versions()}."
     inputs, expected = tensors["reference.inputs"], tensors["reference.embedding"].numpy()
     if not torch.allclose(estimator.reader_.read(rows), inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
-        raise SavedFileError(f"its reference rows are read differently from when it was saved. {remedy}")
+        raise SavedFileError(f"its reference rows are read differently from when it was saved. {versions_differ}")
     try:
         embedding = _embedded(estimator, encoder, estimator.reader_, rows)
     except ValueError as error:
@@ -369,5 +369,5 @@ def _verify(
     if not difference <= _TOLERANCE:
         raise SavedFileError(
             f"its reference rows are embedded differently from when it was saved, by {difference:.1e} of the largest "
-            f"entry. An encoder of your own may not be the one that was saved. {remedy}"
+            f"entry. An encoder of your own may not be the one that was saved. {versions_differ}"
         )

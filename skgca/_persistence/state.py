@@ -1,4 +1,4 @@
-"""A fitted estimator as plain values and arrays, and back: what files, pickles and skops have in common."""
+"""Convert a fitted estimator to plain values and arrays, and back, for files, pickles and skops."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def decode_reader(encoded: dict[str, Any], tensors: dict[str, Tensor]) -> Reader
 
 
 def _name(name: Any) -> Any:
-    """Return the name of a column, as text if its class cannot be written: only messages show it."""
+    """Return the name of a column, as text if its class cannot be written; only messages use these names."""
     try:
         encode(name, {}, "")
     except UnknownClassError:
@@ -84,7 +84,7 @@ def _name(name: Any) -> Any:
 
 
 def requests_of(routing: Any) -> dict[str, dict[str, Any]]:
-    """Return which metadata each method requests, from scikit-learn's MetadataRequest; None if nothing was set."""
+    """Return the metadata that each method requests, from scikit-learn's MetadataRequest, or from None if not set."""
     methods = {} if routing is None else vars(routing)
     return {name: dict(method.requests) for name, method in methods.items() if getattr(method, "requests", None)}
 
@@ -120,7 +120,7 @@ def usable_device(device: Any) -> torch.device:
 def restored_net(
     params: Mapping[str, Any], module: EncoderWithHead, *, epsilon: float, device: torch.device
 ) -> ContrastiveNet:
-    """Return a net with a trained module, on a device, without what only training needs: views, callbacks, optimizer.
+    """Return a net on a device, with a trained module, but without parts that only training needs, such as views.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def restored_net(
     """
     try:
         criterion = make_criterion(LossOptions.of(params), last_epsilon=epsilon)
-    except InvalidParameterError:  # of parameters that were set after fit; transform needs no loss
+    except InvalidParameterError:  # parameters set after fit may be invalid; transform needs no loss
         criterion = make_loss("ince", epsilon=epsilon)
     settings = {
         "views": None,
@@ -169,13 +169,13 @@ class _Whole:
 
     def __reduce__(self) -> Any:  # called by skops
         raise TypeError(
-            f"skops cannot hold {qualified_name(self.value)}, of which this GCAEmbedder keeps an object; use its "
+            f"skops cannot hold {qualified_name(self.value)}, the class of an object in this GCAEmbedder; use its "
             "method save, or pickle."
         )
 
 
 def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of an estimator in plain values and NumPy arrays, so that it opens without its device.
+    """Return the state of an estimator as plain values and NumPy arrays, which open on a machine without its device.
 
     Parameters
     ----------
@@ -211,9 +211,9 @@ def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that :func:`pickled_state` took.
+    """Return the attributes of the estimator from the result of :func:`pickled_state`.
 
-    The net is on the device that the parameter names, if this machine has it.
+    The net is on the device of the parameter ``device``, if this machine has it.
     """
     state = {name: value.value if isinstance(value, _Whole) else value for name, value in state.items()}
     coded_tensors = _tensors(state.pop(_CODED_ARRAYS, {}))
@@ -228,7 +228,7 @@ def unpickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     tensors = _tensors(fitted["arrays"])
     reader = decode_reader(fitted["reader"], tensors)
     body = fitted["body"].value if "body" in fitted else None
-    # a body of the user's own is pickled itself, and takes the place of the Identity
+    # a user's own body is in the pickle itself, and replaces this Identity
     module = rebuild(fitted["network"], reader, encoder=lambda *sizes: nn.Identity())
     load_weights(module, weights_in(tensors))
     if body is not None:
@@ -253,13 +253,13 @@ def weights_in(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def on_cpu(module: Network) -> Network:
-    """Return a module on the CPU: itself if it is there, else a copy."""
-    places = {value.device.type for value in (*module.parameters(), *module.buffers())}
-    return module if places <= {"cpu"} else copy.deepcopy(module).cpu()
+    """Return a module on the CPU: the same object if it is there already, else a copy."""
+    device_types = {value.device.type for value in (*module.parameters(), *module.buffers())}
+    return module if device_types <= {"cpu"} else copy.deepcopy(module).cpu()
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether skops writes a value and reads it without being told which classes to trust."""
+    """Whether skops can write a value and read it without a list of trusted classes."""
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     return value is None or type(value) in (bool, int, float, str) or isinstance(value, np.ndarray)

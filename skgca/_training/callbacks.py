@@ -22,7 +22,7 @@ __all__ = ["StopWithoutProgress", "WarmupCosine", "WarnUnconverged", "copied_cal
 
 
 def copied_callback(callback: Any) -> Any:
-    """Copy a callback. Where it holds something that cannot be copied, such as a file, the copy shares it."""
+    """Return a deep copy of a callback, or a shallow one if it holds what cannot be copied, such as a file."""
     try:
         return copy.deepcopy(callback)
     except TypeError:
@@ -78,7 +78,7 @@ class WarnUnconverged(Callback):
             net.at_release(net.criterion_.solver.register_forward_hook(self._count).remove)
 
     def _count(self, solver: nn.Module, args: tuple[Any, ...], plan: TransportPlan) -> None:
-        """Count a plan; those without a gradient are of measurements between steps, and do not count."""
+        """Count a plan of a training step. Measurements solve plans without gradients, which do not count."""
         if not torch.is_grad_enabled():
             return
         self.n_solved_ += 1
@@ -87,7 +87,7 @@ class WarnUnconverged(Callback):
             self.worst_error_ = max(self.worst_error_, plan.marginal_error)
 
     def on_train_end(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Warn of the plans that missed the tolerance."""
+        """Warn about the plans that missed the tolerance."""
         loss = net.criterion_
         if self.n_missed_:
             warnings.warn(
@@ -102,7 +102,7 @@ class WarnUnconverged(Callback):
 class StopWithoutProgress(EarlyStopping):
     """End training once the held-out loss has not fallen for some epochs, and restore the best weights.
 
-    This is skorch's callback with a state that checkpoints can hold.
+    This is skorch's callback, with a state that checkpoints can save.
 
     Attributes
     ----------

@@ -2,11 +2,13 @@
 
 A checkpoint file has three parts: a line that names the format, the SHA-256 of the rest, and tensors and plain values
 as ``torch.save`` writes them. ``torch.load`` reads these with ``weights_only=True``, so opening a checkpoint runs no
-code. A new checkpoint is written beside the old one and then replaces it in one step, so one of them is always whole.
+code. A new checkpoint is written to a temporary file, which then replaces the old one in a single step. So an intact
+checkpoint exists at all times.
 
-What has to be saved for equal bits: weights, optimizer and loss; the states of all generators; the state of callbacks;
-the history; how often training was rolled back. A checkpoint within an epoch also has the batches done so far, and the
-state of the order's generator at the start of the epoch: the order is drawn again, and the batches done are skipped.
+To resume with the same bits, a checkpoint needs weights, optimizer and loss; states of generators and callbacks; the
+history; and the number of roll-backs. A checkpoint within an epoch also has the records of the batches done so far,
+and the state of the generator of the order of batches at the start of the epoch. When training resumes, the order is
+drawn again, and the batches already done are skipped.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ __all__ = ["Checkpoints", "SaveCheckpoints", "identity"]
 
 _MAGIC = b"skgca checkpoint 2\n"
 _DIGEST = hashlib.sha256().digest_size
-_HASHED_ROWS = 4096  # at a time
+_HASHED_ROWS = 4096  # rows that are hashed at a time
 # Parameters that may change when a training resumes: they say where and how it runs, not what it computes.
 _FREE = {
     "callbacks",
@@ -71,13 +73,13 @@ class Checkpoints:
         self.path = Path(folder) / "checkpoint.skgca"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            for partial in self.path.parent.glob(f"{self.path.name}.*{PARTIAL}"):  # of one that was killed
+            for partial in self.path.parent.glob(f"{self.path.name}.*{PARTIAL}"):  # left by a killed training
                 partial.unlink()
             with tempfile.TemporaryFile(dir=self.path.parent):
                 pass
         except OSError as error:
             raise CheckpointError(
-                f"checkpoint_dir={str(folder)!r} cannot be written to: {error}. Name a folder that can."
+                f"checkpoint_dir={str(folder)!r} cannot be written to: {error}. Name a writable folder."
             ) from error
 
     def write(self, state: dict[str, Any]) -> None:
@@ -96,7 +98,7 @@ class Checkpoints:
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} could not be written: {error}. "
-                + ("The one before it is intact: make room, and fit with resume=True." if self.path.exists() else "")
+                + ("The old one is intact: free disk space, and fit with resume=True." if self.path.exists() else "")
             ) from error
 
     def read(self) -> dict[str, Any] | None:
@@ -117,8 +119,8 @@ class Checkpoints:
         payload = memoryview(content)[len(_MAGIC) + _DIGEST :]
         if head != _MAGIC and head.startswith(_MAGIC[:17]):
             raise CheckpointError(
-                f"{self.path} is a checkpoint of another format, {head.decode(errors='replace').strip()!r}, where this "
-                f"is skgca {__version__}; resume with the version that wrote it."
+                f"{self.path} is a checkpoint of another format, {head.decode(errors='replace').strip()!r}, which "
+                f"skgca {__version__} cannot read; resume with the version that wrote it."
             )
         if head != _MAGIC or hashlib.sha256(payload).digest() != digest:
             raise CheckpointError(
@@ -139,37 +141,37 @@ class Checkpoints:
         Raises
         ------
         CheckpointError
-            If the checkpoint is of another training; the message names the difference.
+            If the checkpoint belongs to another training; the message names the difference.
         """
         state = self.read()
         if state is None:
             return None
-        found = state["identity"]
-        for name in sorted({*wanted, *found}):
-            if wanted.get(name) == found.get(name):
+        saved = state["identity"]
+        for name in sorted({*wanted, *saved}):
+            if wanted.get(name) == saved.get(name):
                 continue
             if name == "data":
                 raise CheckpointError(
-                    f"{self.path} is of other data: the rows of X, or their metadata, are not those that the training "
-                    "began with. Pass the same data, or start anew with resume=False."
+                    f"{self.path} belongs to other data: the rows of X, or their metadata, differ from those that "
+                    "training began with. Pass the same data, or start anew with resume=False."
                 )
             raise CheckpointError(
-                f"{self.path} is of a training with {name}={found.get(name)}, but now it is {wanted.get(name)}. Set it "
-                "back, or start anew with resume=False; warm_start=True continues from a fitted estimator."
+                f"{self.path} belongs to a training with {name}={saved.get(name)}, but now it is {wanted.get(name)}. "
+                "Set it back, or start anew with resume=False; warm_start=True continues from a fitted estimator."
             )
         return state
 
 
 class SaveCheckpoints(Callback):
-    """Write a checkpoint every so many epochs or minutes, and resume from one.
+    """Write a checkpoint at intervals of epochs or minutes, and resume from one.
 
-    It must be the last callback, so that a checkpoint holds what the others did in the same epoch.
+    It must be the last callback, so that a checkpoint contains what the others did in the same epoch.
 
     Parameters
     ----------
     checkpoints : Checkpoints
     begins_from : dict or None
-        State to resume from, as it was written.
+        State to resume from, as :meth:`Checkpoints.read` returns it.
     header : dict
         Part of each state: the identity of the training and the source of its random numbers.
     every_epochs : int
@@ -202,19 +204,19 @@ class SaveCheckpoints(Callback):
         self.order_ = net.order_state()
 
     def on_epoch_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Record the state of the order's generator; in an epoch that was broken off, skip the batches done."""
+        """Record the state of the generator of the order. If an interrupted epoch resumes, skip the batches done."""
         self.order_ = net.order_state()
-        broken_off = (self.begins_from or {}).get("epoch_under_way")
+        interrupted = (self.begins_from or {}).get("epoch_under_way")
         self.begins_from = None
-        if broken_off is not None:
-            net.history[-1].update(broken_off)
-            net.skip_batches(len(broken_off["batches"]))
+        if interrupted is not None:
+            net.history[-1].update(interrupted)
+            net.skip_batches(len(interrupted["batches"]))
 
     def on_batch_end(self, net: ContrastiveNet, training: bool = False, **kwargs: Any) -> None:
-        """Write within an epoch if the time has come.
+        """Write within an epoch if ``every_minutes`` have passed.
 
-        This happens only where the guard has just kept the state too. Otherwise a roll-back after resuming would go
-        back to another state than in a training that was not interrupted.
+        This happens only after batches where the guard keeps the state too. Otherwise, a roll-back in a resumed
+        training would restore another state than in a training without interruption.
         """
         if training and net.keeps_state_after_batch() and self._minutes_are_over():
             self._write(net)
@@ -226,7 +228,7 @@ class SaveCheckpoints(Callback):
             self._write(net, ended=True)
 
     def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Write that training has ended. One that was interrupted resumes from the last checkpoint."""
+        """Write a final checkpoint. An interrupted training writes none, so that it resumes from the last one."""
         if net.stop_reason not in (None, "interrupted"):
             self._write(net, ended=True)
         self.header, self.begins_from = {}, None
@@ -265,13 +267,13 @@ def _restore(net: ContrastiveNet, state: dict[str, Any]) -> None:
 
 
 def _stateful(net: ContrastiveNet) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
-    """Return the functions that save and load the state of callbacks, by the name of each callback that has a state."""
-    found = {}
+    """Return the functions that save and load the state of each callback that has one, by its name."""
+    functions = {}
     for name, callback in net.callbacks_:
-        owner = getattr(callback, "lr_scheduler_", None) or callback  # where skorch's LRScheduler holds torch's
+        owner = getattr(callback, "lr_scheduler_", None) or callback  # torch's scheduler, in skorch's LRScheduler
         if hasattr(owner, "state_dict") and hasattr(owner, "load_state_dict"):
-            found[name] = (owner.state_dict, owner.load_state_dict)
-    return found
+            functions[name] = (owner.state_dict, owner.load_state_dict)
+    return functions
 
 
 def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) -> dict[str, str]:
@@ -279,8 +281,8 @@ def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) 
     described = {name: _described(value) for name, value in params.items() if name not in _FREE}
     digest = hashlib.sha256()
     for rows in torch.arange(len(dataset)).split(_HASHED_ROWS):
-        inputs, beside = dataset[rows]
-        for name, value in (*enumerate(inputs), *sorted(beside.items())):
+        inputs, extras = dataset[rows]
+        for name, value in (*enumerate(inputs), *sorted(extras.items())):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.contiguous().numpy().data)
     return {**described, "data": digest.hexdigest(), "device type": device.type}
@@ -308,7 +310,7 @@ def _checksum(tensors: list[Tensor]) -> str:
 
 
 def _plain(value: Any, place: str) -> Any:
-    """Return a state of tensors and plain values; scalars of numpy become those of Python.
+    """Return a state as tensors and plain values; numpy scalars become Python scalars.
 
     Raises
     ------
@@ -324,6 +326,6 @@ def _plain(value: Any, place: str) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_plain(entry, f"{place}[{k}]") for k, entry in enumerate(value))
     raise CheckpointError(
-        f"{place} holds a {type(value).__name__}, which a checkpoint does not take; return only tensors, numbers "
+        f"{place} holds a {type(value).__name__}, which a checkpoint cannot hold; return only tensors, numbers "
         "and text from the state_dict of a callback."
     )

@@ -1,28 +1,28 @@
-"""The gradient of a batch that is larger than memory, part by part: gradient caching, exact for batch normalisation.
+"""Gradient caching: the gradient of a batch larger than memory, computed in parts, exact with batch normalisation too.
 
 A contrastive loss compares all rows of a batch, but it sees the network only through its outputs. Two steps are enough:
 
-    1. Run all parts without a graph, and compute the loss and its gradient by the outputs.
-    2. Run each part again with a graph, and pass its share of that gradient on to the parameters.
+    1. Run all parts without a graph, and compute the loss and its gradient with respect to the outputs.
+    2. Run each part again with a graph, and backpropagate its share of that gradient to the parameters.
 
-Only one part's activations are in memory at a time. The price is one more forward pass.
+Only one part's activations are in memory at a time, at the cost of one more forward pass.
 
 Batch normalisation makes rows depend on each other inside the network too. Take a network with two of them:
 
     rows -> A -> normalise (s1) -> B -> normalise (s2) -> C -> outputs
 
-s1 and s2 are the mean and variance of the *whole* batch. They are means over rows, so they can be summed up part by
-part, first s1, then s2, which depends on s1:
+s1 and s2 are the mean and variance over the *whole* batch. They are means over rows, so they can be accumulated part by
+part. s1 comes first, since s2 depends on it:
 
     pass 1: each part through A                      -> s1
     pass 2: each part through A, s1, B               -> s2
     pass 3: each part through A, s1, B, s2, C        -> outputs; now the loss and its gradient are computed
-    pass 4: pass 3 with a graph, pulls the gradient of the outputs back to s1 and s2
-    pass 5: pass 2 with a graph, pulls the gradient of s2 back to s1
-    pass 6: pass 3 with a graph, pulls the gradients of the outputs, of s2 and of s1 back to the parameters
+    pass 4: pass 3 with a graph; backpropagate the gradient of the outputs to s1 and s2
+    pass 5: pass 2 with a graph; backpropagate the gradient of s2 to s1
+    pass 6: pass 3 with a graph; backpropagate the gradients of the outputs, of s2 and of s1 to the parameters
 
-With L batch normalisations there are 1 + L passes in each direction. Passes that are only needed for statistics stop at
-the normalisation in question, by an exception.
+With L batch normalisations there are 1 + L passes in each direction. A pass that only needs to reach some statistics
+ends at their normalisation, by an exception.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ __all__ = ["CachedForward"]
 
 
 class CachedForward:
-    """Outputs of a module for a whole batch, and later their gradient, with the activations of one part at a time.
+    """Compute outputs of a module for a whole batch, and later gradients, with the activations of one part at a time.
 
-    The outputs are computed without a graph [1]_. After the loss has given their gradient, :meth:`backward` runs each
-    part again with a graph. Calls of batch normalisation use the statistics of the whole batch: the l-th call has
-    s_l = S_l(parameters, s_1, ..., s_{l-1}), a mean over rows, and the outputs are F(parameters, s_1, ..., s_L), row by
-    row. The head of this file shows the passes.
+    The outputs are computed without a graph [1]_. Given the gradient of the loss with respect to them, :meth:`backward`
+    runs each part again with a graph. Calls of batch normalisation use the statistics of the whole batch: the l-th call
+    has s_l = S_l(parameters, s_1, ..., s_{l-1}), a mean over rows. The outputs are F(parameters, s_1, ..., s_L), row by
+    row. The docstring of this file lists the passes.
 
-    A batch of a single part is run once, as it is, and its graph is kept.
+    A batch that is a single part is run once, and its graph is kept.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class CachedForward:
         generator: torch.Generator | None = None,
     ) -> None:
         if not isinstance(micro_batch_size, Integral) or micro_batch_size < 1:
-            raise ValueError(f"micro_batch_size={micro_batch_size!r} must be a whole number from 1 on, such as 512.")
+            raise ValueError(f"micro_batch_size={micro_batch_size!r} must be a whole number >= 1, such as 512.")
         if draws and generator is None:
             raise ValueError("generator=None, but draws=True needs one, such as torch.Generator().manual_seed(0).")
         n_parts = max(1, -(-len(batch) // int(micro_batch_size)))
@@ -134,11 +134,11 @@ class CachedForward:
         self._seeds: list[int] | None = None
         if draws and generator is not None:
             self._seeds = torch.randint(2**31 - 1, (n_parts,), generator=generator, device=generator.device).tolist()
-        self._whole: Tensor | None = None
+        self._single: Tensor | None = None  # outputs with their graph, if there is only one part
         if n_parts == 1:
             with torch.enable_grad(), self._drawing(0):
-                self._whole = function(self._parts[0])
-            self.outputs = self._whole.detach()
+                self._single = function(self._parts[0])
+            self.outputs = self._single.detach()
             return
         self._norms = _BatchNorms(module)
         self._state = _State(module, self._norms.modules)
@@ -154,26 +154,26 @@ class CachedForward:
         Parameters
         ----------
         grad_outputs : Tensor of the shape of the outputs
-            Gradient of the loss by the outputs.
+            Gradient of the loss with respect to the outputs.
 
         Raises
         ------
         ValueError
-            If it has another shape than the outputs.
+            If its shape differs from that of the outputs.
         """
         if grad_outputs.shape != self.outputs.shape:
             raise ValueError(
                 f"grad_outputs has shape {tuple(grad_outputs.shape)}; it needs that of the outputs, "
                 f"{tuple(self.outputs.shape)}."
             )
-        if self._whole is not None:
-            _backward([self._whole], [grad_outputs])
+        if self._single is not None:
+            _backward([self._single], [grad_outputs])
             return
         grads = grad_outputs.detach().tensor_split(len(self._parts))
         leaves = [statistics.leaf() for statistics in self._statistics]
         with torch.enable_grad(), self._norms.patched(), self._state.put_back():
-            # The statistics of a call act on the outputs and on all later statistics. Going from the last call to the
-            # first, the gradient of each is complete before it is passed on.
+            # The statistics of a call affect the outputs and all later statistics. Therefore the loop goes from the
+            # last call to the first: the gradient of each is complete before it is passed on.
             for n_known in range(len(leaves), 0, -1):
                 for i, grad in enumerate(grads):
                     self._pull_to_statistics(i, grad, leaves, n_known)
@@ -181,27 +181,27 @@ class CachedForward:
                 self._pull_to_parameters(i, grad, leaves)
 
     def _forward(self) -> Tensor:
-        """Compute the statistics of one call after the other, until a pass reaches the outputs; return these."""
+        """Compute the statistics of each call in turn, until a pass reaches the outputs; return the outputs."""
         while True:
             outputs, statistics = [], []
             for i in range(len(self._parts)):
-                found = self._run(i, self._statistics)
-                if found is None:
+                output = self._run(i, self._statistics)
+                if output is None:
                     statistics.append(_Statistics.of(self._norms.reached, self._norms.inputs[-1]))
                 else:
-                    outputs.append(found)
+                    outputs.append(output)
             _check_order(not (outputs and statistics))
             if outputs:
-                # Autocast in older torch caches the weights that it has cast, here without a graph. The backward passes
-                # must not find them.
+                # Autocast in older torch caches converted weights, here without a graph. The backward passes must not
+                # use these.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
             self._statistics.append(_Statistics.merged(statistics))
 
     def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[_Statistics], n_known: int) -> None:
-        """Pass a gradient of part i back to the first ``n_known`` statistics.
+        """Backpropagate through part i to the first ``n_known`` statistics.
 
-        It is the gradient of the next statistics, or of the outputs where all statistics are known.
+        The pass starts at the statistics that come next, or at the outputs if all statistics are known.
         """
         known = leaves[:n_known]
         root = self._run(i, known)
@@ -212,7 +212,7 @@ class CachedForward:
         _backward([root], [grad], [tensor for leaf in known for tensor in (leaf.mean, leaf.variance)])
 
     def _pull_to_parameters(self, i: int, grad: Tensor, leaves: list[_Statistics]) -> None:
-        """Pass the gradients of the outputs and of all statistics of part i back to the parameters."""
+        """Backpropagate the gradients of the outputs and of all statistics of part i to the parameters."""
         outputs = self._run(i, self._statistics, keep=True)
         _check_order(outputs is not None)
         assert outputs is not None
@@ -221,15 +221,15 @@ class CachedForward:
         _backward([outputs, *inputs], [grad, *through])
 
     def _run(self, i: int, statistics: list[_Statistics], *, keep: bool = False) -> Tensor | None:
-        """Run part i as far as statistics are known: return its outputs, or None if it reached a further call."""
+        """Run part i and return its outputs, or None if it reaches a call whose statistics are not known."""
         part = self._parts[i]
         self._state.begin_part()
         with self._drawing(i):
             outputs = self._norms.run(self._function, part, statistics, keep=keep)
         if outputs is not None and (outputs.ndim == 0 or len(outputs) != len(part)):
             raise ValueError(
-                f"The function made {tuple(outputs.shape)} of a part of shape {tuple(part.shape)}; it must give a row "
-                f"for each of the {len(part)}, along the first axis."
+                f"The function returned {tuple(outputs.shape)} for a part of shape {tuple(part.shape)}; it must return "
+                f"one output for each of the {len(part)} rows, along the first axis."
             )
         return outputs
 
@@ -241,7 +241,7 @@ class CachedForward:
 
 @dataclass(frozen=True)
 class _Statistics:
-    """Mean and variance (n_channels,) of the inputs of one call of a batch normalisation, n_values in each channel."""
+    """Mean and variance (n_channels,) of the inputs of one batch normalisation call, over n_values in each channel."""
 
     norm: _BatchNorm
     n_values: int
@@ -260,7 +260,7 @@ class _Statistics:
 
     @classmethod
     def merged(cls, parts: list[_Statistics]) -> _Statistics:
-        """Merge the statistics of all parts; the variance is that within the parts and that of their means."""
+        """Merge the statistics of all parts; the variance is that within the parts plus that of their means."""
         norm, n_values = parts[0].norm, sum(part.n_values for part in parts)
         _check_order(all(part.norm is norm for part in parts))
         means = torch.stack([part.mean for part in parts])
@@ -278,9 +278,9 @@ class _Statistics:
     def normalize(self, inputs: Tensor) -> Tensor:
         """Normalise a part by the statistics of the whole batch.
 
-        torch's kernel treats given statistics as constants. Where their gradients are needed, it also gets a scale of
-        value 1 and a shift of value 0, which are functions of the statistics: scale = sigma0 / sigma and
-        shift = (mean0 - mean) / sigma, with mean0 and sigma0 the detached values. They pass the gradients on.
+        torch's kernel treats given statistics as constants. If their gradients are needed, it also gets a scale of
+        value 1 and a shift of value 0 that are functions of the statistics: scale = sigma0 / sigma and
+        shift = (mean0 - mean) / sigma, with the detached values mean0 and sigma0. The gradients flow through these.
         """
         norm, dtype = self.norm, _parameter_dtype(inputs)
         mean, variance = self.mean.detach().to(dtype), self.variance.detach().to(dtype)
@@ -296,7 +296,7 @@ class _Statistics:
         return F.batch_norm(inputs, mean, variance, scale, shift, training=False, eps=norm.eps)
 
     def grad_inputs(self, inputs: Tensor) -> Tensor:
-        """Return the gradient of the loss by the inputs of a part, by way of the statistics.
+        """Return the gradient of the loss with respect to the inputs of a part, through the statistics.
 
         With n values in a channel, d mean / d x = 1 / n and d variance / d x = 2 (x - mean) / n.
         """
@@ -304,7 +304,7 @@ class _Statistics:
         assert self.variance.grad is not None
         of_channel = (self.mean.grad / self.n_values, 2 * self.variance.grad / self.n_values, self.mean.detach())
         shift, slope, mean = (_by_channel(each.to(_parameter_dtype(inputs)), inputs) for each in of_channel)
-        # The variance also depends on x through the mean, but its derivative by the mean is 0 at the mean.
+        # The variance also depends on x through the mean, but its derivative with respect to the mean is 0.
         return (shift + slope * (inputs.detach() - mean)).to(inputs.dtype)
 
     def update_running(self) -> None:
@@ -325,9 +325,9 @@ class _Statistics:
 
 
 class _BatchNorms:
-    """The batch normalisations of a module that would use the statistics of a part, made to use those of the batch."""
+    """Make the batch normalisations of a module use the statistics of the whole batch, not those of a part."""
 
-    # ``forward`` of classes that do no more than torch's; in a single process SyncBatchNorm is one of them
+    # methods ``forward`` that compute torch's batch normalisation; SyncBatchNorm's does so in a single process
     _KNOWN = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
 
     def __init__(self, module: nn.Module) -> None:
@@ -349,7 +349,7 @@ class _BatchNorms:
     def patched(self) -> Iterator[None]:
         """Let the modules normalise through this object inside the block."""
         for norm in self.modules:
-            # an attribute of the instance hides the method, which mypy takes for a mistake
+            # mypy reports assigning to a method; here the attribute of the instance is to hide it
             norm.forward = functools.partial(self._normalize, norm)  # type: ignore[method-assign]
         try:
             yield
@@ -379,7 +379,7 @@ class _BatchNorms:
     def _normalize(self, norm: _BatchNorm, inputs: Tensor) -> Tensor:
         if self._statistics is None:
             raise RuntimeError(
-                f"The backward pass calls {type(norm).__name__} again, as checkpointing does. Leave checkpointing out: "
+                f"The backward pass calls {type(norm).__name__} again, as activation checkpointing does. Leave it out: "
                 "micro_batch_size already saves this memory."
             )
         norm._check_input_dim(inputs)
@@ -398,7 +398,7 @@ class _Reached(BaseException):
 
 
 class _State:
-    """The buffers that a call of a module changes, except running statistics; all runs of parts begin with the same."""
+    """The buffers that a call of a module may change, except running statistics. Every part starts from the same."""
 
     def __init__(self, module: nn.Module, norms: list[Any]) -> None:
         self._buffers = [
@@ -435,15 +435,15 @@ class _State:
 
 
 def _backward(roots: list[Tensor], grads: list[Tensor], wanted: list[Tensor] | None = None) -> None:
-    """Backpropagate from those roots that have a graph, to the leaves that are wanted, by default all.
+    """Backpropagate from the roots that have a graph to the wanted leaves, by default to all leaves.
 
     Autocast is off: each operation keeps the type that autocast gave it in the forward pass.
     """
     pairs = [(root, grad) for root, grad in zip(roots, grads, strict=True) if root.requires_grad]
     device = grads[0].device.type
-    off = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+    no_autocast = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
     if pairs:
-        with off:
+        with no_autocast:
             torch.autograd.backward([root for root, _ in pairs], [grad for _, grad in pairs], inputs=wanted)
 
 
@@ -453,7 +453,7 @@ def _by_channel(values: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _parameter_dtype(inputs: Tensor) -> torch.dtype:
-    """Return the type of statistics in torch, which is at least float32 where inputs have half precision."""
+    """Return the dtype in which torch computes statistics: that of the inputs, but at least float32."""
     return torch.promote_types(inputs.dtype, torch.float32)
 
 

@@ -18,7 +18,7 @@ class MomentumSchedule:
     start : float
         Decay at step 0.
     n_steps : float
-        Step at which the decay reaches 1; with inf it stays at ``start``.
+        Step at which the decay reaches 1. With inf, the decay stays at ``start``.
     """
 
     def __init__(self, start: float, n_steps: float) -> None:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "Measures", "Progress", "epoch_records"]
 
-_MEASURED_EVERY = 100  # steps between measurements at least, so that measuring takes one or two percent of the time
+_MEASURED_EVERY = 100  # fewest steps between measurements; measuring then takes one or two percent of the time
 _COLLAPSED_RANK = 1.5  # an effective rank below this means that embeddings lie almost on one line
-_COLLAPSED_SPREAD = 0.02  # likewise a mean squared distance of directions, which is 2 for unrelated ones
-_JUDGED_AFTER = 100  # fewer steps than this say nothing about a collapse
+_COLLAPSED_SPREAD = 0.02  # so does a mean squared distance of directions below this; unrelated ones have 2
+_JUDGED_AFTER = 100  # steps; after fewer, there is no warning of a collapse
 _STUCK = 0.98  # above this ratio, two views of a row are as far apart as views of different rows
 _MEASURES = ("alignment", "uniformity", "effective_rank", "marginal_error")
 _logger = logging.getLogger("skgca")
-_logger.addHandler(logging.NullHandler())  # without it, logging prints warnings to stderr where nobody set up handlers
+_logger.addHandler(logging.NullHandler())  # without it, logging prints warnings to stderr if no handler is set up
 
 COLUMNS = (
     "epoch",
@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 def epoch_records(history: Any) -> list[dict[str, Any]]:
-    """Return skorch's history as one flat record for each complete epoch; what was not measured in it is NaN."""
+    """Return skorch's history as one flat record for each complete epoch; missing measures are NaN."""
     return [_epoch_record(record) for record in history if "train_loss" in record]
 
 
@@ -66,7 +66,7 @@ def _epoch_record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 class Measures(Callback):
-    """Measure the projections of some rows every so many steps, always for the same rows and the same views.
+    """Measure the projections of some rows at intervals, always with the same rows and the same views.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ class Measures(Callback):
             )
         elif -self.last_["alignment"] > _STUCK * spread:
             warnings.warn(
-                f"The loss is stuck at {net.history[-1].get('train_loss', math.nan):.3g}, the value of an embedding "
-                "that tells nothing (log(N) for InfoNCE): two views of a row are as far apart as any two rows. Make "
-                f"the views weaker (corruption_rate, views=), train longer or at a higher lr (now {net.lr:g}), or "
+                f"The loss is stuck at {net.history[-1].get('train_loss', math.nan):.3g}, the value of an "
+                "uninformative embedding (log(N) for InfoNCE): two views of a row are as far apart as any two rows. "
+                f"Make the views weaker (corruption_rate, views=), train longer or at a higher lr (now {net.lr:g}), or "
                 "lower epsilon.",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -157,12 +157,12 @@ def _mean_squared_distance(first: np.ndarray, second: np.ndarray) -> float:
 
 
 class Progress(Callback):
-    """Show the progress of a training: in the log, and on the screen by one line for each epoch, or by a bar.
+    """Show the progress of a training in the log, and on the screen as one line for each epoch or as a bar.
 
     Parameters
     ----------
     verbose : int
-        0 shows nothing on the screen, 1 one line for each epoch, 2 a bar, in a notebook as a widget.
+        0 shows nothing on the screen, 1 one line for each epoch, 2 a bar, which is a widget in a notebook.
     n_steps : int
         Number of steps of the training.
     """
@@ -226,9 +226,9 @@ class Progress(Callback):
 
 
 def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, seconds = divmod(whole, 60)
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    minutes, seconds = divmod(rounded, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

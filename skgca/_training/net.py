@@ -1,4 +1,4 @@
-"""The skorch nets: views before the module, the loss of their projections after it, and steps that stay finite."""
+"""The skorch nets. A step makes views, projects them and compares the projections; it is repeated if not finite."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .rollback import Guard, NotFiniteError, check_finite, copied
 
 __all__ = ["ContrastiveNet", "MomentumNet"]
 
-_KEPT_EVERY = 100  # batches of an epoch, after which the state is kept to go back to
+_KEPT_EVERY = 100  # batches within an epoch between states that are kept for a roll-back
 
 
 @dataclass
 class _Run:
-    """What a net needs only while it trains.
+    """State of a net that exists only while it trains.
 
-    order, views, dropout : generators of the order of batches, of the views, and of what the module draws;
+    order, views, dropout : generators for the order of batches, for the views, and for what the module draws;
     forward : the module, compiled if that was asked for; learnable : the parameters that the optimizer updates;
-    batches : the sampler of the epoch; cleanup : what callbacks undo when the run ends, also if it fails.
+    batches : the sampler of the epoch; cleanup : functions to call when the run ends, also if it fails.
     """
 
     order: torch.Generator
@@ -53,22 +53,22 @@ class ContrastiveNet(NeuralNet):
     module : Module
         (n, ...) -> (n, d): encoder and projection head.
     criterion : Module
-        ``(z_a, z_b, **extras) -> scalar``, with the extras that the dataset returns beside its inputs.
+        ``(z_a, z_b, **extras) -> scalar``, with the extras that the dataset returns besides its inputs.
     views : MultiView
         Makes the views of a batch.
     view_pairs : {"all", "worst"}
         As in :func:`skgca.losses.multiview_loss`.
     random_streams : RandomStreams
-        Source of the order of batches, of the views, and of what the module draws.
+        Source of the order of batches, of the views, and of the random numbers that the module draws.
     yardstick : Module
-        Loss of held-out rows, comparable between epochs.
+        Validation criterion: loss of held-out rows, whose values are comparable between epochs.
     draws : bool, default=False
         Whether the module draws random numbers in training, as dropout does. It draws them from torch's global
         generators, which are seeded for each step and restored afterwards.
     precision : torch.dtype, default=torch.float32
         Precision of the module in training. The loss is always computed in single precision.
     compiled : bool, default=False
-        Whether to train through ``torch.compile``.
+        Whether training compiles the module by ``torch.compile``.
     micro_batch_size : int, default=None
         Rows that go through the module at a time, for batches larger than memory; see :class:`CachedForward`.
     **kwargs
@@ -107,10 +107,10 @@ class ContrastiveNet(NeuralNet):
         self.micro_batch_size = micro_batch_size
         super().__init__(module, criterion, **kwargs)
 
-    # The course of a training
+    # Training
 
     def get_iterator(self, dataset: RowDataset, training: bool = False) -> DataLoader[Batch]:
-        """Return batches of near-equal size: in random order, or always the same ones where nothing is trained."""
+        """Return batches of nearly equal size: in random order for training, otherwise always the same ones."""
         if not training:
             return fixed_batches(dataset, batch_size=self.batch_size)
         loader = shuffled_batches(dataset, batch_size=self.batch_size, generator=self._run.order)
@@ -118,7 +118,7 @@ class ContrastiveNet(NeuralNet):
         return loader
 
     def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Start the random streams and the guard of the weights."""
+        """Start the random generators, and the guard that keeps good weights."""
         super().on_train_begin(net, X=X, y=y, **kwargs)
         self.stop_reason: str | None = None
         self.guard = Guard()
@@ -139,7 +139,7 @@ class ContrastiveNet(NeuralNet):
             self.history[-2]["batches"] = []
 
     def on_epoch_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Summarise the steps of the epoch, and keep the state at its end, to go back to."""
+        """Summarise the steps of the epoch, and keep the state at its end for a roll-back."""
         super().on_epoch_end(net, **kwargs)
         steps = [batch for batch in self.history[-1]["batches"] if "grad_norm" in batch]  # not the held-out batches
         self.history.record("n_steps", len(steps))
@@ -158,7 +158,7 @@ class ContrastiveNet(NeuralNet):
         return len(self.history[-1]["batches"]) % _KEPT_EVERY == 0
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
-        """Train until there are ``max_epochs`` epochs in all, and record why training ended."""
+        """Train until the history has ``max_epochs`` epochs, and record why training ended."""
         left = 0 if self.stop_reason else max(0, self.max_epochs - len(self.history))
         try:
             super().fit_loop(X, y, epochs=left, **kwargs)
@@ -169,7 +169,7 @@ class ContrastiveNet(NeuralNet):
         return self
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call a method of all callbacks; record it if one of them ends training, which skorch's do by an interrupt."""
+        """Call a method of all callbacks. Callbacks end training by a KeyboardInterrupt, which is recorded."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:
@@ -177,7 +177,7 @@ class ContrastiveNet(NeuralNet):
             raise
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> ContrastiveNet:
-        """Train; afterwards, also after an error, nothing is held that only training needs."""
+        """Train, and then drop what only training needs, also after an error."""
         try:
             trained: ContrastiveNet = super().partial_fit(X, y, classes, **fit_params)
             return trained
@@ -195,7 +195,7 @@ class ContrastiveNet(NeuralNet):
         self.guard.forget()
 
     def at_release(self, undo: Callable[[], None]) -> None:
-        """Call something at the end of the run, also if it fails or is interrupted."""
+        """Register a function to call at the end of the run, also if it fails or is interrupted."""
         self._run.cleanup.callback(undo)
 
     def stop(self, reason: str) -> None:
@@ -204,7 +204,7 @@ class ContrastiveNet(NeuralNet):
         raise KeyboardInterrupt
 
     def training_state(self) -> dict[str, Any]:
-        """Return everything that a step changes, not copied."""
+        """Return everything that a step changes, without a copy."""
         return {
             "module": self.module_.state_dict(),
             "criterion": self.criterion_.state_dict(),
@@ -218,7 +218,7 @@ class ContrastiveNet(NeuralNet):
         self.optimizer_.load_state_dict(copied(state["optimizer"]))
 
     def order_state(self) -> Tensor:
-        """Return the state of the generator of the order; at the start of an epoch it determines all its batches."""
+        """Return the state of the generator of the order. At the start of an epoch it determines all its batches."""
         state: Tensor = self._run.order.get_state()
         return state
 
@@ -239,7 +239,7 @@ class ContrastiveNet(NeuralNet):
     # A step
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
-        """Take a step. Where the loss or its gradient is not finite, go back to the last good weights and try again."""
+        """Take a step. If the loss or its gradient is not finite, restore the last good weights and try again."""
         while True:
             try:
                 with self.guard.slowed(self.optimizer_):
@@ -249,7 +249,7 @@ class ContrastiveNet(NeuralNet):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Compute the loss of a batch and its gradient, in parts if there is a ``micro_batch_size``."""
-        inputs, beside = batch
+        inputs, extras = batch
         if self.micro_batch_size is None:
             step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
             return step
@@ -261,7 +261,7 @@ class ContrastiveNet(NeuralNet):
             cached = self._in_parts(self.online, self.module_, stacked)
             projections = cached.outputs.float().requires_grad_()
             compared = self.joined(projections, stacked)
-        loss = self.get_loss(self._by_view(compared, views), beside, X=inputs, training=True)
+        loss = self.get_loss(self._by_view(compared, views), extras, X=inputs, training=True)
         loss.backward()
         assert projections.grad is not None
         with self._autocast():
@@ -269,16 +269,16 @@ class ContrastiveNet(NeuralNet):
         return {"loss": loss, "y_pred": projections}
 
     def on_grad_computed(self, net: ContrastiveNet, named_parameters: Any, **kwargs: Any) -> None:
-        """Record the length of the gradient, before any callback clips it, and check that it is finite."""
+        """Record the norm of the gradient before any callback clips it, and check that it is finite."""
         super().on_grad_computed(net, named_parameters, **kwargs)
-        lengths = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack(lengths))
+        norms = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
         self.history.record_batch("grad_norm", check_finite("gradient", norm))
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
 
     def make_views(self, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return the views of a batch: of one input (n, ...), or of one for each measured view."""
-        assert self.views is not None  # only a net from a file has none, and it does not train
+        """Return the views of a batch, which has one input (n, ...), or one for each measured view."""
+        assert self.views is not None  # None only in a net from a file, which does not train
         measured = [part.to(self.device) for part in x]
         return self.views(measured[0] if len(measured) == 1 else measured, self._run.views)
 
@@ -296,7 +296,7 @@ class ContrastiveNet(NeuralNet):
         return projections
 
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
-        """Add to the projections (v n, d) what the loss compares them with, if that is something else."""
+        """Return the projections (v n, d); a subclass may add those of another network to compare them with."""
         return projections
 
     def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
@@ -309,7 +309,7 @@ class ContrastiveNet(NeuralNet):
         Raises
         ------
         NotFiniteError
-            If the loss is NaN or infinite, as it is for projections that are.
+            If the loss is NaN or infinite, for example because a projection is.
         """
         loss = self.compare(y_pred, **self._on_device(y_true))
         check_finite("loss", loss)
@@ -323,10 +323,10 @@ class ContrastiveNet(NeuralNet):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute the loss of a held-out batch by the yardstick."""
-        inputs, beside = batch
+        """Compute the validation criterion of a held-out batch."""
+        inputs, extras = batch
         projections = self.embed_views(inputs)
-        loss = multiview_loss(self.yardstick, projections, pairs=self.view_pairs, **self._on_device(beside))
+        loss = multiview_loss(self.yardstick, projections, pairs=self.view_pairs, **self._on_device(extras))
         return {"loss": loss, "y_pred": projections}
 
     def embed_views(self, x: tuple[Tensor, ...]) -> Tensor:
@@ -338,13 +338,13 @@ class ContrastiveNet(NeuralNet):
 
     @contextmanager
     def fixed_views(self) -> Iterator[None]:
-        """Draw the views inside the block from the same random numbers each time, and leave those of training alone."""
-        ours = self._run.views
+        """Draw the views inside the block from the same random numbers each time, apart from those of training."""
+        generator_of_training = self._run.views
         self._run.views = self.random_streams.generator("fixed_views", self.device)
         try:
             yield
         finally:
-            self._run.views = ours
+            self._run.views = generator_of_training
 
     # Helpers
 
@@ -362,8 +362,8 @@ class ContrastiveNet(NeuralNet):
     def _lent_generator(self) -> AbstractContextManager[Any]:
         return seeded_by(self._run.dropout) if self.draws else nullcontext()
 
-    def _on_device(self, beside: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value.to(self.device) for name, value in beside.items()}
+    def _on_device(self, extras: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: value.to(self.device) for name, value in extras.items()}
 
     @staticmethod
     def _by_view(projections: Tensor, views: tuple[Tensor, ...]) -> Tensor:
@@ -372,7 +372,7 @@ class ContrastiveNet(NeuralNet):
 
 
 class MomentumNet(ContrastiveNet):
-    """A net for losses without repulsion: predictions are compared with the projections of a target network.
+    """A net for losses without repulsion, which compares predictions with the projections of a target network.
 
     The projections of a view go through a predictor, ``module.predictor``. The result is compared with the projection
     of another view by the target network, an exponential moving average of encoder and head that has no gradient [1]_.
@@ -403,7 +403,7 @@ class MomentumNet(ContrastiveNet):
 
     def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Start the target network as a copy of the encoder and head."""
-        if self._target is None:  # else partial_fit goes on with the target network of the last call
+        if self._target is None:  # otherwise partial_fit continues with the target network of the last call
             self._target = MomentumTarget(self._followed(), MomentumSchedule(self.ema_decay, self.n_steps))
         super().on_train_begin(net, X=X, y=y, **kwargs)
 
@@ -447,5 +447,5 @@ class MomentumNet(ContrastiveNet):
         return multiview_loss(self.criterion_, predictions, targets, pairs=self.view_pairs, **kwargs)
 
     def _followed(self) -> nn.Module:
-        """Return encoder and head, which the target network follows; they share their weights with the module."""
+        """Return the part that the target network follows: encoder and head, sharing their weights with the module."""
         return EncoderWithHead(self.module_.encoder, self.module_.head)

@@ -1,4 +1,4 @@
-"""Recovery from NaN: training goes back to the last good state, and continues at half the learning rate."""
+"""Recovery from NaN: restore the last good state of a training, and continue at half the learning rate."""
 
 from __future__ import annotations
 
@@ -38,8 +38,9 @@ class NotFiniteError(ArithmeticError):
 class Guard:
     """Keeps the last good state of a net, and restores it when a loss or gradient is not finite.
 
-    Each roll-back halves the learning rate. The state is kept at the end of each epoch, and within long ones, so that
-    little work is repeated. The order of batches and the views are not rolled back: the same ones would fail again.
+    Each roll-back halves the learning rate. The state is kept at the end of each epoch, and also within long epochs, so
+    that little work is repeated. The order of batches and the views are not rolled back: the same ones would fail
+    again.
 
     Attributes
     ----------
@@ -93,7 +94,7 @@ class Guard:
 
     @contextmanager
     def slowed(self, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-        """Scale the learning rate inside the block; outside it belongs to the schedule."""
+        """Scale the learning rate inside the block; outside, it is that of the schedule."""
         if self.rate == 1:
             yield
             return

@@ -1,12 +1,12 @@
-"""Random numbers of a fit: independent streams by name, and the global generators lent to what draws from them.
+"""Random numbers of a fit: independent named streams, and temporary seeds of the global generators.
 
 A fit with an integer ``random_state`` gives the same bits each time, in any process and under any ``n_jobs``, and
-leaves the global generators of Python, numpy and torch as it found them. Two mechanisms are needed for that:
+restores the global generators of Python, numpy and torch afterwards. This needs two mechanisms:
 
-- What we draw ourselves (the order of batches, views, held-out rows) comes from generators of our own. Each purpose has
-  its own stream, so that one more draw for one purpose changes nothing for another.
+- Our own draws (the order of batches, views, held-out rows) come from our own generators. Each purpose has its own
+  stream, so that an additional draw for one purpose does not change another.
 - Layers of torch draw from torch's global generator: initial weights when they are made, dropout in each training step.
-  The global generators are seeded for the block in which that happens, and restored afterwards.
+  The global generators are seeded before such a block of code, and restored after it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _STREAMS = (
     "order",  # order of the batches
     "views",  # augmentation of the training rows
     "dropout",  # what the network draws in a training step
-    "fixed_views",  # augmentation of the rows that are only measured, the same in each epoch
-    "kept_rows",  # which rows of a stream the readout is fitted on
+    "fixed_views",  # augmentation of rows that are not trained on, the same in each epoch
+    "kept_rows",  # which rows the readout is fitted on in ``partial_fit``
 )
 
-_global_generator = threading.RLock()
+_global_generator_lock = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class RandomStreams:
     entropy : int
         Source of all streams.
     call : int, default=0
-        Number of the call of ``partial_fit``, each of which has streams of its own.
+        Number of the call of ``partial_fit``. Each call has its own streams.
 
     Examples
     --------
@@ -81,13 +81,13 @@ class RandomStreams:
 def seeded_global_generator(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed the global generators for the block and restore their states afterwards; one thread at a time.
 
-    These are torch's on the CPU and on ``device``, if that is CUDA, numpy's, and Python's.
+    The generators are Python's, numpy's, and torch's for the CPU and for ``device``, if that is a CUDA device.
     """
     generators = [torch.default_generator]
     if device is not None and device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         generators.append(torch.cuda.default_generators[index])
-    with _global_generator:
+    with _global_generator_lock:
         states = [generator.get_state() for generator in generators]
         numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
         for generator in generators:
@@ -105,7 +105,7 @@ def seeded_global_generator(seed: int, device: torch.device | None = None) -> It
 
 @contextmanager
 def seeded_by(generator: torch.Generator) -> Iterator[None]:
-    """Seed the global generators for the block by the next number of a generator, and those of its device too."""
+    """Seed the global generators, including that of the generator's device, by the next number of a generator."""
     seed = torch.randint(2**31 - 1, (), generator=generator, device=generator.device)
     with seeded_global_generator(int(seed), generator.device):
         yield

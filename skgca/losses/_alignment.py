@@ -29,7 +29,7 @@ LAYOUTS = ("joint", "cross")
 
 
 class PlanSolver(nn.Module):
-    """Solves for the transport plan of a batch; a module, so that forward hooks can observe the plans of a loss."""
+    """Solves for the transport plan of a batch. It is a module so that forward hooks can observe the plans."""
 
     def forward(self, source: LogKernel, **settings: Any) -> TransportPlan:
         """Return the plan of a log kernel, with the settings of :func:`skgca.ot.sinkhorn`."""
@@ -42,8 +42,8 @@ class AlignmentLoss(nn.Module):
 
     .. math:: d(T \,\|\, P), \qquad P = \arg\min_{P \in B} \mathrm{KL}(P \,\|\, e^{-C / \epsilon})
 
-    where C is the cost between embeddings, and B the set of plans that the marginals allow [1]_. The named losses of
-    :data:`skgca.losses.PRESETS` are choices of these parts.
+    where C is the cost between embeddings, and B the set of plans that the marginals allow [1]_. Each named loss of
+    :data:`skgca.losses.PRESETS` is a choice of these parts.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class AlignmentLoss(nn.Module):
     divergence : Divergence
         A :class:`Divergence`, or a callable ``(plan, target_plan) -> scalar``.
     target : {"pairs", "labels", "continuous", "domains", "affinity"}, Target or callable, default="pairs"
-        Which rows should match. With "pairs", the mass of each row goes to the other view of the same row. The others
-        distribute it in proportion to an affinity: of rows of the same label; of rows with close values; of rows of the
-        same or another domain; or a given one. An object, such as ``DomainsTarget(alpha=0.1)``, has its own options. A
-        callable ``(values) -> affinity (n, n)`` gets the ``target`` of the call.
+        Which rows should match. With "pairs", the mass of each row goes to the other view of the same row. The other
+        names distribute it in proportion to an affinity of rows, from equal labels, close values, equal or different
+        domains, or given as a matrix. An object, such as ``DomainsTarget(alpha=0.1)``, has its own options. A callable
+        ``(values) -> affinity (n, n)`` gets the ``target`` of the call.
     cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
         Ground cost; see :func:`skgca.ot.sinkhorn_embeddings`.
     layout : {"joint", "cross"}, default="joint"
@@ -72,9 +72,9 @@ class AlignmentLoss(nn.Module):
         How the solution is differentiated; see :func:`skgca.ot.sinkhorn`. "envelope" is accepted only if it is exact:
         with a divergence that has ``envelope_exact``, hard or free marginals, and a ``tol``.
     memory_limit : float, default=None
-        Largest kernel of a batch that is kept, in bytes; a larger one is recomputed tile by tile. None is a quarter of
-        the free memory. A target other than "pairs", related rows, the cost "student_t" and penalties on single entries
-        need whole matrices in any case.
+        Largest size of the kernel of a batch, in bytes, at which it is stored; a larger one is recomputed tile by tile.
+        None is a quarter of the free memory. A target other than "pairs", related rows, the cost "student_t" and
+        penalties on single entries need whole matrices in any case.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class AlignmentLoss(nn.Module):
 
     Examples
     --------
-    With a relaxed column marginal, all rows of view A have the same mass, and those of view B more or less:
+    With a relaxed column marginal, the rows of view A have almost equal mass, and those of view B have not:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, KLDivergence
@@ -154,12 +154,12 @@ class AlignmentLoss(nn.Module):
         """Current epsilon."""
         if self.bounds is None:
             return self._epsilon
-        low, high = self.bounds  # a step of the optimizer may have left them, until the next call clamps
+        low, high = self.bounds  # an optimizer step may exceed them, until the next call of the loss clamps
         return min(max(math.exp(float(self.log_epsilon.detach())), low), high)
 
     @property
     def repels(self) -> bool:
-        """Whether something keeps embeddings apart. If not, all become equal in training without a target network."""
+        """Whether the loss keeps embeddings apart. If not, training without a target network makes them all equal."""
         return self.divergence.repels
 
     def forward(
@@ -182,12 +182,12 @@ class AlignmentLoss(nn.Module):
             unknown; or an affinity (n, n). "pairs" reads nothing.
         weight : Tensor of shape (n,), default=None
             Weights of the rows, non-negative, in any scale. None gives all rows the same weight. A weight is the
-            prescribed mass of a row's views, and also scales their rows and columns of the kernel. So a row counts by
-            its weight as a match and as a negative. A row of weight zero is left out.
+            prescribed mass of a row's views, and also scales their rows and columns of the kernel. So the weight of a
+            row applies to it both as a match and as a negative. A row of weight zero is left out.
         related : Tensor of shape (n,) or (n, n), default=None
-            Rows that are no evidence against each other, such as rows of the same subject: groups, where rows of equal
-            groups are related and -1 is no group, or a boolean matrix. The plan has no entry between views of two
-            related rows, which makes them neither negatives nor matches. The views of a row always match.
+            Pairs of rows that are neither negatives nor matches, such as rows of the same subject. Groups (n,) relate
+            rows of the same group, except for -1, which is no group; a boolean matrix (n, n) gives the pairs. The plan
+            has no entry between views of two related rows. The views of a row always match.
 
         Returns
         -------
@@ -197,10 +197,10 @@ class AlignmentLoss(nn.Module):
         Raises
         ------
         ValueError
-            If shapes do not agree, the target is missing, or a target is given that is not read.
+            If shapes do not agree, a target is missing, or a target is given to a loss that reads none.
         """
-        plan, goal = self.plans(z_a, z_b, target=target, weight=weight, related=related)
-        return self.divergence(plan, goal)
+        plan, target_plan = self.plans(z_a, z_b, target=target, weight=weight, related=related)
+        return self.divergence(plan, target_plan)
 
     def plans(
         self,
@@ -221,7 +221,7 @@ class AlignmentLoss(nn.Module):
         Returns
         -------
         plan : TransportPlan
-        goal : TargetPlan
+        target_plan : TargetPlan
         """
         _check_views(z_a, z_b, weight)
         self.target.check(target, len(z_a))
@@ -231,7 +231,7 @@ class AlignmentLoss(nn.Module):
             target = self.target.select(target, kept)
         z_a, z_b, weight, related = _select_rows(z_a, z_b, weight, related, kept)
         plan = self._solve(z_a, z_b, weight, related)
-        goal = self.target.plan(
+        target_plan = self.target.plan(
             target,
             shift=len(z_a) if self.layout == "joint" else 0,
             row_mass=plan.a,
@@ -239,7 +239,7 @@ class AlignmentLoss(nn.Module):
             two_sided=self.marginals.rho_col > 0,
             excluded=None if related is None else self._between_views(related),
         )
-        return plan, goal
+        return plan, target_plan
 
     def plan(
         self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None, related: Tensor | None = None
@@ -261,7 +261,7 @@ class AlignmentLoss(nn.Module):
     def _solve(self, z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None) -> TransportPlan:
         working = torch.promote_types(z_a.dtype, torch.float32)
         n_views = 2 * len(z_a) if self.layout == "joint" else len(z_a)
-        # Equal weights cancel in the kernel, and leave equal masses.
+        # Equal weights cancel in the kernel, and make all masses equal.
         if weight is None or bool((weight == weight[0]).all()):
             log_weight, mass = None, z_a.new_full((n_views,), 1.0 / n_views, dtype=working)
         else:
@@ -270,7 +270,7 @@ class AlignmentLoss(nn.Module):
             if self.layout == "joint":
                 weight = torch.cat([weight, weight])  # (2n,)
             log_weight, mass = weight.log(), weight / n_views
-        # The log kernel of a single tensor, (2n, d) in the joint layout, masks self pairs.
+        # In the joint layout, the log kernel gets a single tensor (2n, d), and therefore masks self pairs.
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
         source = LOG_KERNELS[self.cost](rows, cols, epsilon=epsilon, log_weight=log_weight)
@@ -294,7 +294,7 @@ class AlignmentLoss(nn.Module):
     def _learned_epsilon(self) -> Tensor:
         assert self.bounds is not None
         low, high = self.bounds
-        with torch.no_grad():  # the parameter itself: beyond the bounds, a clamped value would have no gradient
+        with torch.no_grad():  # in place, since clamping a copy would remove its gradient beyond the bounds
             self.log_epsilon.clamp_(math.log(low), math.log(high))
         return self.log_epsilon.exp()
 
@@ -322,14 +322,14 @@ def related_rows(related: Tensor, n: int) -> Tensor:
 
 
 def _rows_above_zero(weight: Tensor | None, device: torch.device) -> Tensor | None:
-    """Return a boolean mask (n,) of the rows with a weight above zero, or None if these are all rows."""
+    """Return a boolean mask (n,) of the rows with a weight above zero, or None if all rows have one."""
     return None if weight is None or bool((weight > 0).all()) else weight.to(device) > 0
 
 
 def _select_rows(
     z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None, kept: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Return the rows that are kept, with related ones as a matrix."""
+    """Return the values of the kept rows, with ``related`` as a boolean matrix."""
     if related is not None:
         related = related_rows(related.to(z_a.device), len(z_a))
     if weight is None or kept is None:

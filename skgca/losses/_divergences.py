@@ -1,13 +1,13 @@
 """Divergences: how far the transport plan of a batch is from its target plan, as a scalar.
 
-Both plans are matrices of mass, rows to columns. The transport plan P says where the mass of each row goes, by the
-distances of the embeddings; the target plan T says where it should go. P is never formed unless a divergence reads all
-of its entries. It is known by its potentials f and g:
+Both plans are matrices of the mass that goes from rows to columns. The transport plan P says where the mass of each row
+goes, given the distances of the embeddings. The target plan T says where it should go. P is computed as a matrix only
+if a divergence reads all of its entries. Otherwise it is represented by its potentials f and g:
 
     log P[i, j] = f[i] + scores[i, j] + g[j],    scores = -cost / epsilon + log weight of row i + log weight of row j
 
-A divergence therefore works with logarithms at the entries where T has mass, which for "pairs" are n of n x n. The log
-kernel is log P without f, g and the weights: what the embeddings alone say.
+A divergence therefore works with logarithms at the entries where T has mass: for "pairs", one entry in each row. The
+log kernel is log P without f, g and the log weights. It depends only on the embeddings.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ __all__ = [
     "as_divergence",
 ]
 
-# RINCE is a difference of powers of exp(1 / epsilon), which overflow for a small epsilon. The largest exponent is
-# limited to these, and the loss is divided by what was cut off.
+# RINCE is a difference of powers of exp(1 / epsilon), which overflow for a small epsilon. The loss is divided by a
+# factor so that the largest exponent is at most this.
 _LARGEST_EXPONENT = {torch.float32: 30.0, torch.float64: 300.0}
 
 
 @runtime_checkable
 class Divergence(Protocol):
-    """Compares a transport plan with its target plan; the base class of divergences, with all that is read of one.
+    """Base class of divergences, which compare a transport plan with its target plan.
 
     Attributes
     ----------
     repels : bool, default=True
-        Whether it keeps embeddings of different rows apart. If not, training needs a predictor and a target network, as
-        BYOL has, or all embeddings become equal.
+        Whether it keeps embeddings of different rows apart. If not, all embeddings become equal, unless training uses a
+        predictor and a target network, as BYOL does.
     envelope_exact : bool, default=False
         Whether its gradient is exact with constant potentials, at the solution for hard marginals. Then
         ``gradient="envelope"`` of :class:`AlignmentLoss` is accepted.
@@ -91,12 +91,12 @@ class CallableDivergence(Divergence):
 
     @property
     def repels(self) -> bool:
-        """Whether the callable says that it keeps embeddings apart; the default of a divergence if it says nothing."""
+        """Attribute ``repels`` of the callable; the default of :class:`Divergence` if it has none."""
         return bool(getattr(self.function, "repels", super().repels))
 
     @property
     def envelope_exact(self) -> bool:
-        """Whether the callable says that its gradient is exact with constant potentials; else the default."""
+        """Attribute ``envelope_exact`` of the callable; the default of :class:`Divergence` if it has none."""
         return bool(getattr(self.function, "envelope_exact", super().envelope_exact))
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
@@ -107,7 +107,7 @@ class CallableDivergence(Divergence):
 
 
 def as_divergence(divergence: DivergenceLike) -> Divergence:
-    """Return a full divergence: an object that is one already, or an adapted callable.
+    """Return an object with all attributes of :class:`Divergence`: the given object, or an adapted callable.
 
     Raises
     ------
@@ -139,13 +139,13 @@ class KLDivergence(Divergence):
     kl : {"mass", "rows"}, default="mass"
         "mass" is the generalised divergence with its mass term, ``sum T log(T / P) - sum T + sum P``. "rows" first
         normalises the rows of P to the row masses of T, as ``cross_entropy(log P)`` does, which cancels the row
-        potential. Both agree where the row marginal is hard and the last half step was that of the rows.
+        potential. Both are equal if the row marginal is hard and the last half step was that of the rows.
 
     Notes
     -----
     The derivative of "mass" with respect to a potential is the difference between the marginals of P and T. At the
-    solution for hard marginals it vanishes if T has these marginals. There the potentials may be treated as constants:
-    ``envelope_exact``.
+    solution for hard marginals it vanishes if T has these marginals. Then the potentials may be treated as constants,
+    so ``envelope_exact`` is True.
 
     Examples
     --------
@@ -209,16 +209,16 @@ class RINCEDivergence(Divergence):
         + \frac{1}{q} \Big(\lambda \sum_j e^{s_{ij}} v_j\Big)^q \Big)
 
     where s is the similarity divided by epsilon, and v the column scaling, which is 1 if columns are free. The last sum
-    is the denominator of the last row step. With a small epsilon the published loss overflows. If its terms exceed
-    ``exp(30)``, or ``exp(300)`` in double precision, the loss is divided by the factor by which the largest does.
+    is the denominator of the last row step. The published loss overflows for a small epsilon. If a term exceeds
+    ``exp(30)``, or ``exp(300)`` in double precision, the loss is divided so that its largest term is this bound.
 
     Parameters
     ----------
     q : float, default=0.6
-        Robustness to wrong pairs, in (0, 1]. As q goes to 0 the loss tends to InfoNCE plus the constant log lam. With
-        q = 1 it is symmetric between right and wrong pairs, and so robust to wrong ones.
+        Robustness to wrong positive pairs, in (0, 1]. As q goes to 0 the loss tends to InfoNCE plus the constant log
+        lam. With q = 1 it treats positive and negative pairs symmetrically, which is most robust.
     lam : float, default=0.01
-        Weight of all pairs relative to the right ones, > 0.
+        Weight of all pairs relative to the positive ones, > 0.
 
     References
     ----------
@@ -243,16 +243,16 @@ class RINCEDivergence(Divergence):
             raise ValueError(f"lam={self.lam!r} must be above 0, such as 0.01.")
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
-        # The scores are -cost / epsilon, and the formula is in the similarity, which for the cosine is 1 - cost.
+        # Scores are -cost / epsilon. The formula needs the similarity instead, which for the cosine is 1 - cost.
         unit = plan.similarity / plan.epsilon
-        right = _log_kernel(plan, target, plan.f, torch.zeros_like(plan.g)) + unit
+        positive = _log_kernel(plan, target, plan.f, torch.zeros_like(plan.g)) + unit
         every = plan.log_row_sum - _log_weight(plan.a) + unit + math.log(self.lam)
-        right, every = self.q * right, self.q * every
+        positive, every = self.q * positive, self.q * every
         with torch.no_grad():
-            largest = torch.maximum(right.masked_fill(target.mass == 0, -torch.inf).max(), every.max())
+            largest = torch.maximum(positive.masked_fill(target.mass == 0, -torch.inf).max(), every.max())
             excess = (largest - _LARGEST_EXPONENT[plan.a.dtype]).clamp_min(0.0)  # a constant factor of the gradient
-        # expm1 keeps the digits of small q; the two -1 cancel, as T has the row mass a
-        pull, push = target.mass * torch.expm1(right - excess), plan.a * torch.expm1(every - excess)
+        # expm1 keeps the digits for a small q; the two -1 cancel, since rows of T sum to a
+        pull, push = target.mass * torch.expm1(positive - excess), plan.a * torch.expm1(every - excess)
         return (push.sum() - pull.sum()) / self.q
 
 
@@ -297,14 +297,14 @@ class EntropyPenalty(Divergence):
 
 @dataclass(frozen=True)
 class UniformityPenalty(Divergence):
-    """Divergence of the mass on wrong pairs from a uniform distribution over them.
+    """Divergence of the mass on negative pairs from a uniform distribution over them.
 
     It is ``KL(U || P)`` over the entries without target mass. P is normalised to sum to 1 there, and U is proportional
     to the product of the row and the column mass. It needs the plan as a whole matrix.
 
     Examples
     --------
-    All wrong pairs of orthogonal rows are at the same distance, which costs nothing:
+    All negative pairs of orthogonal rows have the same distance, so the penalty is 0:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, UniformityPenalty
@@ -315,16 +315,16 @@ class UniformityPenalty(Divergence):
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
         log_plan = plan.log_plan
-        # Neither self pairs and related rows, which have no entry in the plan, nor right pairs.
-        wrong = ~torch.isneginf(log_plan.detach()) & (target.dense((len(plan.a), len(plan.b))) == 0)
-        if not bool(wrong.any()):
+        # Positive pairs are excluded, and so are self pairs and related rows, which have no entry in the plan.
+        negative = ~torch.isneginf(log_plan.detach()) & (target.dense((len(plan.a), len(plan.b))) == 0)
+        if not bool(negative.any()):
             return log_plan.new_zeros(())
-        even = (plan.a[:, None] * plan.b).masked_fill(~wrong, 0.0)
-        even = even / even.sum()
-        # P is normalised over the wrong pairs by a log-sum-exp, in which an entry of -inf counts as no mass.
-        log_wrong = log_plan.masked_fill(~wrong, -torch.inf)
-        log_wrong = log_wrong - torch.logsumexp(log_wrong.flatten(), 0)
-        return (torch.xlogy(even, even) - even * log_wrong.masked_fill(~wrong, 0.0)).sum()
+        uniform = (plan.a[:, None] * plan.b).masked_fill(~negative, 0.0)
+        uniform = uniform / uniform.sum()
+        # P is normalised over the negative pairs by a log-sum-exp, in which an entry of -inf counts as no mass.
+        log_negative = log_plan.masked_fill(~negative, -torch.inf)
+        log_negative = log_negative - torch.logsumexp(log_negative.flatten(), 0)
+        return (torch.xlogy(uniform, uniform) - uniform * log_negative.masked_fill(~negative, 0.0)).sum()
 
 
 class WeightedSum(Divergence):
@@ -376,7 +376,7 @@ class WeightedSum(Divergence):
 
 
 def _log_kernel(plan: TransportPlan, target: TargetPlan, f: Tensor, g: Tensor) -> Tensor:
-    """Log plan at the entries of the target, minus the potentials f and g and the log weights in the scores."""
+    """Log plan at the entries of the target, without the potentials f and g and the log weights in the scores."""
     removed = target.of_rows(f + _log_weight(plan.a)) + target.of_cols(g + _log_weight(plan.b))
     return (target.log_plan(plan) - removed).masked_fill(target.mass == 0, 0.0)
 

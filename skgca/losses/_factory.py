@@ -1,4 +1,4 @@
-"""Losses by name, which refuse options that have no effect."""
+"""Make losses by name, and refuse options that have no effect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._targets import TargetLike, make_target, target_options
 
 __all__ = ["default_options", "make_loss"]
 
-_WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # option: weight of the term that has it
+_WEIGHT_OF = {"q": "rince_weight", "lam": "rince_weight", "kl": "kl_weight"}  # option -> weight of its term
 
 
 def make_loss(
@@ -38,11 +38,11 @@ def make_loss(
     layout : {"joint", "cross"}, default="joint"
         One plan over both views, or from one view to the other.
     n_iter : int, default=None
-        Sinkhorn iterations. None is the default of the loss, mostly 10. If a marginal is free, half a step is exact,
-        and the number makes no difference.
+        Sinkhorn iterations. None is the default of the loss, mostly 10. If a marginal is free, half an iteration is
+        exact, and the number has no effect.
     **options
         Options of the named loss, such as ``q``; ``target``, and the options of a named target, such as ``sigma``; and
-        further parameters of :class:`AlignmentLoss`. None stands for the default of each.
+        further parameters of :class:`AlignmentLoss`. For each of them, None means the default.
 
     Returns
     -------
@@ -72,13 +72,13 @@ def make_loss(
     given = {option: value for option, value in options.items() if value is not None}
     defaults = default_options(name)
     target = given.get("target", defaults["target"])
-    of_target = {option: given.pop(option) for option in target_options(target) if option in given}
+    options_of_target = {option: given.pop(option) for option in target_options(target) if option in given}
     for option, value in given.items():
         if option not in defaults:
             _refuse(name, option, value, target)
     settings = {**defaults, **given}
     _check_effect(given, settings)
-    given["target"] = make_target(target, **of_target)  # an object is complete, and of_target empty
+    given["target"] = make_target(target, **options_of_target)  # for an object there are no options
     return PRESETS[name](epsilon=epsilon, **given)
 
 
@@ -102,7 +102,7 @@ def default_options(name: str) -> dict[str, Any]:
     """
     preset = inspect.signature(PRESETS[name]).parameters
     common = inspect.signature(AlignmentLoss).parameters
-    # An option of both, such as the marginals, has the default of the preset.
+    # If both have an option, such as marginals, the default of the preset counts.
     defaults = {option: p.default for option, p in {**common, **preset}.items() if p.kind is p.KEYWORD_ONLY}
     fixed = {"epsilon", "divergence", *(["marginals"] if "marginals" not in preset else [])}
     return {option: default for option, default in defaults.items() if option not in fixed}

@@ -1,8 +1,8 @@
 """Losses of two views, applied to more than two.
 
 With views 1, 2, 3 of every row, "all" averages the loss over the pairs (1, 2), (1, 3) and (2, 3). "worst" computes it
-once, of two batches that hold for every row the pair of its views with the smallest cosine: (1, 3) for one row, (2, 3)
-for the next. With ``others``, such as the views from a target network, pairs are ordered, and there are six.
+once. For each row it chooses the two views with the smallest cosine, (1, 3) for one row and (2, 3) for another.
+With ``others``, such as embeddings by a target network, pairs are ordered, so there are six.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def multiview_loss(
         Embeddings to pair the views with, such as those of a target network. View i is paired with all of them except
         the i-th. None pairs the views with each other, each pair once.
     pairs : {"all", "worst"}, default="all"
-        "all" is the mean of the loss over all pairs of views. "worst" is the loss of one pair, which holds for each row
-        the two of its views that are furthest apart: the min-max of augmentation-robust contrastive learning [1]_. With
-        two views and no ``others`` both are the same.
+        "all" is the mean of the loss over all pairs of views. "worst" is the loss of a single pair, made of the two
+        views of each row that are furthest apart. This is the min-max of augmentation-robust contrastive learning [1]_.
+        With two views and no ``others`` both are the same.
     **kwargs
         Passed to ``loss``: ``target``, ``weight``, ``related``.
 
@@ -82,7 +82,7 @@ def multiview_loss(
     others = views if others is None else others
     if pairs == "all" or len(chosen) == 1:
         return torch.stack([loss(views[i], others[j], **kwargs) for i, j in chosen]).mean()
-    # (p, n, d) each, for p pairs; the choice of a pair has no gradient, and the loss of the chosen views does
+    # (p, n, d) each, for p pairs; gradients flow through the chosen views, but not through the choice
     firsts, seconds = torch.stack([views[i] for i, _ in chosen]), torch.stack([others[j] for _, j in chosen])
     worst = F.cosine_similarity(firsts.detach(), seconds.detach(), dim=2).argmin(0)  # (n,)
     rows = torch.arange(len(worst), device=worst.device)

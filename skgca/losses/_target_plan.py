@@ -9,8 +9,8 @@ An affinity becomes a plan in three steps, here for labels 0, 0, 1 in the joint 
       0 0 1                      0 0 0 0 0 1                   each row sums to its mass, 1/6
                                  ...
 
-A view without any match falls back to the other view of its row. Where only rows are held, scaling divides each row.
-Where columns are held too, it is a matrix scaling as in Sinkhorn, without a gradient.
+A view without any match is matched with the other view of its row. If only the row marginal is held, scaling divides
+each row. If columns are held too, it is a matrix scaling as in Sinkhorn, without a gradient.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SCALING_TOL = {torch.float32: 1e-5, torch.float64: 1e-12}  # relative to the ma
 
 @dataclass(frozen=True)
 class TargetPlan:
-    """A target plan: a whole matrix, or only its non-zero entries.
+    """A target plan, stored as a whole matrix or by its non-zero entries.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class TargetPlan:
     rows, cols : Tensor of shape (k,), integer, default=None
         Positions of the entries; None for a whole matrix.
     shift : int, default=None
-        Another way to give positions: row i has one entry, in column ``(i + shift) % n`` of n, with mass above 0.
+        Replaces ``rows`` and ``cols``: row i has one entry, in column ``(i + shift) % n`` of n, with mass above 0.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class TargetPlan:
     def log_plan(self, plan: TransportPlan) -> Tensor:
         """Log of a transport plan at the entries, in the shape of ``mass``, and 0 at entries without mass.
 
-        A transport plan may have log P = -inf at entries without mass. A product with a mass of 0 would be NaN there.
+        At entries without mass, log P may be -inf, and its product with a mass of 0 would be NaN.
         """
         if self.shift is not None:
             return plan.log_plan_shifted(self.shift)
@@ -99,16 +99,16 @@ def scaled_plan(
     two_sided: bool,
     excluded: Tensor | None = None,
 ) -> TargetPlan:
-    """Turn the affinity of a batch into its target plan, with the marginals as far as its zeros allow.
+    """Turn the affinity of a batch into its target plan, with the given marginals if its zeros allow them.
 
-    The affinity of two rows counts for each pair of their views, times the product of their masses. Self pairs and
-    entries that the transport plan excludes have none. A view that this leaves without a match falls back to the other
-    view of its row; so does one that no other view matches, if columns are held.
+    Each pair of views gets the affinity of their rows, times the product of their masses. Self pairs and entries that
+    the transport plan excludes get 0. A view without any match is then matched with the other view of its row. If
+    columns are held, this also applies to a view that is not the match of any view.
 
     Parameters
     ----------
     affinity : Tensor of shape (n, n)
-        In the type and on the device of ``row_mass``.
+        With the dtype and the device of ``row_mass``.
     shift : int
         The other view of row i of the plan is in column ``(i + shift) % N``.
     row_mass : Tensor of shape (N,)
@@ -116,7 +116,7 @@ def scaled_plan(
     n_rows : int
         Number n of rows in the batch; N is n in the cross layout, and 2 n in the joint layout.
     two_sided : bool
-        Whether the columns of the transport plan are held to their mass, so that those of the target plan must be.
+        Whether the column marginal of the transport plan is held, so that the target plan must have it too.
     excluded : Tensor of shape (N, N), bool, default=None
         Entries that the transport plan leaves out.
 
@@ -134,34 +134,35 @@ def scaled_plan(
         affinity = affinity.repeat(2, 2).fill_diagonal_(0.0)  # (2n, 2n): both views of each row, no self pairs
     if excluded is not None:
         affinity = affinity.masked_fill(excluded, 0.0)
-    lonely = affinity.sum(1) == 0
+    unmatched = affinity.sum(1) == 0
     if two_sided:  # a column without an entry could not receive its mass
-        lonely = lonely | (affinity.sum(0) == 0)
-    rows = lonely.nonzero()[:, 0]
+        unmatched = unmatched | (affinity.sum(0) == 0)
+    rows = unmatched.nonzero()[:, 0]
     affinity = affinity.index_put((rows, (rows + shift) % len(row_mass)), affinity.new_ones(()))
-    # Rows of more weight are matched more. The factor makes the mean weight 1, so entries keep their magnitude.
+    # Rows with more weight get more mass as matches. The factor makes the mean weight 1, so that entries keep their
+    # magnitude.
     affinity = affinity * torch.outer(row_mass, row_mass) * len(row_mass) ** 2
     return TargetPlan(_scaled(affinity, row_mass, two_sided=two_sided))
 
 
 def _scaled(affinity: Tensor, mass: Tensor, *, two_sided: bool) -> Tensor:
-    """Scale an affinity so that rows sum to their mass, and columns too if both sides are held."""
+    """Scale an affinity so that rows sum to their mass, and if both marginals are held, columns too."""
     tol = _SCALING_TOL[mass.dtype]
     plan = affinity * (mass / affinity.sum(1))[:, None]
     if not two_sided or _error(plan.sum(0), mass) <= tol:
         return plan
     if torch.equal(affinity, affinity.T):
-        plan = _scaled_alike(affinity, mass, tol=tol)
+        plan = _scaled_symmetrically(affinity, mass, tol=tol)
         if _error(plan.sum(0), mass) <= tol:
             return plan
-    # An affinity that is not symmetric, or whose zeros allow no exact solution: Sinkhorn from where rows are right.
+    # The affinity is not symmetric, or its zeros allow no exact solution: use Sinkhorn, from rows with the right sums.
     return sinkhorn(plan.log(), marginals="balanced", epsilon=1.0, n_iter=_SCALING_STEPS, tol=tol, a=mass, b=mass).plan
 
 
-def _scaled_alike(affinity: Tensor, mass: Tensor, *, tol: float) -> Tensor:
+def _scaled_symmetrically(affinity: Tensor, mass: Tensor, *, tol: float) -> Tensor:
     """Scale rows and columns of a symmetric affinity by the same vector.
 
-    If own pairs dominate, this converges in a few steps, while the alternation of Sinkhorn takes thousands.
+    If positive pairs dominate, this converges in a few steps, while alternating steps of Sinkhorn need thousands.
     """
     scale = (mass / affinity.sum(1)).sqrt()
     for _ in range(_SCALING_STEPS):
@@ -174,7 +175,7 @@ def _scaled_alike(affinity: Tensor, mass: Tensor, *, tol: float) -> Tensor:
 
 
 def _error(reached: Tensor, mass: Tensor) -> float:
-    """Largest relative error of the mass, so that rows of little weight are right as well."""
+    """Largest relative error of the mass; relative, so that rows of little weight are exact too."""
     return float((reached / mass - 1.0).abs().max())
 
 

@@ -38,20 +38,20 @@ ENCODINGS = ("auto", "classes", "centred")
 
 
 class Target(Configured, ABC):
-    """Says which rows of a batch should match; the base class of targets, with all that is read of one.
+    """Base class of targets, which say which rows of a batch should match.
 
-    A target of your own inherits from it and defines ``__call__``. For :class:`skgca.GCAEmbedder` it may set what it
-    reads and how that is encoded.
+    A target of your own inherits from it and defines ``__call__``. For :class:`skgca.GCAEmbedder` it may also set the
+    attributes.
 
     Attributes
     ----------
     reads : {"y", "sample_domain", None}, default="y"
-        Argument of ``GCAEmbedder.fit`` that it reads, if any. :class:`AffinityTarget` has "affinity", which stands for
-        the matrix given as the parameter ``target``.
+        Argument of ``GCAEmbedder.fit`` that it reads, if any. The "affinity" of :class:`AffinityTarget` means the
+        matrix that is given as the parameter ``target``.
     encoding : {"auto", "classes", "centred"}, default="auto"
         Form of the values that ``GCAEmbedder`` passes. "classes" are codes from 0, and -1 for rows of no class.
-        "centred" are floats, shifted so that their mean is 0, and NaN where unknown. "auto" leaves numbers as they are,
-        and takes the codes of anything else.
+        "centred" are floats, shifted so that their mean is 0, and NaN where unknown. "auto" leaves numbers unchanged
+        and turns anything else into such codes.
 
     Examples
     --------
@@ -86,9 +86,9 @@ class Target(Configured, ABC):
         """Affinity (n, n) of the values of n rows, >= 0; entry (i, i) is that of the views of row i with each other."""
 
     def check(self, values: Tensor | None, n_rows: int) -> None:
-        """Raise ValueError unless these are values of so many rows."""
+        """Raise ValueError unless there are values for ``n_rows`` rows."""
         if values is None:
-            raise ValueError(f"{self!r} reads a target; pass target=, one entry a row.")
+            raise ValueError(f"{self!r} reads a target; pass target=, one entry for each row.")
         if len(values) != n_rows:
             raise ValueError(f"target has {len(values)} entries; {n_rows} rows need {n_rows}.")
 
@@ -157,7 +157,7 @@ class PairsTarget(Target):
             raise ValueError("The target 'pairs' reads no target; leave target=None.")
 
     def plan(self, values: Tensor | None, *, shift: int, row_mass: Tensor, **_: Any) -> TargetPlan:
-        """Target plan of a batch by its entries; as a matrix it would cost as much as the transport plan."""
+        """Target plan of a batch by its entries; a matrix would take as much memory as the transport plan."""
         return TargetPlan(row_mass, shift=shift)
 
 
@@ -209,7 +209,7 @@ class ContinuousTarget(Target):
 
     sigma: float = 1.0
 
-    encoding: ClassVar[str] = "centred"  # only differences count, of which float32 holds more digits around 0
+    encoding: ClassVar[str] = "centred"  # only differences count, and float32 is more precise around 0
 
     def __post_init__(self) -> None:
         if not self.sigma > 0:
@@ -235,9 +235,9 @@ class ContinuousTarget(Target):
 class DomainsTarget(Target):
     r"""A prior on domains: ``I + alpha [same domain] + beta [other domain]`` off the diagonal [1]_.
 
-    With ``alpha > beta`` the embedding keeps domains apart, with ``alpha < beta`` it mixes them. Both are values of a
-    single entry: in a batch of n rows, ``alpha = 1 / n`` gives all rows of a domain together about as much mass as the
-    own pair. Rows of domain -1 match only themselves.
+    With ``alpha > beta`` the embedding keeps domains apart, with ``alpha < beta`` it mixes them. Both are affinities of
+    a single pair. In a batch of n rows, ``alpha = 1 / n`` gives all other rows of a domain together about as much mass
+    as the positive pair of the row. Rows of domain -1 match only themselves.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ class AffinityTarget(Target):
         return affinity
 
     def check(self, values: Tensor | None, n_rows: int) -> None:
-        """Raise ValueError unless this is an affinity of so many rows."""
+        """Raise ValueError unless there is an affinity of ``n_rows`` rows."""
         if values is not None and values.shape != (n_rows, n_rows):
             raise ValueError(
                 f"target has shape {tuple(values.shape)}; {n_rows} rows need an affinity ({n_rows}, {n_rows})."
@@ -333,7 +333,7 @@ class CallableTarget(Target):
         return self.function(values)
 
     def check(self, values: Tensor | None, n_rows: int) -> None:
-        """Raise ValueError if there are values, but not of so many rows."""
+        """Raise ValueError if there are values, but not for ``n_rows`` rows."""
         if values is not None:
             super().check(values, n_rows)
 
@@ -353,7 +353,7 @@ TARGETS: dict[str, type[Target]] = {
 
 
 def target_options(target: TargetLike) -> set[str]:
-    """Names of the options of a named target; an object or a callable has none, nor has an unknown name."""
+    """Names of the options of a named target; empty for an object, a callable or an unknown name."""
     kind = TARGETS.get(target) if isinstance(target, str) else None
     return set() if kind is None else set(inspect.signature(kind).parameters)
 
@@ -368,7 +368,7 @@ def make_target(target: TargetLike, **options: float) -> Target:
 
 
 def as_target(target: Target | Callable[[Any], Tensor]) -> Target:
-    """Return a target: an object that is one already, or an adapted callable.
+    """Return a :class:`Target`: the given object, or an adapted callable.
 
     Raises
     ------
@@ -385,7 +385,7 @@ def as_target(target: Target | Callable[[Any], Tensor]) -> Target:
 
 
 def _with_own_pairs(affinity: Tensor) -> Tensor:
-    """Set the affinity of each row with itself to 1, in place: that of its views with each other."""
+    """Set the diagonal to 1, in place: the affinity of the views of a row with each other."""
     return affinity.fill_diagonal_(1.0)
 
 

@@ -1,7 +1,7 @@
 """Order the settings of a grid into paths, along which one encoder is trained from setting to setting.
 
-A setting is one combination of values in the grid. Settings that differ only in steps behind the embedder share one
-training, which is a :class:`Stage`. A path is a list of stages, each of which continues the training of the one before.
+A setting is one combination of values in the grid. Settings that differ only in steps after the embedder share one
+training, which is a :class:`Stage`. A path is a list of stages. Each continues the training of the previous one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Variant:
     setting : dict
         All its parameters.
     later : dict
-        Those of its parameters that belong to steps behind the embedder.
+        The parameters among them that belong to steps after the embedder.
     """
 
     number: int
@@ -109,7 +109,7 @@ class Place:
         return cls(names.index(steps[0]), names, f"{steps[0]}__")
 
     def is_later(self, name: str) -> bool:
-        """Whether a parameter belongs to a step behind the embedder, or is such a step."""
+        """Whether a parameter belongs to a step after the embedder, or is such a step."""
         return self.position is not None and name.partition("__")[0] in self.names[self.position + 1 :]
 
     def check(self, estimator: Any, setting: dict[str, Any]) -> None:
@@ -117,11 +117,11 @@ class Place:
         replaced = {"steps", self.prefix.removesuffix("__")} & set(setting)
         if self.position is not None and replaced:
             raise ValueError(
-                f"param_grid has {min(replaced)!r}, which puts something else in the place of the embedder, so that "
-                "no training can continue. Search over parameters of the embedder, such as "
+                f"param_grid has {min(replaced)!r}, which replaces the embedder, so that its training cannot continue. "
+                "Search over parameters of the embedder, such as "
                 f"{self.prefix + 'epsilon'!r}, or use GridSearchCV."
             )
-        # Fails here, not after hours of training, if a parameter does not exist.
+        # If a parameter does not exist, this fails now, and not after hours of training.
         clone(estimator).set_params(**clone(setting, safe=False))
 
     def embedder(self, estimator: Any) -> GCAEmbedder:
@@ -136,7 +136,7 @@ class Place:
         return [(name, FrozenEstimator(step) if hasattr(step, "fit") else step) for name, step in steps]
 
     def assembled(self, estimator: Any, before: list[tuple[str, Any]], embedder: Any) -> Any:
-        """Return a clone of an estimator, with the steps ``before`` and the embedder put in the place of its own."""
+        """Return a clone of an estimator, with its embedder and the steps before it replaced by the given ones."""
         if self.position is None:
             return embedder
         pipeline = clone(estimator).set_params(memory=None)  # with a memory, fit would clone the embedder
@@ -176,7 +176,7 @@ def make_paths(estimator: Any, candidates: list[dict[str, Any]]) -> list[list[St
     ]
     groups = _grouped(variants, lambda variant: _network_key(variant, warm_names))
     paths = [_back_and_forth(group, warm_names, defaults) for group in groups.values()]
-    # All variants of a stage have the same values of the warm parameters, so the first one tells them.
+    # All variants of a stage have the same values of the warm parameters, so these are read from the first one.
     return [
         [Stage({name: _value(stop[0], name, defaults) for name in warm_names}, stop) for stop in path] for path in paths
     ]
@@ -229,7 +229,7 @@ def _rank(name: str, value: Any) -> tuple[int, tuple[float, ...], str]:
     number = value.start if isinstance(value, LearnableEpsilon) else value
     if not isinstance(number, Real):
         return 1, (), text
-    return 0, (-float(number),), "" if number is value else text  # learned ones differ in more than their start
+    return 0, (-float(number),), "" if number is value else text  # learnable ones may differ in more than their start
 
 
 def _identity(value: Any) -> Hashable:

@@ -35,7 +35,7 @@ class GCASearchCV(GridSearchCV):
 
     It has the parameters and attributes of :class:`sklearn.model_selection.GridSearchCV`, and takes less time. The
     settings of the grid form a path. On each fold, the first setting is trained in full, and each further one for
-    ``warm_epochs``, from the weights of the one before. The path goes from large to small epsilon, and back and forth
+    ``warm_epochs``, from the weights of the previous one. The path goes from large to small epsilon, and back and forth
     through the other parameters. Parameters that change the network or the course of a training, such as
     ``n_components`` or ``lr``, cannot change along a path: each combination of their values has a path of its own.
 
@@ -45,10 +45,10 @@ class GCASearchCV(GridSearchCV):
         A pipeline has one embedder among its steps; further ones must be in a :class:`sklearn.frozen.FrozenEstimator`.
         Steps before the embedder are fitted once for each fold and path.
     param_grid : dict or list of dict
-        Names of parameters and the values to try, as for GridSearchCV. Along a path change ``epsilon``, ``marginals``,
-        ``loss`` and the options of losses, ``layout`` and ``corruption_rate`` of the embedder. Parameters of later
-        steps, such as ``logisticregression__C``, need no further training. All other parameters need a path, and so a
-        full training, for each combination of their values.
+        Names of parameters and the values to try, as for GridSearchCV. The parameters ``epsilon``, ``marginals``,
+        ``loss`` and the options of losses, ``layout`` and ``corruption_rate`` of the embedder change along a path.
+        Parameters of later steps, such as ``logisticregression__C``, need no further training of the embedder. All
+        other parameters need a path, and so a full training, for each combination of their values.
     scoring : str, callable, list, tuple or dict, default=None
         As for GridSearchCV. None uses the ``score`` of the estimator, which needs no labels for an embedder;
         :data:`skgca.metrics.SCORERS` has other scores.
@@ -63,7 +63,7 @@ class GCASearchCV(GridSearchCV):
     n_jobs : int, default=None
         Number of paths, over all folds, that are trained at the same time. The result does not depend on it.
     verbose : int, default=0
-        From 2 on, a line is printed for each fit.
+        With 2 or more, a line is printed for each fit.
     error_score : "raise" or float, default=nan
         Score of a setting whose fit fails. The next setting continues from the last one that was trained.
     return_train_score : bool, default=False
@@ -76,7 +76,7 @@ class GCASearchCV(GridSearchCV):
     best_estimator_ : estimator
         The best setting, fitted on all rows.
     best_score_ : float
-        Mean score over the folds that the best setting had on its path.
+        Mean score over the folds of the best setting, as trained on its path.
     best_params_ : dict
         The best setting.
     best_index_ : int
@@ -197,7 +197,7 @@ class GCASearchCV(GridSearchCV):
         self._conclude(candidates, outcomes, len(splits), metric)
         if self.refit:
             self._refit(X, y, routed.estimator.fit)
-        self.scorer_ = getattr(scorers, "_scorers", scorers)  # several are in one object, which holds them by name
+        self.scorer_ = getattr(scorers, "_scorers", scorers)  # one object holds several scorers by name
         return self
 
     @available_if(lambda self: hasattr(self, "transform"))  # type: ignore[untyped-decorator]  # of scikit-learn

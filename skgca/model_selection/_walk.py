@@ -1,4 +1,4 @@
-"""Train along a path on one fold: each training continues from the weights of the one before it."""
+"""Train along a path on one fold: each training continues from the weights of the previous one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def walk(
 ) -> dict[int, dict[str, Any]]:
     """Train along a path on one fold, and score each setting.
 
-    If a training fails, its settings have the error score, and the next training continues from the last successful
+    If a training fails, its settings get the error score, and the next training continues from the last successful
     one.
 
     Parameters
@@ -41,7 +41,7 @@ def walk(
         All rows.
     path : list of Stage
     warm_epochs : int or float
-        Epochs of each training but the first, or their share of the epochs of the first.
+        Number of epochs of each training except the first, or its share of the epochs of the first.
     split_progress : tuple of int
         Number of the fold, and number of folds.
     n_candidates : int
@@ -80,7 +80,7 @@ class _Walker:
 
     def next_model(self, stage: Stage, variant: Variant) -> tuple[Any, dict[str, Any]]:
         """Return the estimator to fit for a setting, and the parameters that are still to be set on it."""
-        if stage is self.stage:  # the embedder is trained already, and only the steps behind it are fitted
+        if stage is self.stage:  # the embedder is trained already; only the steps after it are fitted
             return self.place.assembled(self.estimator, self.before, _Trained(self.embedder)), variant.later
         continued = None if self.embedder is None else self._continued(self.embedder, stage)
         self.starts_anew = continued is None
@@ -92,7 +92,7 @@ class _Walker:
         """Remember the embedder of a fitted model, unless it was not trained."""
         embedder = self.place.embedder(model)
         net = getattr(embedder, "net_", None)
-        # A fit that fails leaves no net, or the net that it was to continue; so does an embedder that is only reused.
+        # After a failed fit, there is no net, or still the net to continue. A reused embedder has that net too.
         if net is None or (self.embedder is not None and net is self.embedder.net_):
             return
         if self.starts_anew:
@@ -108,7 +108,7 @@ class _Walker:
         continued.set_params(**clone(warm, safe=False), warm_start=True, max_epochs=min(n_epochs, self.n_full))
         try:
             criterion = make_criterion(LossOptions.of(vars(continued)))
-        except (TypeError, ValueError):  # the fit raises the same error, where error_score applies
+        except (TypeError, ValueError):  # the fit will raise the same error, and error_score applies to it
             return continued
         # Only losses that do not repel have a predictor in their network.
         has_predictor = embedder.net_.module_.predictor is not None

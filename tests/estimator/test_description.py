@@ -157,7 +157,7 @@ def test_what_cannot_be_is_said():
     about = description(GCAEmbedder(epsilon="foo", loss="nope", encoder="none"))
     assert about["loss"] == "'nope', which is not known"
     assert about["epsilon"] == "'foo'"
-    assert about["marginals"] == "None, which with these parameters makes no loss"
+    assert about["marginals"] == "None, invalid together with the other parameters of the loss"
     assert about["encoder"] == "'none', which is not known"
 
 

@@ -321,7 +321,7 @@ def test_pairs_that_do_not_fit():
         quick().fit(X, X_pair=X[1:])
     with pytest.raises(ValueError, match="X has 3 features, but GCAEmbedder is expecting 4"):
         quick().fit(X, X_pair=X[:, :3])
-    with pytest.raises(InvalidParameterError, match="X_pair measures a second view, but there are to be 3 views"):
+    with pytest.raises(InvalidParameterError, match="X_pair gives a second view, but 3 views are asked for"):
         quick(n_views=3).fit(X, X_pair=X)
 
 
@@ -417,7 +417,7 @@ def test_an_encoder_of_images_gets_the_channels():
     ("encoder", "message"),
     [
         (Flat(), r"The encoder Flat makes \(2,\) of a batch of shape \(2, 5\); it must make \(2, k\)"),
-        (lambda n, k: nn.Linear(n, k + 1), "The encoder Linear makes 6 outputs, but was asked for 5 of them"),
+        (lambda n, k: nn.Linear(n, k + 1), "The encoder Linear has 6 outputs, but n_components=5 needs 5"),
         (lambda n, k: "net", "made a str, but a Module is needed"),
         (lambda n, k: nn.Linear(n + 1, k), r"The encoder Linear fails on a batch of shape \(2, 12\)"),
     ],
@@ -506,5 +506,5 @@ def test_auto_components():
 
 @pytest.mark.parametrize(("X", "encoder"), [(IMAGES, "auto"), (FRAME, lambda n, k: torch.nn.Linear(n, k))])
 def test_all_layers_need_an_encoder_that_gives_them(X, encoder):
-    with pytest.raises(InvalidParameterError, match="layers='all' needs an encoder that gives its activations"):
+    with pytest.raises(InvalidParameterError, match="layers='all' needs an encoder that returns its activations"):
         quick(encoder=encoder, layers="all").fit(X)

@@ -441,7 +441,7 @@ def test_labels_may_be_learned_from():
 def test_what_cannot_be_searched():
     with pytest.raises(TypeError, match="LogisticRegression is no GCAEmbedder, nor a pipeline with one"):
         GCASearchCV(LogisticRegression(), {"C": [1.0]}).fit(X, Y)
-    with pytest.raises(ValueError, match=r"'gcaembedder', which puts something else .* such as 'gcaembedder__epsilon'"):
+    with pytest.raises(ValueError, match=r"'gcaembedder', which replaces the embedder.* as 'gcaembedder__epsilon'"):
         GCASearchCV(piped(), {"gcaembedder": [quick(), "passthrough"]}).fit(X, Y)
     with pytest.raises(ValueError, match="Invalid parameter 'epsilom'"):
         GCASearchCV(quick(), [{"epsilon": [0.5]}, {"epsilom": [0.5]}]).fit(X)

@@ -369,7 +369,7 @@ def test_what_could_not_be_opened_is_not_written(tmp_path):
         quick(encoder=Once).fit(TABLE).save(tmp_path / "model")
     changed = quick(encoder=Net).fit(TABLE).set_params(encoder="mlp")
     with pytest.raises(
-        SavedFileError, match="class or function that the file does not hold, and encoder='mlp' is none"
+        SavedFileError, match="class or function that the file does not hold, and encoder='mlp' cannot make it"
     ):
         changed.save(tmp_path / "model")
     exchanged = quick(encoder=MLP(5, (6,), 3)).fit(TABLE)

@@ -232,7 +232,7 @@ def test_other_parameters_are_refused(tmp_path, change, message):
 def test_other_data_is_refused(tmp_path, given):
     model = quick(checkpoint_dir=tmp_path, standardize=False).fit(X)
     before = model.transform(X)
-    with pytest.raises(CheckpointError, match="is of other data"):
+    with pytest.raises(CheckpointError, match="belongs to other data"):
         model.set_params(resume=True).fit(**given)
     assert np.array_equal(model.transform(X), before)
 
@@ -280,7 +280,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(tmp_path, monke
     monkeypatch.setattr(os, "fsync", full)
     model.set_params(checkpoint_dir=tmp_path, checkpoint_epochs=2)
     with pytest.raises(
-        CheckpointError, match=r"could not be written: .*No space left.* intact: make room, and fit with r"
+        CheckpointError, match=r"could not be written: .*No space left.* intact: free disk space, and fit with r"
     ):
         model.fit(X)
     assert np.array_equal(model.transform(X), before)
@@ -293,7 +293,7 @@ def test_a_full_disk_is_an_error_that_leaves_the_last_checkpoint(tmp_path, monke
 def test_a_folder_that_cannot_be_written_to_is_found_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "folder"):
-        with pytest.raises(CheckpointError, match=r"checkpoint_dir=.* cannot be written to: .*Name a folder that can"):
+        with pytest.raises(CheckpointError, match=r"checkpoint_dir=.* cannot be written to: .*Name a writable folder"):
             quick(checkpoint_dir=folder).fit(X)
 
 
@@ -322,7 +322,7 @@ def test_checkpoints_come_every_so_many_epochs_or_minutes(tmp_path, monkeypatch)
 def test_only_plain_values_are_written():
     plain = {"a": [1, (2.5, None)], "t": torch.ones(2), "n": np.float64(3)}
     assert _plain(plain, "state") == {"a": [1, (2.5, None)], "t": plain["t"], "n": 3.0}
-    with pytest.raises(CheckpointError, match=r"state\['a'\]\[1\] holds a set, which a checkpoint does not take"):
+    with pytest.raises(CheckpointError, match=r"state\['a'\]\[1\] holds a set, which a checkpoint cannot hold"):
         _plain({"a": [1, {2}]}, "state")
 
 

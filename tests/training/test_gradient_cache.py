@@ -479,7 +479,7 @@ def test_the_module_is_as_it_was_behind_an_error(fails_at):
 @pytest.mark.parametrize("size", [0, -3, 2.5, None, "512"])
 def test_parts_need_a_row(size):
     module, batch = made("mlp", 4)
-    with pytest.raises(ValueError, match=rf"micro_batch_size={size!r} must be a whole number from 1 on, such as 512"):
+    with pytest.raises(ValueError, match=rf"micro_batch_size={size!r} must be a whole number >= 1, such as 512"):
         CachedForward(module, module, batch, size)
 
 
@@ -499,7 +499,7 @@ def test_gradients_of_another_shape_are_refused(size):
 
 def test_outputs_must_be_one_a_row():
     module, batch = made("mlp", 10)
-    with pytest.raises(ValueError, match=r"made \(2, 5, 4\) of a part of shape \(5, 6\); it must give a row for each"):
+    with pytest.raises(ValueError, match=r"returned \(2, 5, 4\) for a part of shape \(5, 6\); it must return one"):
         CachedForward(lambda rows: torch.stack([module(rows)] * 2), module, batch, 5)
 
 
@@ -535,7 +535,7 @@ def test_checkpointing_is_refused_where_it_normalises_once_more():
     running = module[1].running_mean.clone()
     cached = CachedForward(lambda rows: checkpoint(module, rows, use_reentrant=False), module, batch, 4)
     assert not torch.equal(module[1].running_mean, running)
-    with pytest.raises(RuntimeError, match=r"calls BatchNorm1d again, as checkpointing does"):
+    with pytest.raises(RuntimeError, match=r"calls BatchNorm1d again, as activation checkpointing does"):
         cached.backward(torch.ones_like(cached.outputs))
     assert_untouched(module)
 

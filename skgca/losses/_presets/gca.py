@@ -43,7 +43,7 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
 
     Examples
     --------
-    All rows of one view are near the first row of the other. InfoNCE sends it more than a third of the mass:
+    All rows of one view are near the first row of the other. InfoNCE sends more than a third of the mass to that row:
 
     >>> import torch
     >>> from skgca.losses import gca_ince, ince
@@ -135,18 +135,18 @@ def gca_uot(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=1.0
-        Strengths rho. Large ones tend to :func:`gca_ince`, and small ones to the free plan. Of the values from 0.1 to
-        5, 1 gave the best embeddings at epsilon 0.5; 0.1 gave bad ones with "mass".
+        Strengths rho. With large values the loss tends to :func:`gca_ince`, with small ones the plan tends to the free
+        plan. Among values from 0.1 to 5 at epsilon 0.5, the best embeddings had 1; those of 0.1 with "mass" were bad.
     kl : {"mass", "rows"}, default="mass"
         Form of the divergence: with its mass term, or, as in the released code, of the plan with normalised rows.
-        "rows" gives embeddings like those of :func:`ince`, whatever rho is. At the default rho those of "mass" were
-        better, by 0.2 to 2.6 points with few labels (``docs/evidence/family.md``).
+        Embeddings with "rows" are like those of :func:`ince`, for all rho. At the default rho, embeddings with "mass"
+        were better, by 0.2 to 2.6 points with few labels (``docs/evidence/family.md``).
     kl_weight : float, default=1.0
         r1, weight of the divergence.
     rince_weight : float, default=0.0
         r2, weight of the divergence of :func:`rince`; the paper used 0.02 and 1.
     q, lam : float, default=0.6, 0.01
-        As in :func:`rince`; only with a ``rince_weight``.
+        As in :func:`rince`; they need a ``rince_weight`` above 0.
     marginal_weight : float, default=0.0
         r3, weight of a penalty on unmatched mass.
     entropy_weight : float, default=0.0
@@ -160,7 +160,7 @@ def gca_uot(
 
     Notes
     -----
-    The two loss files of the released code give r1 and r2 opposite meanings. Here weights have the name of their term.
+    The two loss files of the released code give r1 and r2 opposite meanings. Here each weight is named after its term.
 
     References
     ----------

@@ -59,8 +59,8 @@ def rince(
     .. math:: \frac1N \sum_i \Big( -\frac{pos_i^q}{q} + \frac{(\lambda (pos_i + \sum neg_i))^q}{q} \Big),
         \qquad pos, neg = e^{\cos / \epsilon}
 
-    As q goes to 0 it tends to :func:`ince` plus log lam. With q = 1 it is symmetric between right and wrong pairs, and
-    bounds a Wasserstein distance.
+    As q goes to 0 it tends to :func:`ince` plus log lam. With q = 1 it treats positive and negative pairs
+    symmetrically, and bounds a Wasserstein distance.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def rince(
     q : float, default=0.6
         In (0, 1]. A larger q is more robust, and a smaller one trains more easily. The paper of GCA used 0.6 to 0.98.
     lam : float, default=0.01
-        Weight of all pairs relative to the right ones; 0.01 in both papers.
+        Weight of all pairs relative to the positive ones; 0.01 in both papers.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -107,8 +107,8 @@ def supcon(
 
     .. math:: -\frac1N \sum_i \frac1{|R(i)|} \sum_{r \in R(i)} \log \frac{|R(i)| e^{s_{ir}}}{\sum_{j} e^{s_{ij}}}
 
-    where R(i) are the other views of the class of i. Rows labelled -1 have only their own pair, so training with partly
-    labelled data is semi-supervised.
+    where R(i) are the other views of the class of i. Rows labelled -1 have only their own positive pair, so training
+    with partly labelled data is semi-supervised.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def supcon(
 
     Notes
     -----
-    The published loss has no ``|R(i)|`` in the logarithm. With it the loss is a divergence, whose minimum is 0.
+    The published loss has no ``|R(i)|`` in the logarithm. With it, the loss is a divergence, whose minimum is 0.
 
     References
     ----------
@@ -135,7 +135,7 @@ def supcon(
 
     Examples
     --------
-    All rows of a class at the same point are the optimum for labels, and bad for pairs:
+    An embedding that maps each class to one point is optimal for labels, but not for pairs:
 
     >>> import torch
     >>> from skgca.losses import ince, supcon

@@ -17,7 +17,7 @@ def iot(
 ) -> AlignmentLoss:
     r"""IOT: contrastive learning as inverse optimal transport, with Sinkhorn iterations until convergence [1]_.
 
-    It is :func:`gca_ince` with more iterations. On a CPU they stop once further ones would change nothing but rounding.
+    It is :func:`gca_ince` with more iterations. On a CPU they stop once more would only change rounding.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def iot(
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
         Which marginals are held, and how hard.
     n_iter : int, default=100
-        Sinkhorn iterations. At epsilon 0.5 about 20 converge.
+        Sinkhorn iterations. At epsilon 0.5, about 20 are enough to converge.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -36,8 +36,7 @@ def iot(
 
     Notes
     -----
-    The released code of GCA reads a stacked batch as if the views of a row were next to each other, and so aligns
-    unrelated rows.
+    The released code of GCA reads a stacked batch as if the views of a row were adjacent, and so aligns unrelated rows.
 
     References
     ----------
@@ -63,11 +62,11 @@ def iot_uni(
     n_iter: int = 100,
     **settings: Any,
 ) -> AlignmentLoss:
-    r"""IOT with a penalty on mass that is not uniform over the wrong pairs [1]_.
+    r"""IOT with a penalty on mass that is not uniform over the negative pairs [1]_.
 
     .. math:: \mathrm{KL}(T \,\|\, P) + \lambda_p \mathrm{KL}(U \,\|\, P_{\ne pos})
 
-    where U is uniform over the pairs that are neither self pairs nor right ones, and P is normalised over these pairs.
+    where U is uniform over the negative pairs, which exclude self pairs, and P is normalised over the same pairs.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def iot_uni(
 
     Examples
     --------
-    All wrong pairs of orthogonal rows are at the same distance, which costs nothing. Then two rows come nearer:
+    All negative pairs of orthogonal rows have the same distance, so the penalty is 0. Then two rows come nearer:
 
     >>> import torch
     >>> from skgca.losses import iot, iot_uni

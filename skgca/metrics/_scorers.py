@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from .._utils.compat import Interval, StrOptions, validate_params
+from .._utils.classes import labelled, without_objects
+from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
 from ._geometry import alignment_score, effective_rank, uniformity_score
 from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score
@@ -117,7 +119,29 @@ class _EmbeddingScorer(_Scorer):
         if y is None and "y" in self.inputs:
             raise ValueError(f"{self.score_func.__name__} reads labels; give y to the search or cross-validation.")
         values = {"X": X, "y": y, "Z": self._embed(estimator, X)}
+        if "y" in self.inputs and not self._leaves_out_itself():
+            values["Z"], values["y"] = _with_labels(values["Z"], y, measured=self.options.get("task") == "regression")
         return float(self.score_func(*(values[name] for name in self.inputs), **self.options))
+
+    def _leaves_out_itself(self) -> bool:
+        """Whether the measure is a probe, which leaves out rows without a label by its own options."""
+        function: Any = self.score_func
+        while isinstance(function, partial):
+            function = function.func
+        return function in (knn_probe_score, linear_probe_score)
+
+
+def _with_labels(Z: Any, y: Any, *, measured: bool) -> tuple[Any, Any]:
+    """Return the rows of an embedding that have a label, and the labels; labels of several columns as they are."""
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    known = labelled(labels, measured=measured) if labels.ndim == 1 else np.array([True])
+    if known.all():
+        return Z, y
+    if not known.any():
+        raise ValueError(f"y holds no label: all of its {len(known)} entries are -1, None or NaN. Give labelled rows.")
+    return safe_indexing(Z, np.flatnonzero(known)), without_objects(labels[known])
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +172,8 @@ def make_embedding_scorer(score_func: Callable[..., Any], *, inputs: str = "Z", 
         Measure for which higher is better, from this module or another.
     inputs : {"Z", "Zy", "XZ"}, default="Z"
         Positional arguments of ``score_func`` in order: the embedding Z, the labels y, the rows X that the estimator
-        gets.
+        gets. With y, rows without a label are left out: None, NaN, and -1 unless y has fractions or the option ``task``
+        is "regression".
     **options
         Further arguments of ``score_func``.
 
@@ -161,7 +186,7 @@ def make_embedding_scorer(score_func: Callable[..., Any], *, inputs: str = "Z", 
     Raises
     ------
     ValueError
-        If ``inputs`` is not one of these. The scorer raises it if labels are missing, or if ``score_func`` does.
+        If ``inputs`` is not one of these. The scorer raises it if no row has a label, or if ``score_func`` does.
     TypeError
         If ``score_func`` does not take these arguments. The scorer raises it if the estimator has no transform.
 
@@ -257,7 +282,7 @@ def make_view_scorer(
     return _ViewScorer(score_func, options, views, random_state)
 
 
-#: Scorers with default options, by name; those of the probes read y.
+#: Scorers with default options, by name; those of the probes read y, and leave out rows without a label.
 SCORERS: dict[str, Callable[..., float]] = {
     "alignment": make_view_scorer(alignment_score),
     "effective_rank": make_embedding_scorer(effective_rank),

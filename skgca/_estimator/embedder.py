@@ -179,7 +179,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Affinities are rescaled to the marginals of the plan. In the affinity of a callable or a matrix, the diagonal is
         the affinity between the views of a row. A row without a match in its batch is matched to its own views.
     sigma : float, default=None
-        Scale of the target "continuous", whose affinity is ``exp(-|y_i - y_j| / sigma)``. None is 1.0.
+        Scale of the target "continuous", whose affinity is ``exp(-|y_i - y_j| / sigma)``. None is 1.0. Dates and
+        durations in y are read in seconds.
     alpha, beta : float, default=None
         Affinity of two rows of the same domain and of two rows of different domains, for the target "domains". The
         affinity between the views of a row is 1. None is 0.01 and 0.0.

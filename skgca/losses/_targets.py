@@ -50,8 +50,8 @@ class Target(Configured, ABC):
         the matrix given as the parameter ``target``.
     encoding : {"auto", "classes", "centred"}, default="auto"
         Form of the values that ``GCAEmbedder`` passes. "classes" are codes from 0, and -1 for rows of no class.
-        "centred" are floats, shifted so that their mean is 0, and NaN where unknown. "auto" leaves numbers as they are,
-        and takes the codes of anything else.
+        "centred" are floats, shifted so that their mean is 0, and NaN where unknown; times are in seconds. "auto"
+        leaves numbers as they are, turns times into seconds since 1970, and takes the codes of anything else.
 
     Examples
     --------

@@ -279,6 +279,7 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
         raise InvalidParameterError(
             f"encoder={options.encoder!r} made a {type(body).__name__}, but a Module is needed."
         )
+    _check_weights(body)
     return body
 
 

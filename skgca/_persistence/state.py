@@ -168,7 +168,9 @@ class _Whole:
         # __newobj__ is in copyreg, though not in typeshed's stubs of it
         if isinstance(self.value, torch.jit.ScriptModule):  # which pickle cannot hold
             buffer = io.BytesIO()
-            torch.jit.save(self.value, buffer)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of whatever handles such modules
+                torch.jit.save(self.value, buffer)
             return _whole_script, (buffer.getvalue(),)
         return copyreg.__newobj__, (_Whole,), {"value": self.value}  # type: ignore[attr-defined]
 
@@ -180,7 +182,9 @@ class _Whole:
 
 
 def _whole_script(data: bytes) -> _Whole:
-    return _Whole(torch.jit.load(io.BytesIO(data)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _Whole(torch.jit.load(io.BytesIO(data)))
 
 
 def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -5,15 +5,20 @@ recorded, autocast. Callers may have set any of them. Inside :func:`known_settin
 starts with, so that a fit, an embedding or a file does not depend on them.
 """
 
+import functools
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
 
 from .threads import fixed_threads
 
-__all__ = ["known_settings"]
+__all__ = ["full_precision", "in_full_precision", "known_settings", "working_dtype"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _AUTOCAST_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
@@ -62,3 +67,27 @@ def _float32() -> Iterator[None]:
             _dtype_users -= 1
             if _dtype_users == 0:
                 torch.set_default_dtype(_dtype_before)
+
+
+def full_precision(like: Tensor) -> AbstractContextManager[Any]:
+    """Switch autocast off on the device of a tensor, so that products run in the type of their tensors."""
+    kind = like.device.type
+    is_on = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if is_on else nullcontext()
+
+
+def in_full_precision(function: Function) -> Function:
+    """Decorate a function to run with autocast off on the device of the first tensor that it gets."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        like = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+        with nullcontext() if like is None else full_precision(like):
+            return function(*args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def working_dtype() -> torch.dtype:
+    """Return the default type of tensors, or float32 if that has less precision."""
+    return torch.promote_types(torch.get_default_dtype(), torch.float32)

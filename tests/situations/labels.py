@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
@@ -17,9 +18,10 @@ from skgca.inspection import EmbeddingDisplay
 from skgca.inspection._groups import unknown
 from skgca.metrics import SCORERS, knn_probe_score, linear_probe_score, make_embedding_scorer
 from skgca.model_selection import GCASearchCV
+from skgca.ot import sinkhorn, sinkhorn_embeddings
 
 from ..models import quick
-from ..numerics import DOUBLE, NETWORK, assert_close, error
+from ..numerics import DOUBLE, NETWORK, assert_close, assert_within, error
 from .registry import situation
 
 X, DIGIT = (part[:300] for part in load_digits(return_X_y=True))
@@ -321,3 +323,26 @@ def signed_domains():
         assert_close(
             first_loss(params=params, **{name: several}), first_loss(params=params, **{name: several + 2}), NETWORK
         )
+
+
+# Masses
+
+
+@situation("transport between masses of different totals")
+def masses_of_different_totals():
+    scores, a, b = -torch.rand(6, 4), torch.full((6,), 1 / 6), torch.full((4,), 0.5)
+    message = r"a has a total mass of 1 and b of 2, and no plan has both marginals.*marginals=1.0"
+    for tol in (None, 1e-6):
+        with pytest.raises(ValueError, match=message):
+            sinkhorn(scores, marginals="balanced", epsilon=1.0, b=b, tol=tol)
+        with pytest.raises(ValueError, match=message):
+            sinkhorn_embeddings(scores, scores[:4], marginals="balanced", epsilon=1.0, a=a, b=b, tol=tol)
+    with pytest.raises(ValueError, match=r"a has a total mass of 1 and b of 1.001"):
+        sinkhorn(scores, marginals="balanced", epsilon=1.0, a=a, b=b * 0.5005)
+    for marginals in ("row", 1.0, (float("inf"), 1.0)):  # these have a solution
+        plan = sinkhorn(scores, marginals=marginals, epsilon=1.0, a=a, b=b, tol=1e-5, n_iter=500)
+        assert plan.converged, marginals
+    for dtype in (torch.float64, torch.float16, torch.bfloat16):  # totals that differ by rounding
+        masses = torch.rand(4, generator=torch.Generator().manual_seed(0)).to(dtype)
+        plan = sinkhorn(scores, marginals="balanced", epsilon=1.0, a=a, b=masses / masses.sum(), n_iter=500)
+        assert_within(plan.row_mass, a, 0.01)

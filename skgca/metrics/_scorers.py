@@ -31,14 +31,14 @@ def corrupt_cells(
 ) -> np.ndarray | Any:
     """Return a copy of a table with random cells replaced by the value of a random other row in the same column.
 
-    This is the corruption of SCARF [1]_, as in :class:`skgca.views.ColumnCorruption`, for arrays and dataframes of
+    This is the corruption of SCARF [1]_, as in :class:`skgca.views.ColumnCorruption`, for arrays and data frames of
     held-out rows. Each cell is replaced with probability ``rate``. The distribution of each column stays the same,
     missing values included.
 
     Parameters
     ----------
-    X : array-like or pandas DataFrame of shape (n_samples, n_features)
-        Table with columns of any type.
+    X : array-like or data frame of shape (n_samples, n_features)
+        Table with columns of any type. Data frames are those of pandas and polars, and tables of pyarrow.
     random_state : int, RandomState instance or None, default=None
         Draws the cells, and the rows that their new values come from.
     rate : float, default=0.2
@@ -46,8 +46,8 @@ def corrupt_cells(
 
     Returns
     -------
-    X : ndarray or pandas DataFrame of shape (n_samples, n_features)
-        Corrupted copy. For a dataframe, a dataframe with the same column types. A single row is not changed.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Corrupted copy. For a data frame, one with the same columns and column types. A single row is not changed.
 
     Raises
     ------
@@ -67,8 +67,8 @@ def corrupt_cells(
            [ 2, 20],
            [ 1, 30]])
     """
-    is_frame = hasattr(X, "isetitem")  # a DataFrame of pandas, which may not be installed
-    if not is_frame:
+    take = next((take for mark, take in _FRAMES.items() if hasattr(X, mark)), None)
+    if take is None:
         X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True, input_name="X")
         if X.ndim > 2:
             raise ValueError(
@@ -78,18 +78,33 @@ def corrupt_cells(
     rng = check_random_state(random_state)
     n = len(X)
     corrupt = rng.random_sample(X.shape) < rate
-    if n < 2:
-        return X.copy()
-    shift = rng.randint(1, n, X.shape)  # at least 1 row on, so never the row itself
+    # At least 1 row on, so never the row itself. A single row has no other.
+    shift = rng.randint(1, n, X.shape) if n > 1 else 0
     source = np.arange(n)[:, None] + np.where(corrupt, shift, 0)  # (n, columns): row that each value comes from
-    source %= n
-    if not is_frame:
-        return np.take_along_axis(X, source, axis=0)
+    source %= max(n, 1)
+    return np.take_along_axis(X, source, axis=0) if take is None else take(X, source)
+
+
+def _take_pandas(X: Any, source: np.ndarray) -> Any:
     X = X.copy()
     for column in range(X.shape[1]):
         # By position, because names may repeat. `take` of the extension array keeps the column type.
         X.isetitem(column, X.iloc[:, column].array.take(source[:, column]))
     return X
+
+
+def _take_polars(X: Any, source: np.ndarray) -> Any:
+    return type(X)([series[rows] for series, rows in zip(X.get_columns(), source.T, strict=True)])
+
+
+def _take_arrow(X: Any, source: np.ndarray) -> Any:
+    columns = [column.take(rows) for column, rows in zip(X.itercolumns(), source.T, strict=True)]
+    return type(X).from_arrays(columns, schema=X.schema)
+
+
+# By a method that only data frames of one library have, since none of these may be installed: a function that takes the
+# value of each cell from another row, by row numbers (n, columns), and keeps names and types of columns.
+_FRAMES = {"isetitem": _take_pandas, "get_columns": _take_polars, "itercolumns": _take_arrow}
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -16,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit, cross_
 
 from skgca.inspection import EmbeddingDisplay
 from skgca.inspection._groups import unknown
-from skgca.metrics import SCORERS, knn_probe_score, linear_probe_score, make_embedding_scorer
+from skgca.metrics import SCORERS, corrupt_cells, knn_probe_score, linear_probe_score, make_embedding_scorer
 from skgca.model_selection import GCASearchCV
 from skgca.ot import sinkhorn, sinkhorn_embeddings
 
@@ -346,3 +347,27 @@ def masses_of_different_totals():
         masses = torch.rand(4, generator=torch.Generator().manual_seed(0)).to(dtype)
         plan = sinkhorn(scores, marginals="balanced", epsilon=1.0, a=a, b=masses / masses.sum(), n_iter=500)
         assert_within(plan.row_mass, a, 0.01)
+
+
+@situation("view scorers on frames of polars and Arrow")
+def view_scorers_on_frames():
+    rows = slice(0, 60)
+    frame = pd.DataFrame(Z[rows], columns=list("abcde")).assign(kind=np.array(list("uvw"))[ROW[rows] % 3])
+    frame.loc[::7, "a"] = np.nan
+    embedder = quick().fit(frame)
+    expected = {name: SCORERS[name](embedder, frame) for name in ("view_retrieval", "view_information", "alignment")}
+    table = pl.from_pandas(frame)
+    kinds = pl.Enum(["u", "v", "w"])
+    forms = [
+        table,
+        pa.Table.from_pandas(frame),
+        *(table.with_columns(kind=pl.col("kind").cast(t)) for t in (kinds, pl.Categorical)),
+    ]
+    for form in forms:
+        corrupted = corrupt_cells(form, 0)
+        assert type(corrupted) is type(form)
+        assert list(corrupted.schema) == list(form.schema)
+        for name, score in expected.items():  # warnings are errors here
+            assert_close(SCORERS[name](embedder, form), score, NETWORK)
+    one = corrupt_cells(table[:1], 0)
+    assert one.equals(table[:1])

@@ -200,7 +200,7 @@ def make_module(
         encoding = _numeric_encoding(options, reader, rows)
         stem = reader.make_stem(standardize=options.standardize, numeric_encoding=encoding)
         body = _make_body(options, reader, stem, rows)
-        width = _output_width(options, nn.Sequential(stem, body), rows[:2])
+        width = _output_width(options, Encoder(stem, body, Standardization(1)), rows[:2])
         sizes = _sizes("projection_sizes", options.projection_sizes)
         if not sizes:
             raise InvalidParameterError(
@@ -264,6 +264,7 @@ def _numeric_encoding(options: NetworkOptions, reader: Reader, rows: Tensor) -> 
 
 def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor) -> nn.Module:
     if isinstance(options.encoder, nn.Module):
+        _check_weights(options.encoder)
         return copy.deepcopy(options.encoder)  # fit leaves the parameter unchanged
     with torch.no_grad():
         shape = tuple(stem(rows[:1]).shape[1:])  # (n_features,) or (channels, ...)
@@ -279,7 +280,32 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
         raise InvalidParameterError(
             f"encoder={options.encoder!r} made a {type(body).__name__}, but a Module is needed."
         )
+    _check_weights(body)
     return body
+
+
+def _check_weights(encoder: nn.Module) -> None:
+    """Refuse a module of the user's own whose weights cannot be trained."""
+    name, weights = type(encoder).__name__, list(encoder.parameters())
+    trained = [weight for weight in weights if weight.requires_grad]
+    if any(weight.device.type == "meta" for weight in (*weights, *encoder.buffers())):
+        raise InvalidParameterError(
+            f"The encoder {name} has weights on the device 'meta', which holds no data; make it on the CPU, or call "
+            "encoder.to_empty(device='cpu') and load its weights."
+        )
+    if isinstance(encoder, torch.jit.ScriptModule) and trained:
+        # its copies lose the link from weights to gradients
+        raise InvalidParameterError(
+            f"The encoder is a {name} (torch.jit), which fit cannot copy and train. Give the module that it was made "
+            "from, or a frozen one, which fit leaves unchanged: torch.jit.freeze(module.eval())."
+        )
+    half = next((weight.dtype for weight in trained if weight.dtype in (torch.float16, torch.bfloat16)), None)
+    if half is not None:
+        raise InvalidParameterError(
+            f"The encoder {name} has weights of type {half}, in which small steps of the optimizer are lost. Call "
+            "encoder.float() before, and set precision='bfloat16' to compute in half precision; or freeze it by "
+            "encoder.requires_grad_(False)."
+        )
 
 
 def _named(options: NetworkOptions, reader: Reader) -> _Named | None:
@@ -334,19 +360,19 @@ def _make_readout(
     return RotatedComponents(n_activations, n_columns, n_components, seed=seed)
 
 
-def _output_width(options: NetworkOptions, encoder: nn.Sequential, rows: Tensor) -> int:
+def _output_width(options: NetworkOptions, encoder: Encoder, rows: Tensor) -> int:
     """Return the width of the outputs of stem and body, from a pass of two rows.
 
     The pass is in evaluation mode, so that running statistics stay unchanged and no random numbers are drawn.
     """
     encoder.eval()
-    name = type(encoder[-1]).__name__
+    name = type(encoder.body).__name__
     try:
         with torch.no_grad():
-            output = encoder(rows)
+            output = encoder.features(rows)
     except RuntimeError as error:
         raise InvalidParameterError(
-            f"The encoder {name} fails on a batch of shape {tuple(encoder[0](rows).shape)}: {error}. It must accept "
+            f"The encoder {name} fails on a batch of shape {tuple(encoder.stem(rows).shape)}: {error}. It must accept "
             "such a batch; a class or callable gets the number of features or channels as its first argument."
         ) from error
     encoder.train()
@@ -355,6 +381,10 @@ def _output_width(options: NetworkOptions, encoder: nn.Sequential, rows: Tensor)
         raise InvalidParameterError(
             f"The encoder {name} returns {returned} for a batch of shape {tuple(rows.shape)}; it must return "
             f"({len(rows)}, k), one vector for each row, for example by a last nn.Flatten()."
+        )
+    if not output.is_floating_point():
+        raise InvalidParameterError(
+            f"The encoder {name} makes outputs of type {output.dtype}; it must make real numbers, such as float32."
         )
     if not isinstance(options.encoder, nn.Module) and output.shape[1] != options.n_outputs:
         raise InvalidParameterError(

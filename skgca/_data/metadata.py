@@ -16,12 +16,13 @@ import torch
 from sklearn.utils import check_array, check_consistent_length, column_or_1d
 from torch import Tensor
 
-from .._utils.classes import class_codes, fractions_in
+from .._utils.classes import check_minus_one, class_codes, fractions_in
 from .._utils.missing import is_unlabelled
 from ..losses import AffinityTarget, Target
 from ..losses._targets import CallableTarget, make_target
+from .times import are_times, as_numbers
 
-__all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y"]
+__all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y", "shown_target", "target_of"]
 
 
 class Pairwise:
@@ -79,11 +80,11 @@ def read_metadata(
     ValueError
         If an argument is missing, is not read, or cannot be read.
     """
-    reader = _target_of(target)
+    reader = target_of(target)
     argument = reader.reads
     if sample_domain is not None and argument != "sample_domain":
         raise ValueError(
-            f"sample_domain is given, but only target='domains' reads it, and target is {_shown(target)}. Set "
+            f"sample_domain is given, but only target='domains' reads it, and target is {shown_target(target)}. Set "
             "target='domains', or leave sample_domain out."
         )
     if related is not None and sample_group is None:
@@ -93,7 +94,7 @@ def read_metadata(
         encoded["target"] = _affinity(target, len(X))
     elif argument is not None:
         values = {"y": y, "sample_domain": sample_domain}[argument]
-        encoded["target"] = _target_values(reader, values, X, kept, shown=_shown(target))
+        encoded["target"] = _target_values(reader, values, X, kept, shown=shown_target(target))
     if sample_group is not None:
         encoded["related"] = _relation(related, sample_group, X)
     if kept.all():
@@ -111,7 +112,7 @@ def argument_read(target: Any) -> str | None:
         As for :func:`read_metadata`. An invalid one reads None, since scikit-learn asks for tags before ``fit`` checks.
     """
     try:
-        return _target_of(target).reads
+        return target_of(target).reads
     except ValueError:
         return None
 
@@ -121,12 +122,12 @@ def reads_y(target: Any) -> bool:
     return argument_read(target) == "y"
 
 
-def _target_of(target: Any) -> Target:
+def target_of(target: Any) -> Target:
     """Return the target that a parameter stands for; a name has default options, which no encoding depends on."""
     return make_target(target) if isinstance(target, str) or callable(target) else AffinityTarget()
 
 
-def _shown(target: Any) -> str:
+def shown_target(target: Any) -> str:
     """Return a target as messages show it."""
     return repr(target) if isinstance(target, str) or callable(target) else "a matrix"
 
@@ -162,7 +163,7 @@ def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
     Raises
     ------
     ValueError
-        If values look like measurements, no row belongs to a class, or -1 was converted to text.
+        If values look like measurements, no row belongs to a class, or -1 looks like a class or was converted to text.
     """
     values = column_or_1d(values)
     check_consistent_length(X, values)
@@ -178,6 +179,7 @@ def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
             f"{name} holds fractions, such as {fractions[0]}, where classes are read; "
             f"{remedy.get(name, 'cut them into classes')}."
         )
+    check_minus_one(name, values, classes)
     return torch.from_numpy(codes)
 
 
@@ -186,7 +188,9 @@ def _first_known(values: Any) -> Any:
 
 
 def _numbers_or_codes(name: str, values: Any, X: np.ndarray) -> Tensor:
-    """Return numbers as they are, and the codes of anything else."""
+    """Return numbers as they are, times in seconds since 1970, and the codes of anything else."""
+    if are_times(values):
+        return _numbers(name, as_numbers(name, values), X)
     encode = _numbers if np.asarray(values).dtype.kind in "buif" else _codes
     return encode(name, values, X)
 
@@ -217,11 +221,16 @@ def _numbers(name: str, values: Any, X: np.ndarray) -> Tensor:
     return torch.from_numpy(values)
 
 
+def _measurements(name: str, values: Any, X: np.ndarray) -> Tensor:
+    """Return numbers, times in seconds from the first of them, and text as the numbers that it holds."""
+    return _numbers(name, as_numbers(name, values, from_first=True), X)
+
+
 # Encodings that a target can ask for: (name, values, X) -> Tensor (n,) or (n, k)
 _ENCODERS: dict[str, Callable[[str, Any, np.ndarray], Tensor]] = {
     "auto": _numbers_or_codes,
     "classes": _codes,
-    "centred": _numbers,
+    "centred": _measurements,
 }
 
 

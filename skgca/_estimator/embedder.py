@@ -35,7 +35,7 @@ from .._utils.compat import (
     validate_params,
 )
 from .._utils.optional import import_optional
-from .._utils.threads import fixed_threads
+from .._utils.torch_state import known_settings
 from ..encoders import Encoder
 from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
@@ -179,7 +179,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Affinities are rescaled to the marginals of the plan. In the affinity of a callable or a matrix, the diagonal is
         the affinity between the views of a row. A row without a match in its batch is matched to its own views.
     sigma : float, default=None
-        Scale of the target "continuous", whose affinity is ``exp(-|y_i - y_j| / sigma)``. None is 1.0.
+        Scale of the target "continuous", whose affinity is ``exp(-|y_i - y_j| / sigma)``. None is 1.0. Dates and
+        durations in y are read in seconds.
     alpha, beta : float, default=None
         Affinity of two rows of the same domain and of two rows of different domains, for the target "domains". The
         affinity between the views of a row is 1. None is 0.01 and 0.0.
@@ -560,7 +561,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If a deprecated parameter is set.
         """
         continues = self.warm_start and hasattr(self, "net_")
-        with unchanged_on_failure(self), deprecated_in_effect(self), fixed_threads(self.n_threads):
+        with unchanged_on_failure(self), deprecated_in_effect(self), known_settings(self.n_threads):
             inputs = check_inputs(self, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=not continues)
             trained = train(self, inputs, continues=continues)
             self._stream: Stream | None = None
@@ -607,7 +608,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         self._validate_params()  # fit_context skips this once an estimator is fitted
         is_first = not hasattr(self, "net_")
-        with unchanged_on_failure(self), deprecated_in_effect(self), fixed_threads(self.n_threads):
+        with unchanged_on_failure(self), deprecated_in_effect(self), known_settings(self.n_threads):
             inputs = check_inputs(self, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=is_first)
             trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None))
             self._take(trained)
@@ -671,7 +672,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         rows = check_rows(self, X, reset=False, min_rows=2)
-        with fixed_threads(self.n_threads):
+        with known_settings(self.n_threads):
             return information_of_views(self.encoder_, self.reader_, rows, self.net_.device)
 
     @validate_params({"epsilon": _STRENGTH, "rho": _STRENGTH}, prefer_skip_nested_validation=True)
@@ -721,7 +722,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
                 "n_reference_rows=1000, or at least 2."
             )
         embedding = self._embed(X)
-        with fixed_threads(self.n_threads):
+        with known_settings(self.n_threads):
             return lost_mass(embedding, reference, epsilon=epsilon, rho=rho)
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -757,7 +758,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         continues = self.warm_start and hasattr(self, "net_")
         tried = copy.copy(self)
-        with deprecated_in_effect(tried), fixed_threads(self.n_threads):
+        with deprecated_in_effect(tried), known_settings(self.n_threads):
             inputs = check_inputs(tried, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=not continues)
             return estimate_cost(tried, inputs, continues=continues)
 
@@ -835,7 +836,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If the file cannot be written.
         """
         check_is_fitted(self)
-        save(self, path)
+        with known_settings(self.n_threads):
+            save(self, path)
 
     @classmethod
     def load(
@@ -874,7 +876,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         OSError
             If the file cannot be read.
         """
-        return load(cls, path, custom=custom, device=device)
+        with known_settings():
+            return load(cls, path, custom=custom, device=device)
 
     def export_onnx(self, path: str | os.PathLike[str]) -> None:
         """Export preprocessing and encoder as an ONNX graph from ``X`` to ``embedded``, and verify it with onnxruntime.
@@ -900,14 +903,17 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             value.
         """
         check_is_fitted(self)
-        export_onnx(self, path)
+        with known_settings(self.n_threads):
+            export_onnx(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return plain values and arrays: of the net, only the weights of its module, on the CPU."""
-        return pickled_state(self, super().__getstate__())
+        with known_settings():
+            return pickled_state(self, super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(unpickled_state(self, state))
+        with known_settings():
+            super().__setstate__(unpickled_state(self, state))
 
     def __copy__(self) -> GCAEmbedder:
         """Share all attributes. The default, which uses __getstate__, would copy the weights."""
@@ -939,7 +945,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """Embed rows into an array, regardless of ``set_output``."""
         check_is_fitted(self)
         rows = check_rows(self, X, reset=False)
-        with fixed_threads(self.n_threads):
+        with known_settings(self.n_threads):
             return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
 
     def _take(self, trained: Trained) -> None:

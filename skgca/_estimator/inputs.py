@@ -10,6 +10,7 @@ import torch
 
 from .._builders.loss import effective_target
 from .._data import Rows, check_rows
+from .._data.effects import check_effects
 from .._data.metadata import read_metadata
 from .._utils.compat import check_sample_weight
 
@@ -60,15 +61,17 @@ def check_inputs(
     kept = weight > 0
     if kept.sum() < 2:
         raise ValueError(f"sample_weight leaves {kept.sum()} row with weight above 0; at least 2 are needed.")
+    target = effective_target(estimator.loss, estimator.target)
     extras = read_metadata(
         length,
         kept,
-        target=effective_target(estimator.loss, estimator.target),
+        target=target,
         related=estimator.related,
         y=y,
         sample_domain=sample_domain,
         sample_group=sample_group,
     )
+    check_effects(extras, target=target, sigma=estimator.sigma, y=y, domain=sample_domain, group=sample_group)
     measured = [rows] if pair is None else [rows, pair]
     if not kept.all():
         measured, weight = [source.only(np.flatnonzero(kept)) for source in measured], weight[kept]

@@ -23,7 +23,6 @@ from .._inference.embedding import embed
 from .._utils.files import replace_file
 from .._utils.missing import is_missing
 from .._utils.optional import import_optional
-from .._utils.threads import fixed_threads
 from .._version import __version__
 from ..exceptions import SavedFileError
 from .fitted import FittedEmbedder
@@ -46,9 +45,8 @@ def export_onnx(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None
     for key, value in _metadata(estimator, preprocessing).items():
         model.metadata_props.add(key=key, value=value)
     data = model.SerializeToString()
-    with fixed_threads(estimator.n_threads):
-        source = Rows(preprocessing.rounded(rows))
-        expected = embed(on_cpu(estimator.encoder_), reader, source, estimator._n_features_out, "cpu")
+    source = Rows(preprocessing.rounded(rows))
+    expected = embed(on_cpu(estimator.encoder_), reader, source, estimator._n_features_out, "cpu")
     _check(data, X, expected)
     replace_file(path, data)
 

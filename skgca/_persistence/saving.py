@@ -30,7 +30,7 @@ from .._inference.embedding import embed
 from .._utils.device import resolve_device
 from .._utils.files import replace_file
 from .._utils.renamed import with_current_names
-from .._utils.threads import fixed_threads
+from .._utils.torch_state import known_settings
 from .._version import __version__
 from ..encoders import Encoder, EncoderWithHead
 from ..exceptions import SavedFileError
@@ -178,7 +178,7 @@ def _reference(estimator: FittedEmbedder, tensors: dict[str, Tensor]) -> dict[st
 
 
 def _embedded(estimator: FittedEmbedder, encoder: Encoder, reader: Reader, rows: np.ndarray) -> np.ndarray:
-    with fixed_threads(estimator.n_threads):
+    with known_settings(estimator.n_threads):
         return embed(encoder, reader, Rows(rows), estimator._n_features_out, "cpu").astype(np.float32)
 
 

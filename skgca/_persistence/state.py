@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import copyreg
+import io
 import warnings
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -165,6 +166,12 @@ class _Whole:
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # called by pickle and copy
         # __newobj__ is in copyreg, though not in typeshed's stubs of it
+        if isinstance(self.value, torch.jit.ScriptModule):  # which pickle cannot hold
+            buffer = io.BytesIO()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of whatever handles such modules
+                torch.jit.save(self.value, buffer)
+            return _whole_script, (buffer.getvalue(),)
         return copyreg.__newobj__, (_Whole,), {"value": self.value}  # type: ignore[attr-defined]
 
     def __reduce__(self) -> Any:  # called by skops
@@ -172,6 +179,12 @@ class _Whole:
             f"skops cannot hold {qualified_name(self.value)}, the class of an object in this GCAEmbedder; use its "
             "method save, or pickle."
         )
+
+
+def _whole_script(data: bytes) -> _Whole:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _Whole(torch.jit.load(io.BytesIO(data)))
 
 
 def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:

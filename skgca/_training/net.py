@@ -354,10 +354,15 @@ class ContrastiveNet(NeuralNet):
             function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.dropout
         )
 
-    def _autocast(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def _autocast(self) -> Iterator[None]:
         if self.precision == torch.float32:
-            return nullcontext()
-        return torch.autocast(torch.device(self.device).type, dtype=self.precision)
+            yield
+            return
+        with torch.autocast(torch.device(self.device).type, dtype=self.precision):
+            yield
+        # Torch forgets the cast weights when the outermost autocast ends, which may be one around the fit.
+        torch.clear_autocast_cache()
 
     def _lent_generator(self) -> AbstractContextManager[Any]:
         return seeded_by(self._run.dropout) if self.draws else nullcontext()

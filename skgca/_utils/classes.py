@@ -6,14 +6,24 @@
 from __future__ import annotations
 
 import math
+from numbers import Number
 from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
 
-from .missing import is_unlabelled
+from .missing import is_missing, is_unlabelled
 
-__all__ = ["class_codes", "fractions_in", "same_class", "sorted_classes"]
+__all__ = [
+    "check_minus_one",
+    "class_codes",
+    "fractions_in",
+    "labelled",
+    "marked_minus_one",
+    "same_class",
+    "sorted_classes",
+    "without_objects",
+]
 
 Codes = TypeVar("Codes", np.ndarray, Tensor)
 
@@ -33,11 +43,62 @@ def class_codes(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     classes : list
         The classes in the order of their codes. Empty if no row has a class.
     """
-    # tolist gives Python values, so the classes are plain values too. Unlabelled rows become None: NaN is no key.
-    labels = [None if is_unlabelled(value) else value for value in values.tolist()]
+    # Unlabelled rows become None: NaN is no key.
+    labels = [None if is_unlabelled(value) else value for value in _scalars(values)]
     classes = sorted_classes(label for label in labels if label is not None)
     code_of = {label: code for code, label in enumerate(classes)} | {None: -1}
     return np.array([code_of[label] for label in labels], dtype=np.int64), classes
+
+
+def labelled(values: np.ndarray, *, measured: bool = False) -> np.ndarray:
+    """Return a mask (n,) of the rows that have a label, the opposite of None, NaN and -1.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Classes or measurements.
+    measured : bool, default=False
+        Whether -1 is a measurement in any case. Values with fractions are measurements without being told.
+    """
+    is_unknown = is_missing if measured or fractions_in(values) else is_unlabelled
+    return np.array([not is_unknown(value) for value in _scalars(values)], dtype=bool)
+
+
+def marked_minus_one(values: np.ndarray) -> np.ndarray:
+    """Return a mask (n,) of the rows without a class that are marked -1, not None or NaN."""
+    return np.array([is_unlabelled(value) and not is_missing(value) for value in _scalars(values)], dtype=bool)
+
+
+def check_minus_one(name: str, values: np.ndarray, classes: list[Any]) -> None:
+    """Raise ValueError if rows are marked -1 among other negative classes: it may then be a class.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the message.
+    values : ndarray of shape (n,)
+        The class of each row, as given.
+    classes : list
+        The classes in ``values``, without -1.
+    """
+    others = [value for value in classes if isinstance(value, Number) and value < 0]  # type: ignore[operator]
+    if others and marked_minus_one(values).any():
+        raise ValueError(
+            f"{name} holds -1 and other negative numbers, such as {others[0]!r}, but -1 marks rows of no class. If -1 "
+            "is a class, encode the classes from 0 (sklearn.preprocessing.LabelEncoder). If not, mark these rows by "
+            "NaN or None."
+        )
+
+
+def without_objects(values: np.ndarray) -> np.ndarray:
+    """Return numbers or text of type object as an array of their own type, where rows of None made them objects."""
+    kinds = {str if isinstance(value, str) else isinstance(value, Number) for value in values.tolist()}
+    return np.array(values.tolist()) if values.dtype == object and kinds in ({str}, {True}) else values
+
+
+def _scalars(values: np.ndarray) -> list[Any]:
+    """Return the entries as Python values, but dates as scalars of numpy: tolist turns nanoseconds into integers."""
+    return list(values) if values.dtype.kind in "mM" else values.tolist()
 
 
 def sorted_classes(labels: Any) -> list[Any]:

@@ -26,4 +26,5 @@ def is_missing(value: Any) -> bool:
 
 def is_unlabelled(value: Any) -> bool:
     """Whether a label, domain or group means "none": missing, or the number -1 as in ``sklearn.semi_supervised``."""
-    return is_missing(value) or (not isinstance(value, str) and bool(value == -1))
+    # A timedelta64 of -1 equals the number -1.
+    return is_missing(value) or (not isinstance(value, str | np.timedelta64) and bool(value == -1))

@@ -71,14 +71,21 @@ class Encoder(Configured, nn.Module):
 
     def features(self, batch: Tensor) -> Tensor:
         """Return the outputs of the body, which the projection head takes: (n, ...) -> (n, n_outputs)."""
-        outputs: Tensor = self.body(self.stem(batch))
+        outputs: Tensor = _single(self.body(self._body_inputs(batch)))
         return outputs
 
     def activations(self, batch: Tensor) -> Tensor:
         """Return what the readout takes: (n, ...) -> (n, n_activations)."""
         if isinstance(self.readout, RotatedComponents):
-            return torch.cat(self.body.activations(self.stem(batch)), dim=1)
+            layers: Tensor = _single(torch.cat(self.body.activations(self._body_inputs(batch)), dim=1))
+            return layers
         return self.features(batch)
+
+    def _body_inputs(self, batch: Tensor) -> Tensor:
+        """Return the outputs of the stem in the precision of the weights of the body, which may be a user's module."""
+        inputs: Tensor = self.stem(batch)
+        weight = next(self.body.parameters(), None)
+        return inputs if weight is None or not weight.is_floating_point() else inputs.to(weight.dtype)
 
 
 class EncoderWithHead(Configured, nn.Module):
@@ -117,3 +124,31 @@ class EncoderWithHead(Configured, nn.Module):
         """Project a batch: (n, ...) -> (n, d)."""
         projected: Tensor = self.head(self.encoder.features(batch))
         return projected
+
+    def train(self, mode: bool = True) -> "EncoderWithHead":
+        """Set the mode. Parts of the body whose weights are all frozen stay in evaluation mode.
+
+        Otherwise the running statistics of their batch normalisation would change, though nothing trains them.
+        """
+        super().train(mode)
+        if mode and not all(weight.requires_grad for weight in self.encoder.body.parameters()):
+            _freeze(self.encoder.body)
+        return self
+
+
+def _freeze(module: nn.Module) -> None:
+    """Set the parts of a module that have weights, all of them frozen, to evaluation mode."""
+    needs_grad = [weight.requires_grad for weight in module.parameters()]
+    if needs_grad and not any(needs_grad):
+        module.eval()
+    elif needs_grad:
+        for part in module.children():
+            _freeze(part)
+
+
+def _single(outputs: Any) -> Any:
+    """Return outputs of a body in single precision, as heads and readouts have it, unless autocast casts anyway."""
+    if not isinstance(outputs, Tensor) or outputs.dtype == torch.float32 or not outputs.is_floating_point():
+        return outputs
+    casts = outputs.dtype != torch.float64 and torch.is_autocast_enabled(outputs.device.type)
+    return outputs if casts else outputs.float()

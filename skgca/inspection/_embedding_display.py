@@ -17,7 +17,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from .._utils.classes import sorted_classes
+from .._utils.classes import sorted_classes, without_objects
 from .._utils.optional import import_optional
 from ._drawing import COLORS, MARKERS, axes_for
 from ._groups import unknown
@@ -51,7 +51,7 @@ class EmbeddingDisplay:
     points : ndarray of shape (n, 2)
         Coordinates of the rows.
     y : array-like of shape (n,), default=None
-        Classes of the rows, or numbers. None, NaN, and -1 among whole numbers are unknown and drawn in grey.
+        Classes of the rows, or numbers. None, NaN, and -1 among whole numbers are unknown, and drawn in grey.
     method : str, default="component"
         Name of the axes, which is followed by their number.
 
@@ -144,7 +144,11 @@ class EmbeddingDisplay:
         """
         values = None if self.y is None else column_or_1d(self.y)
         known = np.ones(len(self.points), dtype=bool) if values is None else ~unknown(values)
-        numeric = values is not None and known.any() and type_of_target(values[known]).startswith("continuous")
+        numeric = (
+            values is not None
+            and known.any()
+            and type_of_target(without_objects(values[known])).startswith("continuous")
+        )
         classes = [] if values is None or numeric else sorted_classes(values[known].tolist())
         if len(classes) > _MOST_CLASSES:
             raise ValueError(

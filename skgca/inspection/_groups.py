@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .._utils.classes import class_codes, fractions_in
-from .._utils.missing import is_missing, is_unlabelled
+from .._utils.classes import class_codes, fractions_in, labelled
 
 __all__ = ["Groups", "groups_of", "unknown"]
 
@@ -47,6 +46,5 @@ def groups_of(values: np.ndarray | None) -> Groups | None:
 
 
 def unknown(values: np.ndarray) -> np.ndarray:
-    """Return which values (n,) are unknown: missing ones and -1, as in ``fit``."""
-    # -1.0 among floats counts as known: it may be a measurement.
-    return np.array([is_missing(v) or (is_unlabelled(v) and not isinstance(v, float)) for v in values.tolist()], bool)
+    """Return which values (n,) are unknown: missing ones, and -1 unless the values have fractions, as in ``fit``."""
+    return ~labelled(values)

@@ -23,7 +23,7 @@ from .._data.metadata import argument_read, read_metadata
 from .._estimator.inputs import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
-from .._utils.threads import fixed_threads
+from .._utils.torch_state import known_settings
 from ..losses import AlignmentLoss, Target
 from ..losses._alignment import related_rows
 from ..losses._targets import make_target
@@ -209,9 +209,9 @@ def plan_of_rows(
     columns = {"y": _column("y", y, n_rows, rows), "domain": _column("sample_domain", sample_domain, n_rows, rows)}
     criterion, target, target_name = _criterion(embedder)
     metadata = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
-    extras = _loss_inputs(embedder, target, n_rows, rows, metadata)
-    related = extras.get("related")
-    with fixed_threads(embedder.n_threads), torch.no_grad():
+    with known_settings(embedder.n_threads), torch.no_grad():
+        extras = _loss_inputs(embedder, target, n_rows, rows, metadata)
+        related = extras.get("related")
         z_a, z_b = _projections(embedder, measurements, rows, rng.randint(_SEED_END))
         plan, target_plan = criterion.plans(z_a, z_b, **extras)
         plan_by_row = _sum_over_views(plan.plan, len(rows))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._utils.classes import same_class
+from .._utils.torch_state import in_full_precision, working_dtype
 from ..ot import Marginals, TransportPlan
 from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel, LogKernel
 from ..ot._marginals import MarginalsLike
@@ -31,6 +32,7 @@ LAYOUTS = ("joint", "cross")
 class PlanSolver(nn.Module):
     """Solves for the transport plan of a batch. It is a module so that forward hooks can observe the plans."""
 
+    @in_full_precision
     def forward(self, source: LogKernel, **settings: Any) -> TransportPlan:
         """Return the plan of a log kernel, with the settings of :func:`skgca.ot.sinkhorn`."""
         plan: TransportPlan = solve(source, **settings)
@@ -125,7 +127,7 @@ class AlignmentLoss(nn.Module):
         self.bounds: tuple[float, float] | None = None
         if isinstance(epsilon, LearnableEpsilon):
             self.bounds = epsilon.low, epsilon.high
-            self.log_epsilon = nn.Parameter(torch.tensor(math.log(epsilon.start)))
+            self.log_epsilon = nn.Parameter(torch.tensor(math.log(epsilon.start), dtype=working_dtype()))
             epsilon = epsilon.start
         check_settings(epsilon, n_iter, tol)
         for name, value, valid in (("layout", layout, LAYOUTS), ("cost", cost, LOG_KERNELS)):
@@ -202,6 +204,7 @@ class AlignmentLoss(nn.Module):
         plan, target_plan = self.plans(z_a, z_b, target=target, weight=weight, related=related)
         return self.divergence(plan, target_plan)
 
+    @in_full_precision
     def plans(
         self,
         z_a: Tensor,
@@ -241,6 +244,7 @@ class AlignmentLoss(nn.Module):
         )
         return plan, target_plan
 
+    @in_full_precision
     def plan(
         self, z_a: Tensor, z_b: Tensor, *, weight: Tensor | None = None, related: Tensor | None = None
     ) -> TransportPlan:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .._utils.classes import same_class
 from .._utils.config import Configured
+from .._utils.torch_state import working_dtype
 from ._target_plan import TargetPlan, scaled_plan
 
 __all__ = [
@@ -50,8 +51,8 @@ class Target(Configured, ABC):
         matrix that is given as the parameter ``target``.
     encoding : {"auto", "classes", "centred"}, default="auto"
         Form of the values that ``GCAEmbedder`` passes. "classes" are codes from 0, and -1 for rows of no class.
-        "centred" are floats, shifted so that their mean is 0, and NaN where unknown. "auto" leaves numbers unchanged
-        and turns anything else into such codes.
+        "centred" are floats, shifted so that their mean is 0, and NaN where unknown; times are in seconds. "auto"
+        leaves numbers unchanged, turns times into seconds since 1970, and anything else into codes.
 
     Examples
     --------
@@ -125,7 +126,9 @@ class Target(Configured, ABC):
             If the affinity has another shape, or an entry that is negative or not finite.
         """
         with torch.no_grad():
-            affinity = torch.as_tensor(self(values)).to(row_mass)
+            affinity = self(values)
+            # as_tensor would move a tensor to the default device, which may hold no data
+            affinity = (affinity if isinstance(affinity, Tensor) else torch.as_tensor(affinity)).to(row_mass)
         return scaled_plan(
             affinity, shift=shift, row_mass=row_mass, n_rows=n_rows, two_sided=two_sided, excluded=excluded
         )
@@ -224,7 +227,7 @@ class ContinuousTarget(Target):
         if values.ndim not in (1, 2):
             raise ValueError(f"target has shape {tuple(values.shape)}; continuous values need (n,) or (n, k).")
         if not values.is_floating_point():
-            values = values.to(torch.get_default_dtype())
+            values = values.to(working_dtype())
         values = values[:, None] if values.ndim == 1 else values  # (n, k)
         # From 26 rows on, cdist expands |x - y|^2 as |x|^2 - 2 x.y + |y|^2, which loses digits far from 0.
         distance = torch.cdist(values, values, compute_mode="donot_use_mm_for_euclid_dist")
@@ -281,7 +284,8 @@ class DomainsTarget(Target):
         """Affinity (n, n) of domains (n,)."""
         _check_vector("domains", domains)
         known = domains != -1
-        prior = torch.where(domains[:, None] == domains, float(self.alpha), float(self.beta))
+        alpha, beta = torch.tensor([self.alpha, self.beta], dtype=working_dtype(), device=domains.device)
+        prior = torch.where(domains[:, None] == domains, alpha, beta)
         return _with_own_pairs(prior * (known[:, None] & known))
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import check_cv, cross_val_score
+from sklearn.model_selection import PredefinedSplit, check_cv, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from .._utils.classes import check_minus_one, labelled, marked_minus_one, without_objects
 from .._utils.compat import Interval, StrOptions, validate_params
 from ._checks import checked_rows
 
@@ -60,12 +61,13 @@ def linear_probe_score(
     Z : array-like of shape (n_samples, n_components)
         Embedding on which the model is fitted. Without ``Z_test`` it is scored on ``Z`` as well, by cross-validation.
     y : array-like of shape (n_samples,)
-        Classes, or values.
+        Classes, or values. Rows of None or NaN have no label and are left out, as are rows of -1 among classes.
     Z_test, y_test : array-like of shape (n_test, n_components) and (n_test,), default=None
-        Rows to score on. The model is then fitted on all of ``Z``, and ``cv`` is not used. To judge an embedder, give
-        rows that it was not fitted on either.
+        Rows to score on. The model is then fitted on all of ``Z``, and ``cv`` is not used. Rows without a label are
+        left out of both. To judge an embedder, give rows that it was not fitted on either.
     cv : int, cross-validation generator or iterable, default=5
-        Splits of ``Z``, as in :func:`sklearn.model_selection.cross_val_score`. An int does not shuffle.
+        Splits of the labelled rows of ``Z``, as in :func:`sklearn.model_selection.cross_val_score`. An int does not
+        shuffle. Row numbers in an iterable are those of all rows.
     n_per_class : int, default=None
         Number of labelled rows of each class that the model is fitted on, drawn at random from the rows of the split. A
         class with fewer rows gives all of them. None fits the model on all rows.
@@ -73,7 +75,7 @@ def linear_probe_score(
         Number of draws for each split. Only used with ``n_per_class``.
     task : {"auto", "classification", "regression"}, default="auto"
         Whether ``y`` holds classes or values. "auto" uses :func:`sklearn.utils.multiclass.type_of_target`, which takes
-        whole numbers for classes: give "regression" for counts.
+        whole numbers for classes: give "regression" for counts, among which -1 is a value.
     scoring : str or callable, default=None
         As in :func:`sklearn.model_selection.cross_val_score`; None means accuracy or R^2.
     random_state : int, RandomState instance or None, default=None
@@ -91,7 +93,8 @@ def linear_probe_score(
     ------
     ValueError
         If only one of ``Z_test`` and ``y_test`` is given, if shapes do not agree, if ``y`` holds neither classes nor
-        values, if ``n_per_class`` is given for values, or if a value is out of range or not finite.
+        values, or no label, if -1 looks like a class (the other labels are of one class, or negative too), if
+        ``n_per_class`` is given for values, or if a value is out of range or infinite.
 
     See Also
     --------
@@ -149,7 +152,7 @@ def knn_probe_score(
     Z : array-like of shape (n_samples, n_components)
         Embedding of the labelled rows. Without ``Z_test`` the score is computed on ``Z`` as well, by cross-validation.
     y : array-like of shape (n_samples,)
-        Classes, or values.
+        As in :func:`linear_probe_score`.
     n_neighbors : int, default=5
         Number of labelled rows that vote.
     metric : {"cosine", "euclidean"}, default="cosine"
@@ -198,32 +201,80 @@ def knn_probe_score(
 def _prepare(
     Z: ArrayLike, y: ArrayLike, Z_test: ArrayLike | None, y_test: ArrayLike | None, *, cv: Any, task: str
 ) -> tuple[np.ndarray, np.ndarray, Splits, str]:
-    """Return checked rows and labels (test rows last), the splits, and the task."""
+    """Return checked rows that have a label, and their labels (test rows last), the splits, and the task."""
     Z, y = _checked(Z, y, "Z", "y")
+    known = _known(y, "y", task)
     if task == "auto":
-        kind = type_of_target(y, input_name="y")
+        kind = type_of_target(without_objects(y[known]), input_name="y")
         if kind not in _TASKS:
             raise ValueError(f"y is {kind!r}; give a vector of classes or of values ({', '.join(_TASKS)}).")
         task = _TASKS[kind]
+    if task == "classification":
+        _check_classes(y, known)
     if Z_test is None and y_test is None:
-        splitter = check_cv(cv, y, classifier=task == "classification")
-        return Z, y, list(splitter.split(Z, y)), task
+        splits = _splits(Z, y, known, cv, task)
+        return Z[known], without_objects(y[known]), splits, task
     if Z_test is None or y_test is None:
         given, missing = ("Z_test", "y_test") if y_test is None else ("y_test", "Z_test")
         raise ValueError(f"{given} is given, but not {missing}; give both, or neither for cross-validation.")
     Z_test, y_test = _checked(Z_test, y_test, "Z_test", "y_test")
     if Z_test.shape[1] != Z.shape[1]:
         raise ValueError(f"Z_test has {Z_test.shape[1]} columns and Z has {Z.shape[1]}; give rows of one embedding.")
+    known_test = _known(y_test, "y_test", task)
     # One split of both parts together, so that the rest of a probe is the same as in cross-validation.
-    rows = np.arange(len(Z) + len(Z_test))
-    return np.concatenate([Z, Z_test]), np.concatenate([y, y_test]), [(rows[: len(Z)], rows[len(Z) :])], task
+    rows, n_train = np.arange(known.sum() + known_test.sum()), known.sum()
+    y = without_objects(np.concatenate([y[known], y_test[known_test]]))
+    return np.concatenate([Z[known], Z_test[known_test]]), y, [(rows[:n_train], rows[n_train:])], task
 
 
 def _checked(Z: ArrayLike, y: ArrayLike, Z_name: str, y_name: str) -> tuple[np.ndarray, np.ndarray]:
     Z = checked_rows(Z, Z_name)
-    labels: np.ndarray = column_or_1d(check_array(y, dtype=None, ensure_2d=False, input_name=y_name))
+    checked = check_array(y, dtype=None, ensure_2d=False, ensure_all_finite="allow-nan", input_name=y_name)
+    labels: np.ndarray = column_or_1d(checked)
     check_consistent_length(Z, labels)
     return Z, labels
+
+
+def _known(y: np.ndarray, name: str, task: str) -> np.ndarray:
+    """Return a mask of the rows that have a label, of which there must be one."""
+    known = labelled(y, measured=task == "regression")
+    if not known.any():
+        marks = "None or NaN" if task == "regression" else "-1, None or NaN"
+        raise ValueError(f"{name} holds no label: all of its {len(y)} entries are {marks}. Give labelled rows.")
+    return known
+
+
+def _check_classes(y: np.ndarray, known: np.ndarray) -> None:
+    """Raise ValueError if -1, which marks rows without a label, looks like a class."""
+    classes = np.unique(y[known]).tolist()
+    check_minus_one("y", y, classes)
+    if len(classes) == 1 and marked_minus_one(y).any():
+        raise ValueError(
+            f"y holds one class only, {classes[0]!r}; -1 marks rows without a label. Encode classes from 0 "
+            "(sklearn.preprocessing.LabelEncoder), or label rows of a second class."
+        )
+
+
+def _splits(Z: np.ndarray, y: np.ndarray, known: np.ndarray, cv: Any, task: str) -> Splits:
+    """Return splits of the labelled rows, in which these rows are numbered from 0.
+
+    Splits that are given as row numbers, as in a list, mean the rows of Z, and lose those without a label.
+    """
+    classifier = task == "classification"
+    labels = without_objects(y[known])
+    has_numbers = isinstance(cv, PredefinedSplit) or not (isinstance(cv, Integral | None) or hasattr(cv, "split"))
+    if known.all() or not has_numbers:
+        return list(check_cv(cv, labels, classifier=classifier).split(Z[known], labels))
+    splits: Splits = []
+    number = np.cumsum(known) - 1  # of each labelled row among the labelled rows
+    for split in check_cv(cv, labels, classifier=classifier).split(Z, y):
+        # a splitter may give masks instead of row numbers
+        train, test = (number[rows[known[rows]]] for rows in (np.arange(len(y))[part] for part in split))
+        if not (len(train) and len(test)):
+            part = "test" if len(train) else "training"
+            raise ValueError(f"Split {len(splits)} of cv has no labelled row among its {part} rows; give other splits.")
+        splits.append((train, test))
+    return splits
 
 
 def _few_labels(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from .._utils.compat import Interval, StrOptions, validate_params
+from .._utils.classes import labelled, without_objects
+from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
 from ._geometry import alignment_score, effective_rank, uniformity_score
 from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score
@@ -29,14 +31,14 @@ def corrupt_cells(
 ) -> np.ndarray | Any:
     """Return a copy of a table with random cells replaced by the value of a random other row in the same column.
 
-    This is the corruption of SCARF [1]_, as in :class:`skgca.views.ColumnCorruption`, for arrays and dataframes of
+    This is the corruption of SCARF [1]_, as in :class:`skgca.views.ColumnCorruption`, for arrays and data frames of
     held-out rows. Each cell is replaced with probability ``rate``. The distribution of each column stays the same,
     missing values included.
 
     Parameters
     ----------
-    X : array-like or pandas DataFrame of shape (n_samples, n_features)
-        Table with columns of any type.
+    X : array-like or data frame of shape (n_samples, n_features)
+        Table with columns of any type. Data frames are those of pandas and polars, and tables of pyarrow.
     random_state : int, RandomState instance or None, default=None
         Draws the cells, and the rows that their new values come from.
     rate : float, default=0.2
@@ -44,8 +46,8 @@ def corrupt_cells(
 
     Returns
     -------
-    X : ndarray or pandas DataFrame of shape (n_samples, n_features)
-        Corrupted copy. For a dataframe, a dataframe with the same column types. A single row is not changed.
+    X : ndarray or data frame of shape (n_samples, n_features)
+        Corrupted copy. For a data frame, one with the same columns and column types. A single row is not changed.
 
     Raises
     ------
@@ -65,8 +67,8 @@ def corrupt_cells(
            [ 2, 20],
            [ 1, 30]])
     """
-    is_frame = hasattr(X, "isetitem")  # a DataFrame of pandas, which may not be installed
-    if not is_frame:
+    take = next((take for mark, take in _FRAMES.items() if hasattr(X, mark)), None)
+    if take is None:
         X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True, input_name="X")
         if X.ndim > 2:
             raise ValueError(
@@ -76,18 +78,33 @@ def corrupt_cells(
     rng = check_random_state(random_state)
     n = len(X)
     corrupt = rng.random_sample(X.shape) < rate
-    if n < 2:
-        return X.copy()
-    shift = rng.randint(1, n, X.shape)  # at least 1 row on, so never the row itself
+    # At least 1 row on, so never the row itself. A single row has no other.
+    shift = rng.randint(1, n, X.shape) if n > 1 else 0
     source = np.arange(n)[:, None] + np.where(corrupt, shift, 0)  # (n, columns): row that each value comes from
-    source %= n
-    if not is_frame:
-        return np.take_along_axis(X, source, axis=0)
+    source %= max(n, 1)
+    return np.take_along_axis(X, source, axis=0) if take is None else take(X, source)
+
+
+def _take_pandas(X: Any, source: np.ndarray) -> Any:
     X = X.copy()
     for column in range(X.shape[1]):
         # By position, because names may repeat. `take` of the extension array keeps the column type.
         X.isetitem(column, X.iloc[:, column].array.take(source[:, column]))
     return X
+
+
+def _take_polars(X: Any, source: np.ndarray) -> Any:
+    return type(X)([series[rows] for series, rows in zip(X.get_columns(), source.T, strict=True)])
+
+
+def _take_arrow(X: Any, source: np.ndarray) -> Any:
+    columns = [column.take(rows) for column, rows in zip(X.itercolumns(), source.T, strict=True)]
+    return type(X).from_arrays(columns, schema=X.schema)
+
+
+# By a method that only data frames of one library have, since none of these may be installed: a function that takes the
+# value of each cell from another row, by row numbers (n, columns), and keeps names and types of columns.
+_FRAMES = {"isetitem": _take_pandas, "get_columns": _take_polars, "itercolumns": _take_arrow}
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +134,29 @@ class _EmbeddingScorer(_Scorer):
         if y is None and "y" in self.inputs:
             raise ValueError(f"{self.score_func.__name__} reads labels; give y to the search or cross-validation.")
         values = {"X": X, "y": y, "Z": self._embed(estimator, X)}
+        if "y" in self.inputs and not self._leaves_out_itself():
+            values["Z"], values["y"] = _with_labels(values["Z"], y, measured=self.options.get("task") == "regression")
         return float(self.score_func(*(values[name] for name in self.inputs), **self.options))
+
+    def _leaves_out_itself(self) -> bool:
+        """Whether the measure is a probe, which leaves out rows without a label by its own options."""
+        function: Any = self.score_func
+        while isinstance(function, partial):
+            function = function.func
+        return function in (knn_probe_score, linear_probe_score)
+
+
+def _with_labels(Z: Any, y: Any, *, measured: bool) -> tuple[Any, Any]:
+    """Return the rows of an embedding that have a label, and the labels; labels of several columns as they are."""
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    known = labelled(labels, measured=measured) if labels.ndim == 1 else np.array([True])
+    if known.all():
+        return Z, y
+    if not known.any():
+        raise ValueError(f"y holds no label: all of its {len(known)} entries are -1, None or NaN. Give labelled rows.")
+    return safe_indexing(Z, np.flatnonzero(known)), without_objects(labels[known])
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +187,8 @@ def make_embedding_scorer(score_func: Callable[..., Any], *, inputs: str = "Z", 
         Measure for which higher is better, from this module or another.
     inputs : {"Z", "Zy", "XZ"}, default="Z"
         Positional arguments of ``score_func`` in order: the embedding Z, the labels y, the rows X that the estimator
-        gets.
+        gets. With y, rows without a label are left out: None, NaN, and -1 unless y has fractions or the option ``task``
+        is "regression".
     **options
         Further arguments of ``score_func``.
 
@@ -161,7 +201,7 @@ def make_embedding_scorer(score_func: Callable[..., Any], *, inputs: str = "Z", 
     Raises
     ------
     ValueError
-        If ``inputs`` is not one of these. The scorer raises it if labels are missing, or if ``score_func`` does.
+        If ``inputs`` is not one of these. The scorer raises it if no row has a label, or if ``score_func`` does.
     TypeError
         If ``score_func`` does not take these arguments. The scorer raises it if the estimator has no transform.
 
@@ -257,7 +297,7 @@ def make_view_scorer(
     return _ViewScorer(score_func, options, views, random_state)
 
 
-#: Scorers with default options, by name; those of the probes read y.
+#: Scorers with default options, by name; those of the probes read y, and leave out rows without a label.
 SCORERS: dict[str, Callable[..., float]] = {
     "alignment": make_view_scorer(alignment_score),
     "effective_rank": make_embedding_scorer(effective_rank),

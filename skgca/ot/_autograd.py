@@ -18,13 +18,13 @@ The masses of the plan are a second kind of node.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .._utils.torch_state import full_precision
 from ._implicit_gradient import implicit_gradient
 from ._kernel_domain import KernelSinkhorn, KernelTrace
 from ._log_domain import LogSinkhorn, LogTrace
@@ -127,7 +127,7 @@ class _Potentials(torch.autograd.Function):
         problem = solver.problem
         if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
             problem = replace(problem, log_a=log_a.detach(), log_b=log_b.detach())
-        with _full_precision(log_a):
+        with full_precision(log_a):
             f, g, trace = solver.run(source, problem)
         ctx.source, ctx.problem, ctx.trace = source, problem, trace
         ctx.gradient, ctx.keep, ctx.n_iter = solver.gradient, solver.keep, solver.n_iter
@@ -144,7 +144,7 @@ class _Potentials(torch.autograd.Function):
             # A row without mass has the potential -inf, a constant, so no gradient passes through it.
             grad_f = grad_f.masked_fill(torch.isneginf(log_a), 0.0)
             grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
-        with _full_precision(log_a):
+        with full_precision(log_a):
             if torch.is_grad_enabled():  # create_graph=True
                 return (None, *_recorded_gradient(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
             domain = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
@@ -172,7 +172,7 @@ class _Mass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, solver: Solver, axis: int, f: Tensor, g: Tensor, *tensors: Tensor) -> Tensor:
         source = solver.source.rebuild(tuple(t.detach() for t in tensors))
-        with _full_precision(f):
+        with full_precision(f):
             plan = solver.tiled_plan(source, f.detach(), g.detach())
             mass = plan.rows(torch.ones_like(g)) if axis == 0 else plan.cols(torch.ones_like(f))
         ctx.source, ctx.axis, ctx.keep = source, axis, solver.keep
@@ -184,7 +184,7 @@ class _Mass(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         f, g, mass, *rest = ctx.saved_tensors
         tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
-        with _full_precision(f):
+        with full_precision(f):
             if torch.is_grad_enabled():
                 return (None, None, *_recorded_mass_gradient(ctx, (f, g, *tensors), grad))
             domain = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
@@ -232,12 +232,3 @@ def _differentiate(
 def _without_cache(domain: KernelSinkhorn | None) -> tuple[KernelSinkhorn | None, list[Tensor]]:
     """Return a copy without tiles, and the tiles."""
     return (None, []) if domain is None else (domain.with_cache([]), domain.kernel.cache)
-
-
-def _full_precision(like: Tensor) -> AbstractContextManager[Any]:
-    """Switch autocast off: products run in the type of the tensors, since half precision would lose the plan."""
-    kind = like.device.type
-    # Asked first, since entering autocast takes as long as several products of a small batch.
-    if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)

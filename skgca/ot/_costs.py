@@ -10,9 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .._utils.torch_state import in_full_precision
+
 __all__ = ["cosine_cost", "squared_euclidean_cost", "student_t_cost"]
 
 
+@in_full_precision
 def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
     """Cosine cost, ``1 - cos(x_i, y_j)``.
 
@@ -40,6 +43,7 @@ def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
     return 1.0 - F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
 
 
+@in_full_precision
 def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
     """Squared Euclidean cost, ``||x_i - y_j||^2``.
 

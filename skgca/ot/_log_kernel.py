@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .._utils.torch_state import full_precision
+
 __all__ = [
     "LOG_KERNELS",
     "DenseLogKernel",
@@ -219,7 +221,8 @@ class EmbeddingLogKernel(LogKernel):
 
     def dense(self) -> Tensor:
         y, bias_y = self._columns
-        scores = (self.x * self.scale) @ y.T + self.offset
+        with full_precision(self.x):
+            scores = (self.x * self.scale) @ y.T + self.offset
         if self.bias_x is not None and bias_y is not None:
             scores = scores + self.bias_x[:, None] + bias_y
         if self.y is None:

@@ -41,6 +41,7 @@ from ._problem import Problem
 
 __all__ = ["sinkhorn", "sinkhorn_embeddings"]
 
+_SAME_TOTAL = 1e-5  # relative difference of two totals that rounding may cause in single precision
 _STAGE_ITER = 10  # iterations of each annealing stage before the last
 
 
@@ -102,8 +103,8 @@ def sinkhorn(
     Raises
     ------
     ValueError
-        If an argument is out of range, if shapes do not agree, if ``scores`` holds NaN or +inf, or if all entries of a
-        row or column are masked.
+        If an argument is out of range, if shapes do not agree, if both marginals are hard and ``a`` and ``b`` have
+        different totals, if ``scores`` holds NaN or +inf, or if all entries of a row or column are masked.
     RuntimeError
         If ``gradient="envelope"`` and the iterations did not reach ``tol``.
 
@@ -123,8 +124,10 @@ def sinkhorn(
     if scores.dtype != torch.float64:
         scores = scores.float()
     equal_masses = a is None and b is None
+    rounding = _rounding(a, b)
     a = _check_mass(a, scores, axis=0)
     b = _check_mass(b, scores, axis=1)
+    _check_totals(marginals, a, b, rounding)
     _check_reach(torch.isfinite(scores.detach()), marginals, a, b)
     plan: TransportPlan = solve(
         DenseLogKernel(scores),
@@ -189,7 +192,8 @@ def sinkhorn_embeddings(
     Raises
     ------
     ValueError
-        If an argument is out of range, if shapes do not agree, or if an embedding holds NaN or inf.
+        If an argument is out of range, if shapes do not agree, if both marginals are hard and ``a`` and ``b`` have
+        different totals, or if an embedding holds NaN or inf.
     RuntimeError
         If ``gradient="envelope"`` and the iterations did not reach ``tol``.
 
@@ -210,7 +214,9 @@ def sinkhorn_embeddings(
     source = LOG_KERNELS[cost](z_a, z_b, epsilon=epsilon)
     like = source.tensors[0].new_empty(()).expand(*source.shape)  # shape and type of the scores, no memory
     equal_masses = a is None and b is None
+    rounding = _rounding(a, b)
     a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
+    _check_totals(marginals, a, b, rounding)
     if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
         raise ValueError("b gives mass to one row only, whose pair with itself is masked; give mass to 2 rows or more.")
     plan: TransportPlan = solve(
@@ -385,6 +391,24 @@ def _check_mass(mass: Tensor | None, scores: Tensor, axis: int) -> Tensor:
     if not bool(mass.sum() > 0):
         raise ValueError(f"{name} sums to zero; give at least one row some mass.")
     return mass
+
+
+def _rounding(*masses: Tensor | None) -> float:
+    """Return by how much totals of masses may differ through rounding, which is coarse in half precision."""
+    epsilons = [torch.finfo(mass.dtype).eps for mass in masses if mass is not None and mass.is_floating_point()]
+    return max([_SAME_TOTAL, *epsilons])
+
+
+def _check_totals(marginals: Marginals, a: Tensor, b: Tensor, rounding: float) -> None:
+    """Raise ValueError if both marginals are hard and their totals differ: no plan has both."""
+    if not math.isinf(marginals.rho_row) or not math.isinf(marginals.rho_col):
+        return
+    row, col = float(a.detach().double().sum()), float(b.detach().double().sum())
+    if abs(row - col) > rounding * max(row, col):
+        raise ValueError(
+            f"a has a total mass of {row:.6g} and b of {col:.6g}, and no plan has both marginals (None is a total of "
+            f"1). Scale one of them, such as b * (a.sum() / b.sum()), or relax the marginals, such as marginals=1.0."
+        )
 
 
 def _check_reach(allowed: Tensor, marginals: Marginals, a: Tensor, b: Tensor) -> None:

@@ -179,7 +179,7 @@ class FeatureDropout(_ColumnView):
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (n, d, ...) with some cells 0."""
-        dropped = torch.rand(batch.shape, generator=generator, device=batch.device) < self.rate
+        dropped = torch.rand(batch.shape, generator=generator, device=batch.device, dtype=torch.float32) < self.rate
         return self._in_columns(batch, batch.masked_fill(dropped, 0))
 
     def __repr__(self) -> str:
@@ -301,7 +301,7 @@ class NeighborMixup(_ColumnView):
             )
         n = len(batch)
         neighbors, n_neighbors = _neighbors(batch, reference, self.n_neighbors, self._columns(batch))
-        draws = torch.rand(2, n, generator=generator, device=batch.device)
+        draws = torch.rand(2, n, generator=generator, device=batch.device, dtype=torch.float32)
         # The minimum keeps the index in range however the product is rounded. A row without neighbours picks its first
         # candidate, which is the row itself, and lam is 0.
         pick = (draws[0] * n_neighbors).long().minimum(n_neighbors - 1).clamp(min=0)

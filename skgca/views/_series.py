@@ -57,7 +57,7 @@ class TimeJitter(Configured):
         """Return a shifted copy of a batch of shape (n, channels, length)."""
         _check_series(self, batch)
         n, _, length = batch.shape
-        draw = torch.rand(n, 1, generator=generator, device=batch.device)
+        draw = torch.rand(n, 1, generator=generator, device=batch.device, dtype=torch.float32)
         shift = (2 * draw - 1) * (self.max_shift * length)  # (n, 1), in samples
         return _interpolate(batch, torch.arange(length, device=batch.device) - shift)
 
@@ -105,7 +105,8 @@ class TimeCrop(Configured):
         """Return a stretched copy of a batch of shape (n, channels, length)."""
         _check_series(self, batch)
         n, _, length = batch.shape
-        draw_share, draw_start = torch.rand(2, n, 1, generator=generator, device=batch.device)
+        draws = torch.rand(2, n, 1, generator=generator, device=batch.device, dtype=torch.float32)
+        draw_share, draw_start = draws
         share = self.low + (1 - self.low) * draw_share
         start = draw_start * (1 - share) * (length - 1)  # the window ends at the last sample at most
         return _interpolate(batch, start + share * torch.arange(length, device=batch.device))

@@ -55,7 +55,7 @@ class ColumnCorruption(Configured):
     """
 
     def __init__(self, rate: float | Sequence[float] = 0.2) -> None:
-        rates = torch.as_tensor(rate, dtype=torch.float64)
+        rates = torch.as_tensor(rate, dtype=torch.float64, device="cpu")
         if rates.ndim > 1 or not ((rates >= 0) & (rates <= 1)).all():
             raise ValueError(f"rate={rate!r} must lie in [0, 1], such as 0.2.")
         self.rate = rate if rates.ndim == 0 else tuple(rates.tolist())
@@ -76,7 +76,7 @@ class ColumnCorruption(Configured):
         rate = self._rate(batch)
         if n < 2:
             return batch
-        corrupt = torch.rand(batch.shape, generator=generator, device=batch.device) < rate
+        corrupt = torch.rand(batch.shape, generator=generator, device=batch.device, dtype=torch.float32) < rate
         # A donor for every cell, also those that stay: a gather of fixed shape needs no synchronisation with the
         # device, and the number of draws does not depend on their values. The donor is 1 to n - 1 rows further,
         # cyclically, so it is never the row itself and every other row is equally likely.

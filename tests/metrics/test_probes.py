@@ -212,7 +212,7 @@ def test_neighbours_hold_no_matrix_of_pairs(metric, order):
         ({"y": SPECIES[1:]}, r"inconsistent numbers of samples: \[150, 149\]"),
         ({"y": np.eye(150)[:, :2]}, r"1d array.*\(150, 2\)"),
         ({"y": [[1], *[[2, 3]] * 149]}, "inhomogeneous|sequence"),
-        ({"y": np.full(150, np.nan)}, "y contains NaN"),
+        ({"y": np.full(150, np.nan)}, "y holds no label: all of its 150 entries"),
         ({"Z": IRIS * np.nan}, "Z contains NaN"),
         ({"y": IRIS[:, 0] + 0.01, "n_per_class": 3}, "n_per_class=3 needs classes"),
         ({"task": "regression", "n_per_class": 3}, "n_per_class=3 needs classes.*task='classification'"),

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._utils.missing import is_missing
+from .dates import all_missing, temporal_type
 
 __all__ = ["Content", "as_categories", "as_numbers", "content", "parse_categorical"]
 
-Content: TypeAlias = Literal["number", "truth", "text", "missing"]  # truth: booleans; missing: no value at all
+# truth: booleans; missing: no value at all; the last three are read by dates.py
+Content: TypeAlias = Literal["number", "truth", "text", "missing", "date", "duration", "time"]
 
 _FROM_DTYPE = "from_dtype"
 
@@ -30,7 +32,7 @@ def content(values: np.ndarray, name: Any) -> Content:
     Raises
     ------
     TypeError
-        If it is neither text nor number.
+        If it is neither text, number, date, duration nor time of day.
     ValueError
         If it mixes them.
     """
@@ -43,9 +45,9 @@ def content(values: np.ndarray, name: Any) -> Content:
         return "text"
     if kind == "O":
         return _content_of_objects(values, name)
+    if kind in "mM":
+        return "missing" if all_missing(values) else "date" if kind == "M" else "duration"
     remedy = {
-        "M": "turn it into numbers, such as days since a date, or parts of the date",
-        "m": "turn it into numbers, such as seconds",
         "c": "give its real and imaginary parts as two columns",
         "S": "decode it to text",
     }.get(kind, "turn it into numbers or text")
@@ -71,6 +73,11 @@ def _content_of_objects(values: np.ndarray, name: Any) -> Content:
         examples.setdefault(held, value)
     if len(examples) > 1:
         shown = " and ".join(f"{value!r} ({held})" for held, value in sorted(examples.items()))
+        if "date" in examples:
+            raise ValueError(
+                f"Column {name!r} mixes types: {shown}. Convert it to dates, for example by "
+                f"pandas.to_datetime(X[{name!r}], errors='coerce'), which leaves gaps where it finds no date."
+            )
         raise ValueError(
             f"Column {name!r} mixes types: {shown}. Convert it to one of them, for example by X[{name!r}].astype(str)."
         )
@@ -82,6 +89,9 @@ def _content_of_type(value_type: type) -> Content | None:
         return "text"
     if issubclass(value_type, bool | np.bool_):
         return "truth"
+    temporal = temporal_type(value_type)  # before numbers, since numpy's timedelta64 is an integer by its class
+    if temporal is not None:
+        return temporal
     return "number" if issubclass(value_type, Number) and not issubclass(value_type, complex) else None
 
 

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from .dates import pandas_dates, polars_dates
+
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container"]
 
 
@@ -123,8 +125,14 @@ class _PandasFrame(_Frame):
 
     def columns(self) -> list[np.ndarray]:
         # by position, as two columns may have one name; categories become the objects that they stand for
-        series = [self.X.iloc[:, k] for k in range(self.X.shape[1])]
-        return [np.asarray(column.astype(object) if column.dtype.name == "category" else column) for column in series]
+        return [self._values(self.X.iloc[:, k]) for k in range(self.X.shape[1])]
+
+    @staticmethod
+    def _values(column: Any) -> np.ndarray:
+        dates = pandas_dates(column)
+        if dates is not None:
+            return dates
+        return np.asarray(column.astype(object) if column.dtype.name == "category" else column)
 
 
 class _PolarsFrame(_Frame):
@@ -137,7 +145,9 @@ class _PolarsFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        return [self.X.get_column(name).to_numpy() for name in self.X.columns]
+        series = [self.X.get_column(name) for name in self.X.columns]
+        zoned = [polars_dates(column) for column in series]
+        return [column.to_numpy() if dates is None else dates for column, dates in zip(series, zoned, strict=True)]
 
 
 class _Dataset(Container):

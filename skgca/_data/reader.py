@@ -87,6 +87,15 @@ class Reader(ABC):
         return None
 
     @property
+    def column_groups(self) -> list[int] | None:
+        """Number of the original column that each column of the inputs is derived from; None if each has one.
+
+        The original columns come first, and those that are derived from them after. Views swap or drop all columns of
+        a group together.
+        """
+        return None
+
+    @property
     def view_units(self) -> tuple[Tensor, Tensor] | None:
         """Mean and deviation (channels, 1) of the inputs, if views that have a scale must see them standardised.
 

@@ -1,7 +1,8 @@
-"""Tables to float32 tensors with one column for each original column.
+"""Tables to float32 tensors with one column for each original column, and cycles of dates behind.
 
 Numbers are standardised, and NaN where missing. Categories become codes: whole numbers from 1, and 0 for a category
-that ``fit`` did not see. So a view can swap or drop whole columns. The stem of the encoder decides how a column enters
+that ``fit`` did not see. Dates become elapsed time, and sines and cosines of cycles in further columns at the end. So a
+view can swap or drop whole columns. The stem of the encoder decides how a column enters
 the network: a code as a one-hot vector or a learned one, a gap as an indicator.
 """
 
@@ -20,6 +21,7 @@ from .._utils.missing import is_missing
 from ..encoders import TableStem
 from .columns import Content, as_categories, as_numbers, content, parse_categorical
 from .containers import Chunk, Container, container_of
+from .dates import TEMPORAL, DateColumn, warn_of_text
 from .reader import Reader, Stem
 from .rows import Rows
 from .scaling import Scaler
@@ -56,6 +58,8 @@ class TableReader(Reader):
         For the columns of numbers.
     encoder : OrdinalEncoder or None
         For the columns of categories.
+    dates : dict of int to DateColumn
+        For the columns of dates, durations and times of day, by their number.
     """
 
     kind = "table"
@@ -73,6 +77,7 @@ class TableReader(Reader):
     has_missing: np.ndarray
     scaler: Scaler
     encoder: OrdinalEncoder | None
+    dates: dict[int, DateColumn]
 
     def __init__(self, *, categorical_features: str | ArrayLike | None, standardize: bool) -> None:
         self.categorical_features = categorical_features
@@ -87,22 +92,26 @@ class TableReader(Reader):
             If a column is neither numbers nor categories, or cannot be standardised; the message names it.
         """
         # All rows are needed to tell the types of columns, except in an array of numbers, where one row does.
-        one_type = not rows.is_frame and rows.dtype.kind not in "OUTb"
+        one_type = not rows.is_frame and rows.dtype.kind not in "OUTbmM"
         seen = container_of(rows.take(slice(0, 1 if one_type else len(rows))))
         self.shape = rows.shape[1:]
         self.names = seen.names()
         self.held = self._contents(seen)
         self.is_category = parse_categorical(self.categorical_features, self.names, self.held, is_frame=rows.is_frame)
         self._check_text_is_no_number(seen)
+        self._fit_dates(rows)
         self._set_categories(self._known_categories(rows) if self.is_category.any() else [])
+        if isinstance(self.categorical_features, str):
+            for j, known in self.categories().items():
+                warn_of_text(self.names[j], known)
         self.scaler = Scaler(self._numeric_names(), standardize=self.standardize)
         self.scaler.fit(lambda X: self._split(X)[0], rows)
         self.has_missing = np.zeros(len(self.names), dtype=bool)
-        self.has_missing[~self.is_category] = self.scaler.has_missing
+        self.has_missing[~self.is_category] = self.scaler.has_missing[: (~self.is_category).sum()]
         return self
 
     def read(self, X: Chunk) -> Tensor:
-        """Read rows: (n, n_columns).
+        """Read rows: (n, n_columns), and the columns that are derived from dates.
 
         Raises
         ------
@@ -118,20 +127,27 @@ class TableReader(Reader):
         n_known = self.n_categories[self.is_category]
         knows_missing = np.array([is_missing(known[-1]) for known in self.known_categories])
         codes = np.where(codes == _MISSING, np.where(knows_missing, n_known - 1, _UNKNOWN), codes)
-        table = torch.empty((len(codes), len(self.names)))
-        table[:, torch.from_numpy(~self.is_category)] = numbers
-        table[:, torch.from_numpy(self.is_category)] = torch.from_numpy(codes + 1).float()  # unknown becomes 0
+        is_category = torch.from_numpy(self._with_derived(self.is_category))
+        table = torch.empty((len(codes), len(is_category)))
+        table[:, ~is_category] = numbers
+        table[:, is_category] = torch.from_numpy(codes + 1).float()  # unknown becomes 0
         return table
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Number of columns."""
-        return (len(self.names),)
+        """Number of columns, with those that are derived from dates."""
+        return (len(self.names) + len(self._derived()),)
 
     @property
     def numeric_columns(self) -> list[bool] | None:
         """Which columns are numbers; None if all are."""
-        return (~self.is_category).tolist() if self.is_category.any() else None
+        return (~self._with_derived(self.is_category)).tolist() if self.is_category.any() else None
+
+    @property
+    def column_groups(self) -> list[int] | None:
+        """Number of the original column that each column of the inputs is derived from; None if each has one."""
+        derived = [j for j, _ in self._derived()]
+        return [*range(len(self.names)), *derived] if derived else None
 
     @property
     def known_categories(self) -> list[np.ndarray]:
@@ -144,12 +160,14 @@ class TableReader(Reader):
 
     def make_stem(self, *, standardize: bool, numeric_encoding: nn.Module | None = None) -> TableStem:
         """Make the stem that turns codes and gaps into features."""
-        return TableStem(self.n_categories.tolist(), self.has_missing.tolist(), numeric_encoding)
+        n_categories, has_missing = self._with_derived(self.n_categories), self._with_derived(self.has_missing)
+        return TableStem(n_categories.tolist(), has_missing.tolist(), numeric_encoding)
 
     def plain_names(self, stem: Stem, input_names: Sequence[Any]) -> list[str]:
         """Return names as scikit-learn's imputers and one-hot encoders make them, in the order of ``stem.plain``."""
         assert isinstance(stem, TableStem)  # from make_stem
-        names = [str(input_names[k]) for k in stem.numbers.tolist()]
+        columns = self._column_names(input_names)
+        names = [columns[k] for k in stem.numbers.tolist()]
         names += [f"missingindicator_{input_names[k]}" for k in stem.indicated.tolist()]
         known = self.categories()
         return names + [f"{input_names[k]}_{category}" for k in stem.few.tolist() for category in known[k]]
@@ -158,7 +176,8 @@ class TableReader(Reader):
         """Return what was learned, by name, in plain values and arrays."""
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
         categories = [list(known) for known in self.known_categories]
-        return {**state, "categories": categories, "scaler": self.scaler.get_state()}
+        dates = {j: column.get_state() for j, column in self.dates.items()}
+        return {**state, "categories": categories, "scaler": self.scaler.get_state(), "dates": dates}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableReader:
@@ -166,12 +185,54 @@ class TableReader(Reader):
         reader = cls(categorical_features=state["categorical_features"], standardize=state["standardize"])
         vars(reader).update({name: state[name] for name in _PLAIN_STATE})
         reader._set_categories([np.array(known, dtype=object) for known in state["categories"]])
+        dates = state.get("dates", {})  # files of earlier versions have none
+        reader.dates = {j: DateColumn.from_state(reader.names[j], column) for j, column in dates.items()}
         reader.scaler = Scaler(reader._numeric_names(), standardize=reader.standardize)
-        reader.scaler.set_state(state["scaler"], has_missing=reader.has_missing[~reader.is_category])
+        has_missing = reader._with_derived(reader.has_missing)[~reader._with_derived(reader.is_category)]
+        reader.scaler.set_state(state["scaler"], has_missing=has_missing)
         return reader
 
     def _numeric_names(self) -> list[Any]:
-        return [name for name, is_category in zip(self.names, self.is_category, strict=True) if not is_category]
+        names = [name for name, is_category in zip(self.names, self.is_category, strict=True) if not is_category]
+        return names + [f"{self.names[j]}{suffix}" for j, suffix in self._derived()]
+
+    def _derived(self) -> list[tuple[int, str]]:
+        """Return the number of its column of dates, and what is added to the name, for each derived column."""
+        return [(j, suffix) for j, column in self.dates.items() for suffix in column.names()[1:]]
+
+    def _with_derived(self, of_columns: np.ndarray) -> np.ndarray:
+        """Append zeros or False for the derived columns."""
+        n_derived = len(self._derived())
+        return np.append(of_columns, np.zeros(n_derived, dtype=of_columns.dtype)) if n_derived else of_columns
+
+    def _column_names(self, input_names: Sequence[Any]) -> list[str]:
+        """Return a name for each column of the inputs; those of cycles get "_" at the end while the name is taken."""
+        names = [str(name) for name in input_names]
+        for j, column in self.dates.items():
+            first, *further = column.names()
+            if first:
+                names[j] = _unused(f"{input_names[j]}{first}", names)
+            for suffix in further:
+                names.append(_unused(f"{input_names[j]}{suffix}", names))
+        return names
+
+    def _fit_dates(self, rows: Rows) -> None:
+        self.dates = {}
+        for j, held in enumerate(self.held):
+            if held not in TEMPORAL:
+                continue
+            if self.is_category[j]:
+                raise ValueError(
+                    f"categorical_features names column {self.names[j]!r}, which holds {held}s; leave it out, as it is "
+                    f"read as numbers and cycles, or convert it by X[{self.names[j]!r}].astype(str)."
+                )
+            self.dates[j] = DateColumn(self.names[j], held)
+        for chunk in rows.chunks() if self.dates else ():
+            columns = container_of(chunk).columns()
+            for j, column in self.dates.items():
+                column.observe(columns[j])
+        for column in self.dates.values():
+            column.finish()
 
     def _contents(self, X: Container) -> list[Content]:
         if not X.is_frame and X.dtype.kind in "iufbUT":
@@ -212,19 +273,28 @@ class TableReader(Reader):
         """Return the columns of numbers, (n, k) in double precision, and those of categories, (n, l) of objects."""
         table = container_of(X)
         n = table.shape[0]
-        if isinstance(X, np.ndarray) and X.dtype.kind in "iufb" and not self.is_category.any():
+        if isinstance(X, np.ndarray) and X.dtype.kind in "iufb" and not (self.is_category.any() or self.dates):
             # the usual case, without a look at each column
             if "text" in self.held:
                 raise ValueError(f"Column {self.names[self.held.index('text')]!r} held text in fit, and now numbers.")
             return X.astype(np.float64, copy=False), np.empty((n, 0), dtype=object)
         # Each value is looked at: a frame or an array of objects may hold other types than in fit.
         numbers, categories = [], []
+        derived: list[np.ndarray] = []
         for j, values in enumerate(table.columns()):
-            self._check_same_content(j, content(values, self.names[j]), values)
+            held = content(values, self.names[j])
+            self._check_same_content(j, held, values)
+            if j not in self.dates and (held in TEMPORAL or values.dtype.kind in "mM"):
+                values = np.full(n, None, dtype=object)  # NaT, or dates in a column that had no value in fit
             if self.is_category[j]:
                 categories.append(as_categories(values, self.held[j]))
+            elif j in self.dates:
+                number, *cycles = self.dates[j].read(values)
+                numbers.append(number)
+                derived += cycles  # behind all original columns, as column_groups says
             else:
                 numbers.append(as_numbers(values))
+        numbers += derived
         return (
             np.column_stack(numbers) if numbers else np.empty((n, 0)),
             np.column_stack(categories) if categories else np.empty((n, 0), dtype=object),
@@ -237,7 +307,13 @@ class TableReader(Reader):
             return
         if not self.is_category[j] and {held, before} == {"truth", "number"}:
             return
-        shown = next(value for value in values.tolist() if not is_missing(value))
+        listed = values if values.dtype.kind in "mM" else values.tolist()  # a list would have nanoseconds as integers
+        shown = next(value for value in listed if not is_missing(value))
+        if before == "date" and held == "text":
+            raise ValueError(
+                f"Column {self.names[j]!r} held dates in fit, and now holds text, such as {shown!r}; convert it to "
+                f"dates, for example by pandas.to_datetime(X[{self.names[j]!r}])."
+            )
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
             f"{before}."
@@ -253,6 +329,12 @@ def _ordinal_encoder(categories: list[np.ndarray]) -> OrdinalEncoder:
         encoded_missing_value=_MISSING,
     )
     return encoder.fit(np.array([[values[0] for values in categories]], dtype=object))  # categories are given: any row
+
+
+def _unused(name: str, names: list[str]) -> str:
+    while name in names:
+        name += "_"
+    return name
 
 
 def _all_numbers(values: np.ndarray) -> bool:

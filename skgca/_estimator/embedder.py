@@ -120,8 +120,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         - "clean": the rows without augmentation.
         - a callable ``(batch, generator) -> batch`` or ``(batch) -> batch``, such as a kornia module. It gets and
           returns a tensor. A table has one column for each original column: numbers, standardised if ``standardize``,
-          with NaN where missing, and categories as codes from 1. Images are (n, c, h, w) in [0, 1], and series are
-          (n, channels, length).
+          with NaN where missing, and categories as codes from 1. Sines and cosines of dates are further columns at the
+          end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length).
     max_epochs : int or "auto", default="auto"
         Number of passes over the training data. "auto" is the number of epochs that makes about 2,000 steps, or 800 for
         images, but at least 20 and at most 300. With 0, the encoder keeps its random initial weights.
@@ -516,7 +516,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows, at least 2. A table is an array, or a pandas or polars data frame. Images have shape
+            Training rows, at least 2. A table is an array, or a pandas or polars data frame; its columns hold numbers,
+            categories, dates, durations or times of day. Images have shape
             (n, h, w), (n, c, h, w) or (n, h, w, c), or are flattened if ``image_shape`` is set. Series have shape
             (n, channels, length). An array of three dimensions holds images if they are square or of type uint8, and
             else series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of memory are read
@@ -795,6 +796,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ndarray of str
             "gcaembedder0", "gcaembedder1" and so on for the embedding. Numeric passthrough columns keep their input
             names. Indicators of missing values are named "missingindicator_name", and one-hot columns "name_category".
+            A date "when" is "when" for elapsed time, and "when_hour_sin" and so on for its cycles.
         """
         check_is_fitted(self)
         input_names = check_feature_names_in(self, input_features)
@@ -882,7 +884,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         The input is float32 of shape (n, ...), as in ``transform``: tables with NaN for missing values, images and
         series in the layout of ``fit``. A column of text holds the codes of its categories instead. They count from 1,
         in the order of "categories" in the metadata of the file, and 0 is an unknown category. The metadata also hold
-        "feature_names" and "output_names", as JSON. The graph scales numbers in double precision.
+        "feature_names" and "output_names", as JSON. The graph scales numbers in double precision. Tables with dates,
+        durations or times of day cannot be exported.
 
         Needs ``pip install "skgca[onnx]"``.
 

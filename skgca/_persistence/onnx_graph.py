@@ -228,6 +228,12 @@ def _preprocessing(reader: Reader) -> _Preprocessing:
 
 @_preprocessing.register
 def _(reader: TableReader) -> _Preprocessing:
+    if reader.dates:
+        dates = ", ".join(f"{reader.names[j]!r} ({column.held})" for j, column in reader.dates.items())
+        raise SavedFileError(
+            f"ONNX cannot read these columns: {dates}. A graph takes float32, which does not hold seconds of years. "
+            "Fit with numbers in their place, such as days since a date and sines and cosines of the hour, or use save."
+        )
     return _Table(reader)
 
 

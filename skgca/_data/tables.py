@@ -128,7 +128,7 @@ class TableReader(Reader):
         knows_missing = np.array([is_missing(known[-1]) for known in self.known_categories])
         codes = np.where(codes == _MISSING, np.where(knows_missing, n_known - 1, _UNKNOWN), codes)
         is_category = torch.from_numpy(self._with_derived(self.is_category))
-        table = torch.empty((len(codes), len(is_category)))
+        table = torch.empty((len(codes), len(is_category)), dtype=torch.float32)
         table[:, ~is_category] = numbers
         table[:, is_category] = torch.from_numpy(codes + 1).float()  # unknown becomes 0
         return table

@@ -219,3 +219,16 @@ def _():
     assert_close(passed(frame(days)).to_numpy(), passed(frame(WHEN.dt.normalize())).to_numpy(), SINGLE)
     with pytest.raises(ValueError, match="Column 'when' mixes types"):
         quick().fit(frame(pd.Series([WHEN[0], dt.timedelta(1)] * (N // 2), dtype=object)))
+
+
+@situation("durations as objects of numpy, in another unit later")
+def _():
+    hours = RNG.integers(0, 100, N)
+    of_hours, of_seconds = (
+        frame(pd.Series([np.timedelta64(int(factor * value), unit) for value in hours], dtype=object))
+        for unit, factor in (("h", 1), ("s", 3600))
+    )
+    embedder = quick().fit(of_hours)
+    assert embedder.reader_.held == ["number", "duration", "number"]
+    assert_close(embedder.transform(of_seconds), embedder.transform(of_hours), SINGLE)
+    assert_close(passed(of_hours)["when"], passed(frame(pd.Series(hours)))["when"], SINGLE)

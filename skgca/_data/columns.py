@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._utils.missing import is_missing
-from .dates import all_missing, temporal_type
+from .instants import all_missing, temporal_type
 
 __all__ = ["Content", "as_categories", "as_numbers", "content", "parse_categorical"]
 
-# truth: booleans; missing: no value at all; the last three are read by dates.py
+# truth: booleans; missing: no value at all; the last three as in instants.py
 Content: TypeAlias = Literal["number", "truth", "text", "missing", "date", "duration", "time"]
 
 _FROM_DTYPE = "from_dtype"

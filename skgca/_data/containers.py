@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .dates import pandas_dates, polars_dates
+from .instants import pandas_dates, polars_dates
 
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container"]
 

@@ -21,7 +21,8 @@ from .._utils.missing import is_missing
 from ..encoders import TableStem
 from .columns import Content, as_categories, as_numbers, content, parse_categorical
 from .containers import Chunk, Container, container_of
-from .dates import TEMPORAL, DateColumn, warn_of_text
+from .dates import DateColumn, warn_of_text
+from .instants import TEMPORAL
 from .reader import Reader, Stem
 from .rows import Rows
 from .scaling import Scaler

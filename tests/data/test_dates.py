@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from skgca._data import Rows, TableReader
-from skgca._data.dates import utc_offsets, zone_name
+from skgca._data.zones import utc_offsets, zone_name
 from skgca._persistence.sample_rows import example_rows
 from skgca._persistence.state import decode_reader, encode_reader
 
@@ -175,6 +175,18 @@ def test_dates_too_far_away_for_nanoseconds():
         table[2, 1], (np.datetime64("9999-12-31T23:59", "s") - np.datetime64("0001-01-01", "s")).astype(float), SINGLE
     )
     assert np.isfinite(np.delete(table, slice(3, None, 4), axis=0)).all()
+
+
+def test_months_of_all_years_and_quarters_of_those_that_pandas_holds():
+    months = pd.Series(pd.PeriodIndex(["0100-01", "9999-12"] * 20, freq="M"))
+    assert_close(
+        read(months)[1][1, 1], (np.datetime64("9999-12", "s") - np.datetime64("0100-01", "s")).astype(float), SINGLE
+    )
+    quarters = pd.Series(pd.PeriodIndex(["0100Q1", "9999Q4"] * 20, freq="Q"), name="when")
+    for far in (quarters, quarters.astype(object)):
+        if pd.Timestamp(1).unit == "ns":
+            with pytest.raises(ValueError, match=r"Column 'when' holds .*period .*too far away for pandas"):
+                reader(frame(far))
 
 
 # Zones

@@ -6,9 +6,24 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["is_pandas_categorical", "pandas_values", "polars_values"]
+__all__ = ["exact_values", "is_pandas_categorical", "pandas_values", "polars_values"]
 
 _EXACT = 2**53  # larger whole numbers are not all exact in double precision
+
+
+def exact_values(values: Any) -> Any:
+    """Return labels, whatever holds them, as objects where numpy would round large whole numbers to floats."""
+    if hasattr(values, "columns") and hasattr(values, "iloc") and values.shape[1] == 1:
+        values = values.iloc[:, 0]
+    if hasattr(values, "iloc") and not hasattr(values, "columns"):
+        return pandas_values(values) if is_pandas_categorical(values.dtype) or _is_inexact(values) else values
+    if hasattr(values, "null_count") and hasattr(values, "to_list") and values.dtype.is_integer():
+        return polars_values(values)
+    if isinstance(values, list | tuple) and any(type(value) is int and abs(value) > _EXACT for value in values):
+        exact = np.empty(len(values), dtype=object)
+        exact[:] = values
+        return exact
+    return values
 
 
 def is_pandas_categorical(dtype: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .instants import pandas_dates, polars_dates
+from .series import is_pandas_categorical, pandas_values, polars_values
 
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container"]
 
@@ -76,6 +76,10 @@ class Container(ABC):
         """Return the columns as arrays (n,)."""
         return list(np.asarray(self.X).T)
 
+    def categorical(self) -> list[bool]:
+        """Return which columns are of a type for categories, whatever the categories are."""
+        return [False] * self.shape[1]
+
 
 class _Array(Container):
     """An array in memory, or one that numpy maps from a file."""
@@ -124,15 +128,13 @@ class _PandasFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        # by position, as two columns may have one name; categories become the objects that they stand for
-        return [self._values(self.X.iloc[:, k]) for k in range(self.X.shape[1])]
+        return [pandas_values(column) for column in self._series()]
 
-    @staticmethod
-    def _values(column: Any) -> np.ndarray:
-        dates = pandas_dates(column)
-        if dates is not None:
-            return dates
-        return np.asarray(column.astype(object) if column.dtype.name == "category" else column)
+    def categorical(self) -> list[bool]:
+        return [is_pandas_categorical(column.dtype) for column in self._series()]
+
+    def _series(self) -> list[Any]:
+        return [self.X.iloc[:, k] for k in range(self.X.shape[1])]  # by position, as two columns may have one name
 
 
 class _PolarsFrame(_Frame):
@@ -145,9 +147,10 @@ class _PolarsFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        series = [self.X.get_column(name) for name in self.X.columns]
-        zoned = [polars_dates(column) for column in series]
-        return [column.to_numpy() if dates is None else dates for column, dates in zip(series, zoned, strict=True)]
+        return [polars_values(self.X.get_column(name)) for name in self.X.columns]
+
+    def categorical(self) -> list[bool]:
+        return [type(dtype).__name__ in ("Categorical", "Enum") for dtype in self.X.dtypes]
 
 
 class _Dataset(Container):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from .columns import check_order
 from .containers import Chunk, container_of, find_container
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
         )
     if len(rows.shape) < 2 or rows.shape[1] == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={rows.shape}) while a minimum of 1 is required.")
+    if rows.is_frame and not reset:
+        check_order(container.names(), getattr(estimator, "feature_names_in_", []))
     validate_data(estimator, X if rows.is_frame else _Shape(rows.shape), skip_check_array=True, reset=reset)
     return rows
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -49,7 +50,14 @@ def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor]) -> Fetch:
     """
     if not bytes_ahead(rows):
         return lambda numbers: read(rows.take(numbers.numpy()))
-    return torch.cat([read(chunk) for chunk in rows.chunks()]).__getitem__
+    chunks = rows.chunks()
+    first = read(next(chunks))
+    # one tensor for all rows is filled chunk by chunk: to concatenate the chunks would take twice the memory
+    inputs, done = first.new_empty((len(rows), *first.shape[1:])), 0
+    for chunk in chain([first], map(read, chunks)):
+        inputs[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    return inputs.__getitem__
 
 
 def bytes_ahead(rows: Rows) -> int:

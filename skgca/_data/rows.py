@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from .containers import Chunk, container_of, find_container
+from .containers import Chunk, Container, container_of, find_container
+from .conversion import converted
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -23,7 +24,7 @@ class Rows:
 
     Parameters
     ----------
-    X : ndarray, data frame, or array-like that slices
+    X : ndarray, data frame, array-like that slices, or Container
         As :func:`check_rows` accepts it.
     kept : ndarray of int, default=None
         Numbers of the rows of X to keep. None keeps all rows.
@@ -36,6 +37,8 @@ class Rows:
         Type of the values; object for a frame whose columns are of several types.
     is_frame : bool
         Whether X is a data frame.
+    is_sparse : bool
+        Whether X holds only values other than zero.
 
     Raises
     ------
@@ -44,20 +47,20 @@ class Rows:
     """
 
     def __init__(self, X: Any, kept: np.ndarray | None = None) -> None:
-        self.X = X
         self.kept = kept
-        self._container = container_of(X)
+        self._container = X if isinstance(X, Container) else container_of(X)
         n_rows, *row_shape = self._container.shape
         self.shape = (n_rows if kept is None else len(kept), *row_shape)
         self.dtype = self._container.dtype
         self.is_frame = self._container.is_frame
+        self.is_sparse = self._container.is_sparse
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def only(self, kept: np.ndarray) -> Rows:
         """Return some of the rows, renumbered from 0."""
-        return Rows(self.X, kept if self.kept is None else self.kept[kept])
+        return Rows(self._container, kept if self.kept is None else self.kept[kept])
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
         """Fetch rows by number, in the given order: an array (n, ...), or a data frame."""
@@ -107,6 +110,7 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
     ValueError, TypeError
         If X is neither a table nor a stack of arrays, has too few rows, or has other columns than in ``fit``.
     """
+    X = converted(X)
     container = find_container(X)
     if container is None or not (container.is_frame or container.is_lazy):
         X = validate_data(
@@ -119,18 +123,22 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
             ensure_min_samples=min_rows,
         )
         return Rows(X)
-    rows = Rows(X)
-    if isinstance(X, np.memmap) and X.ndim < 2:
-        raise ValueError(f"X has shape {X.shape}, but rows are needed; X.reshape(-1, 1) makes a table of one column.")
+    if len(container.shape) < 2:
+        raise ValueError(
+            f"X has shape {container.shape}, but rows are needed; X[:].reshape(-1, 1) makes a table of one column."
+        )
+    rows = Rows(container)
     if len(rows) < min_rows:
         # in scikit-learn's words, which its checks look for
         raise ValueError(
             f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a minimum of {min_rows} is required by "
             f"{type(estimator).__name__}."
         )
-    if len(rows.shape) < 2 or rows.shape[1] == 0:
+    if rows.shape[1] == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={rows.shape}) while a minimum of 1 is required.")
-    validate_data(estimator, X if rows.is_frame else _Shape(rows.shape), skip_check_array=True, reset=reset)
+    # scikit-learn looks at the names and the number of columns, for which a frame without rows is enough
+    named = rows.take(slice(0, 0)) if rows.is_frame else _Shape(rows.shape)
+    validate_data(estimator, named, skip_check_array=True, reset=reset)
     return rows
 
 

@@ -90,6 +90,7 @@ class TableReader(Reader):
         one_type = not rows.is_frame and rows.dtype.kind not in "OUTb"
         seen = container_of(rows.take(slice(0, 1 if one_type else len(rows))))
         self.shape = rows.shape[1:]
+        self.passes_through = not rows.is_sparse  # the output of a sparse table would be as wide as the table
         self.names = seen.names()
         self.held = self._contents(seen)
         self.is_category = parse_categorical(self.categorical_features, self.names, self.held, is_frame=rows.is_frame)
@@ -158,13 +159,15 @@ class TableReader(Reader):
         """Return what was learned, by name, in plain values and arrays."""
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
         categories = [list(known) for known in self.known_categories]
-        return {**state, "categories": categories, "scaler": self.scaler.get_state()}
+        scales = self.scaler.get_state()
+        return {**state, "passes_through": self.passes_through, "categories": categories, "scaler": scales}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableReader:
         """Make the fitted reader whose :meth:`get_state` returned this."""
         reader = cls(categorical_features=state["categorical_features"], standardize=state["standardize"])
         vars(reader).update({name: state[name] for name in _PLAIN_STATE})
+        reader.passes_through = state.get("passes_through", True)  # early files do not hold it
         reader._set_categories([np.array(known, dtype=object) for known in state["categories"]])
         reader.scaler = Scaler(reader._numeric_names(), standardize=reader.standardize)
         reader.scaler.set_state(state["scaler"], has_missing=reader.has_missing[~reader.is_category])

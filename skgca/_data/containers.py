@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 
 from .conversion import filled, plain_values
 
-__all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs"]
+__all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs", "row_numbers"]
 
 
 class Frame(Protocol):
@@ -48,6 +48,7 @@ class Container(ABC):
     is_frame: ClassVar[bool] = False  # whether columns have names and types of their own
     is_lazy: ClassVar[bool] = False  # whether rows are on disk or made one by one, so that X is never copied whole
     is_sparse: ClassVar[bool] = False  # whether most values are zeros, which X does not hold
+    part_sizes: np.ndarray | None = None  # rows of each part, if X is read part by part; see by_parts.py
 
     def __init__(self, X: Any) -> None:
         self.X = X
@@ -208,7 +209,7 @@ class _Dataset(Container):
         return self._first.dtype
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
-        numbers = _numbers(rows, len(self.X))
+        numbers = row_numbers(rows, len(self.X))
         items = [item_inputs(item, number) for number, item in zip(numbers, self._items(numbers), strict=True)]
         if not items:
             return np.empty((0, *self._first.shape), dtype=self.dtype)
@@ -277,7 +278,7 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, Number | str | bytes | None) or getattr(value, "shape", None) == ()
 
 
-def _numbers(rows: np.ndarray | slice, n_rows: int) -> list[int]:
+def row_numbers(rows: np.ndarray | slice, n_rows: int) -> list[int]:
     """Return the numbers of rows as a list."""
     numbers: list[int] = list(range(*rows.indices(n_rows))) if isinstance(rows, slice) else rows.tolist()
     return numbers
@@ -298,7 +299,10 @@ _CONTAINERS: tuple[type[Container], ...] = (
 
 def find_container(X: Any) -> Container | None:
     """Return X in the container of its type; None if it must become an array first, as a list or a tensor."""
-    return next((container(X) for container in _CONTAINERS if container.takes(X)), None)
+    from .by_parts import BY_PARTS  # which inherits from Container
+
+    # Those by parts come first: a lazy frame of polars warns if it is asked for its columns.
+    return next((container(X) for container in (*BY_PARTS, *_CONTAINERS) if container.takes(X)), None)
 
 
 def container_of(X: Any) -> Container:

@@ -13,8 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-__all__ = ["converted", "filled", "plain_values", "tensor_values"]
+from .._utils.optional import import_optional
 
+__all__ = ["converted", "filled", "is_parquet_path", "plain_values", "tensor_values"]
+
+_SUFFIXES = (".parquet", ".parq", ".pq")
 _EXACT = 2**53  # whole numbers of at least this size are not exact in double precision
 
 
@@ -31,6 +34,9 @@ def converted(X: Any) -> Any:
     """
     if hasattr(X, "to_native"):  # narwhals
         X = X.to_native()
+    if hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema") and not hasattr(X, "get_column"):  # not of polars
+        pa = import_optional("pyarrow", needed_for="X as an Arrow stream")
+        return X if isinstance(X, pa.Table) else pa.table(X)
     if isinstance(X, Tensor):
         return tensor_values(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -108,11 +114,16 @@ def tensor_values(tensor: Tensor) -> Any:
     return scipy.sparse.csr_array((values, (rows, columns)), shape=tuple(tensor.shape))
 
 
+def is_parquet_path(X: Any) -> bool:
+    """Whether X is the path of a parquet file, or of a folder."""
+    return isinstance(X, str | os.PathLike) and (os.fspath(X).endswith(_SUFFIXES) or os.path.isdir(X))
+
+
 def _refuse(X: Any) -> None:
     """Raise the error that belongs to a type from which no rows can be read."""
     if scipy.sparse.issparse(X):  # one of its types is a mapping
         return
-    if isinstance(X, str | bytes | os.PathLike):
+    if isinstance(X, str | bytes | os.PathLike) and not is_parquet_path(X):
         raise TypeError(
             f"X is {X!r:.200}, but only parquet files and folders of them are read by their path, such as 'X.parquet'; "
             "read other files first, for example by pandas.read_csv."
@@ -153,6 +164,8 @@ def _remedy(X: Any) -> str | None:
         return f", with the keys {keys}. Pass one entry, such as {shown}, or pandas.DataFrame(X) if they are columns."
     if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
         return f", and holds {type(X[0]).__name__} objects; pandas.DataFrame(X) makes a table of them."
+    if hasattr(X, "read_row_group") or (hasattr(X, "fragments") and hasattr(X, "files")):  # of pyarrow.parquet
+        return "; pass the path of the file or folder, or pyarrow.dataset.dataset(path)."
     if isinstance(X, set | frozenset):
         return ", which has no order; pass a list or an array of rows."
     fields = getattr(getattr(X, "dtype", None), "names", None)

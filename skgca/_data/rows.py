@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from .by_parts import ByParts
 from .containers import Chunk, Container, container_of, find_container
 from .conversion import converted
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-__all__ = ["Rows", "check_rows", "spaced"]
+__all__ = ["Rows", "affordable_rows", "check_rows", "spaced"]
 
 _CHUNK_BYTES = 2**25  # of rows in double precision that are read at a time
+_TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256  # of a sample: most rows, most bytes, fewest rows
+_SAMPLES = (256,)  # sizes of other samples of training rows
 
 
 class Rows:
@@ -71,8 +74,47 @@ class Rows:
     def chunks(self, n_rows: int | None = None) -> Iterator[Chunk]:
         """Fetch all rows, ``n_rows`` at a time; by default, :meth:`chunk_size` of them."""
         n_rows = n_rows or self.chunk_size()
+        if isinstance(self._container, ByParts):
+            yield from self._chunks_by_parts(self._container, n_rows)
+            return
         for start in range(0, len(self), n_rows):
             yield self.take(slice(start, min(start + n_rows, len(self))))
+
+    def _chunks_by_parts(self, container: ByParts, n_rows: int) -> Iterator[Chunk]:
+        """Fetch all rows in their order, each part once, and remember the rows that samples are made of."""
+        kept = np.arange(len(self)) if self.kept is None else self.kept
+        spread = [spaced(len(self), most) for most in (affordable_rows(self.shape), *_SAMPLES)]
+        start = 0
+        for frame in container.chunks(n_rows, remember=kept[np.unique(np.concatenate(spread))]):
+            end = start + frame.shape[0]
+            if self.kept is None:
+                yield frame
+            elif len(inside := kept[(kept >= start) & (kept < end)]):
+                yield container_of(frame).take(inside - start)
+            start = end
+
+    @property
+    def part_sizes(self) -> np.ndarray | None:
+        """Number of rows of X in each part, if X is read part by part."""
+        return self._container.part_sizes
+
+    def read_part(self, part: int) -> Iterator[Chunk]:
+        """Fetch all rows of a part of X in their order, those that are not kept too."""
+        assert isinstance(self._container, ByParts)  # it has part_sizes
+        return self._container.read_part(part, self.chunk_size())
+
+    def remembers(self, rows: np.ndarray) -> bool:
+        """Whether rows of a table that is read by parts can be fetched without reading a part."""
+        numbers = rows if self.kept is None else self.kept[rows]
+        return isinstance(self._container, ByParts) and self._container.remembers(numbers)
+
+    def showing_types(self) -> Chunk:
+        """Fetch rows that show what each column holds: all rows, or fewer where these tell it."""
+        if isinstance(self._container, ByParts):
+            return self._container.showing_types()
+        # All rows are needed to tell the types of columns, except in an array of numbers, where one row does.
+        one_type = not self.is_frame and self.dtype.kind not in "OUTb"
+        return self.take(slice(0, 1 if one_type else len(self)))
 
     def chunk_size(self) -> int:
         """Return how many rows to read at a time, so that memory stays bounded."""
@@ -83,6 +125,11 @@ class Rows:
         if len(self) <= n_rows:
             return self.take(slice(0, len(self)))
         return self.take(spaced(len(self), n_rows))
+
+
+def affordable_rows(shape: Sequence[int]) -> int:
+    """Return how many rows, 10,000 at most, memory has room for at once; ``shape`` is that of all rows."""
+    return min(_TOGETHER, max(_LEAST_TOGETHER, _TOGETHER_BYTES // (4 * int(np.prod(shape[1:])))))
 
 
 def spaced(n_rows: int, most: int) -> np.ndarray:

@@ -86,9 +86,7 @@ class TableReader(Reader):
         TypeError, ValueError
             If a column is neither numbers nor categories, or cannot be standardised; the message names it.
         """
-        # All rows are needed to tell the types of columns, except in an array of numbers, where one row does.
-        one_type = not rows.is_frame and rows.dtype.kind not in "OUTb"
-        seen = container_of(rows.take(slice(0, 1 if one_type else len(rows))))
+        seen = container_of(rows.showing_types())
         self.shape = rows.shape[1:]
         self.passes_through = not rows.is_sparse  # the output of a sparse table would be as wide as the table
         self.names = seen.names()

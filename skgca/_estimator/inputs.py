@@ -94,4 +94,10 @@ def check_pair(estimator: GCAEmbedder, X_pair: Any, rows: Rows) -> Rows:
             f"X_pair has shape {pair.shape}, but X has {rows.shape}; row i of one must be another view of row i of "
             "the other."
         )
+    parts = pair.part_sizes
+    if parts is not None and len(parts) > 1 and (rows.part_sizes is None or list(parts) != list(rows.part_sizes)):
+        raise ValueError(
+            f"X_pair is read in {len(parts)} parts that are not those of X, so rows of one batch would be scattered; "
+            "write X and X_pair with the same row groups or partitions."
+        )
     return pair

@@ -37,7 +37,7 @@ class Reader(ABC):
     noun: ClassVar[str]  # what X holds, in messages
     auto_encoder: ClassVar[str]  # name of encoder="auto"
     auto_steps: ClassVar[int]  # of max_epochs="auto"; docs/develop/decisions.md says why images take fewer
-    passes_through: ClassVar[bool] = False  # of passthrough="auto"
+    passes_through: bool = False  # of passthrough="auto"
     has_columns: ClassVar[bool] = False  # whether parameters that are about columns have an effect
 
     shape: tuple[int, ...]

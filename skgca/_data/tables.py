@@ -104,10 +104,9 @@ class TableReader(Reader):
         UserWarning
             If text may be numbers, or differs in nearly every row.
         """
-        # All rows are needed to tell the types of columns, except in an array of numbers, where one row does.
-        one_type = not rows.is_frame and rows.dtype.kind not in "OUTbmM"
-        seen = container_of(rows.take(slice(0, 1 if one_type else len(rows))))
+        seen = container_of(rows.showing_types())
         self.shape = rows.shape[1:]
+        self.passes_through = not rows.is_sparse  # the output of a sparse table would be as wide as the table
         self.names = seen.names()
         self.held = self._contents(seen)
         typed = seen.categorical()
@@ -186,6 +185,7 @@ class TableReader(Reader):
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
         state |= {"scaler": self.scaler.get_state(), "max_vectors": self.max_vectors}
         state |= {"dates": {j: column.get_state() for j, column in self.dates.items()}}
+        state |= {"passes_through": self.passes_through}
         categories = [known.tolist() for known in self.known_categories]
         if sum(len(str(value)) for known in categories for value in known) > _LARGEST_JSON:
             packed = np.frombuffer(json.dumps(categories).encode(), dtype=np.uint8)
@@ -197,6 +197,7 @@ class TableReader(Reader):
         """Make the fitted reader whose :meth:`get_state` returned this."""
         reader = cls(categorical_features=state["categorical_features"], standardize=state["standardize"])
         vars(reader).update({name: state[name] for name in _PLAIN_STATE})
+        reader.passes_through = state.get("passes_through", True)  # early files do not hold it
         reader.max_vectors = state.get("max_vectors")
         packed = state.get("packed_categories")
         categories = state["categories"] if packed is None else json.loads(packed.tobytes())

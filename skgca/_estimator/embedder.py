@@ -45,7 +45,7 @@ from .description import html_table, visual_block
 from .fitting import Trained, train, unchanged_on_failure
 from .inputs import check_inputs
 from .names import output_names
-from .streaming import Stream, train_on_part
+from .streaming import Stream, parts_of, train_on_part
 
 __all__ = ["GCAEmbedder"]
 
@@ -592,7 +592,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X, y, sample_weight, sample_domain, sample_group, X_pair
-            As in ``fit``. Rows are contrasted with other rows of the same call only, up to ``batch_size``.
+            As in ``fit``. Rows are contrasted with other rows of the same call only, up to ``batch_size``. X may also
+            be a :class:`torch.utils.data.IterableDataset`, without metadata. It is read once, in parts of 16 batches,
+            and each part is trained on as in a call of its own.
 
         Returns
         -------
@@ -610,9 +612,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self._validate_params()  # fit_context skips this once an estimator is fitted
         is_first = not hasattr(self, "net_")
         with unchanged_on_failure(self), deprecated_in_effect(self), fixed_threads(self.n_threads):
-            inputs = check_inputs(self, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=is_first)
-            trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None))
-            self._take(trained)
+            for part in parts_of(X, self.batch_size):
+                inputs = check_inputs(self, part, y, sample_weight, sample_domain, sample_group, X_pair, reset=is_first)
+                trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None))
+                self._take(trained)
+                is_first = False
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -934,6 +938,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.target_tags.required = reads_y(effective_target(self.loss, self.target))

@@ -54,8 +54,8 @@ VIEWS: dict[str, tuple[tuple[type[Reader], ...], _Make]] = {
     "clean": (_ALL, lambda reader, corruption: Identity()),
     "corruption": ((TableReader,), lambda reader, corruption: ColumnCorruption(**corruption)),
     "dropout": ((TableReader, SeriesReader), lambda reader, corruption: FeatureDropout()),
-    "mixup": ((TableReader, SeriesReader), lambda reader, corruption: NeighborMixup(numeric=reader.numeric_columns)),
-    "noise": ((TableReader, SeriesReader), lambda reader, corruption: GaussianNoise(numeric=reader.numeric_columns)),
+    "mixup": ((TableReader, SeriesReader), lambda reader, corruption: NeighborMixup(numeric=_numeric_columns(reader))),
+    "noise": ((TableReader, SeriesReader), lambda reader, corruption: GaussianNoise(numeric=_numeric_columns(reader))),
     "time": ((SeriesReader,), lambda reader, corruption: Compose(TimeCrop(), TimeJitter(), GaussianNoise())),
     **{name: _image_preset(name) for name in IMAGE_PRESETS},
 }
@@ -107,7 +107,7 @@ def _make_view(
     view: str | Callable[..., Tensor], reader: Reader, *, paired: bool, standardize: bool, corruption: dict[str, float]
 ) -> View:
     if not isinstance(view, str):
-        return as_view(view)
+        return _grouped(as_view(view), reader)
     if view == "auto":
         view = "clean" if paired else reader.auto_views
     if view not in VIEWS:
@@ -119,8 +119,20 @@ def _make_view(
             f"views={view!r} is for {' or '.join(kind.kind for kind in kinds)}, but X holds {reader.noun}; use one of "
             f"{valid}."
         )
-    new, units = make(reader, corruption), reader.view_units
+    new, units = _grouped(make(reader, corruption), reader), reader.view_units
     return _InDeviations(new, *units) if standardize and units is not None else new
+
+
+def _grouped(view: View, reader: Reader) -> View:
+    """Return a view that changes columns which are derived from one original column together, if it can."""
+    groups = reader.column_groups
+    return view if groups is None or not hasattr(view, "for_groups") else view.for_groups(groups)
+
+
+def _numeric_columns(reader: Reader) -> list[bool] | None:
+    """Return which original columns are numbers, for views of groups: they are the first columns."""
+    numeric, groups = reader.numeric_columns, reader.column_groups
+    return numeric if numeric is None or groups is None else numeric[: max(groups) + 1]
 
 
 class _InDeviations:

@@ -7,13 +7,19 @@ This is the one place that knows the types of X. A new one is a subclass of :cla
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from numbers import Number
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import numpy as np
+import scipy.sparse
 import torch
 from torch.utils.data import Dataset
 
-__all__ = ["Chunk", "Container", "Frame", "container_of", "find_container"]
+from .conversion import filled, plain_values
+from .series import is_pandas_categorical, pandas_values, polars_values
+
+__all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs", "row_numbers"]
 
 
 class Frame(Protocol):
@@ -42,6 +48,8 @@ class Container(ABC):
 
     is_frame: ClassVar[bool] = False  # whether columns have names and types of their own
     is_lazy: ClassVar[bool] = False  # whether rows are on disk or made one by one, so that X is never copied whole
+    is_sparse: ClassVar[bool] = False  # whether most values are zeros, which X does not hold
+    part_sizes: np.ndarray | None = None  # rows of each part, if X is read part by part; see by_parts.py
 
     def __init__(self, X: Any) -> None:
         self.X = X
@@ -73,6 +81,10 @@ class Container(ABC):
     def columns(self) -> list[np.ndarray]:
         """Return the columns as arrays (n,)."""
         return list(np.asarray(self.X).T)
+
+    def categorical(self) -> list[bool]:
+        """Return which columns are of a type for categories, whatever the categories are."""
+        return [False] * self.shape[1]
 
 
 class _Array(Container):
@@ -112,6 +124,42 @@ class _Frame(Container):
         return list(self.X.columns)
 
 
+class _MaskedMap(_MappedArray):
+    """A masked array whose values numpy maps from a file; the masked values of rows become NaN."""
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return isinstance(X, np.ma.MaskedArray)
+
+    @property
+    def dtype(self) -> np.dtype:
+        # as rows are fetched: whole numbers become floats where some are masked
+        return filled(np.ma.masked_all(1, dtype=self.X.dtype)).dtype if np.any(self.X.mask) else super().dtype
+
+    def take(self, rows: np.ndarray | slice) -> Chunk:
+        return filled(self.X[rows])
+
+
+class _Sparse(Container):
+    """A sparse matrix or array, of which a few rows are made dense at a time."""
+
+    is_lazy = True
+    is_sparse = True
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X.tocsr() if X.ndim == 2 else X)  # the format in which rows are fetched quickly
+        if X.dtype.kind not in "iufb":
+            raise TypeError(f"X is sparse, of type {X.dtype}; X.astype(float) makes numbers of it.")
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return bool(scipy.sparse.issparse(X))
+
+    def take(self, rows: np.ndarray | slice) -> Chunk:
+        taken: np.ndarray = self.X[rows].toarray()
+        return taken
+
+
 class _PandasFrame(_Frame):
     @classmethod
     def takes(cls, X: Any) -> bool:
@@ -122,9 +170,13 @@ class _PandasFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        # by position, as two columns may have one name; categories become the objects that they stand for
-        series = [self.X.iloc[:, k] for k in range(self.X.shape[1])]
-        return [np.asarray(column.astype(object) if column.dtype.name == "category" else column) for column in series]
+        return [pandas_values(column) for column in self._series()]
+
+    def categorical(self) -> list[bool]:
+        return [is_pandas_categorical(column.dtype) for column in self._series()]
+
+    def _series(self) -> list[Any]:
+        return [self.X.iloc[:, k] for k in range(self.X.shape[1])]  # by position, as two columns may have one name
 
 
 class _PolarsFrame(_Frame):
@@ -137,13 +189,24 @@ class _PolarsFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        return [self.X.get_column(name).to_numpy() for name in self.X.columns]
+        return [polars_values(self.X.get_column(name)) for name in self.X.columns]
+
+    def categorical(self) -> list[bool]:
+        return [type(dtype).__name__ in ("Categorical", "Enum") for dtype in self.X.dtypes]
 
 
 class _Dataset(Container):
     """A map-style dataset of torch. An item is the inputs of a row, or a tuple that begins with them."""
 
     is_lazy = True
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        if not hasattr(X, "__len__"):
+            raise TypeError(
+                f"X is a {type(X).__name__} without __len__; a map-style Dataset says how many rows it has."
+            )
+        self._first = item_inputs(self._items([0])[0], 0) if len(X) else np.empty(0)
 
     @classmethod
     def takes(cls, X: Any) -> bool:
@@ -158,17 +221,21 @@ class _Dataset(Container):
         return self._first.dtype
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
-        numbers = list(range(*rows.indices(len(self.X)))) if isinstance(rows, slice) else rows.tolist()
+        numbers = row_numbers(rows, len(self.X))
+        items = [item_inputs(item, number) for number, item in zip(numbers, self._items(numbers), strict=True)]
+        if not items:
+            return np.empty((0, *self._first.shape), dtype=self.dtype)
+        for number, item in zip(numbers, items, strict=True):
+            if item.shape != self._first.shape:
+                raise ValueError(
+                    f"Row {number} of X has shape {item.shape}, but row 0 has {self._first.shape}; crop or pad the "
+                    "rows to one shape."
+                )
+        return np.stack(items)
+
+    def _items(self, numbers: list[int]) -> list[Any]:
         fetch = getattr(self.X, "__getitems__", lambda numbers: [self.X[number] for number in numbers])
-        return np.stack([self._inputs(item) for item in fetch(numbers)])
-
-    @property
-    def _first(self) -> np.ndarray:
-        return self._inputs(self.X[0])
-
-    @staticmethod
-    def _inputs(item: Any) -> np.ndarray:
-        return np.asarray(item[0] if isinstance(item, tuple | list) else item)
+        return list(fetch(numbers))
 
 
 class _Sliceable(Container):
@@ -191,13 +258,63 @@ class _Sliceable(Container):
         return np.asarray(fetched)[place]
 
 
+def item_inputs(item: Any, number: int) -> np.ndarray:
+    """Return the inputs of an item of a dataset as an array.
+
+    Raises
+    ------
+    TypeError
+        If they are no array; the message says what an item must be.
+    """
+    inputs = item[0] if isinstance(item, tuple | list) and len(item) and not _is_scalar(item[0]) else item
+    if isinstance(inputs, tuple):
+        raise TypeError(
+            f"Item {number} of X is a tuple that begins with the number {inputs[0]!r}, so that its inputs cannot "
+            "be told from its label; return the inputs as an array, or (inputs, label)."
+        )
+    if isinstance(inputs, Mapping):
+        raise TypeError(
+            f"Item {number} of X is a {type(inputs).__name__} with the keys {list(inputs)[:5]}; return its inputs "
+            "as an array, or pass pandas.DataFrame([X[k] for k in range(len(X))]) if they are columns."
+        )
+    inputs = plain_values(inputs)
+    has_text = isinstance(inputs, list) and any(isinstance(value, str | None) for value in inputs)
+    array = np.asarray(inputs, dtype=object if has_text else None)  # numpy would turn numbers beside text into text
+    if array.ndim == 0:
+        raise TypeError(f"Item {number} of X is {inputs!r:.60}, but an array is needed for each row.")
+    return array
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether a value is a single number or text."""
+    return isinstance(value, Number | str | bytes | None) or getattr(value, "shape", None) == ()
+
+
+def row_numbers(rows: np.ndarray | slice, n_rows: int) -> list[int]:
+    """Return the numbers of rows as a list."""
+    numbers: list[int] = list(range(*rows.indices(n_rows))) if isinstance(rows, slice) else rows.tolist()
+    return numbers
+
+
 # The first that takes X reads it. polars' frames have no iloc, and pandas' no get_column.
-_CONTAINERS: tuple[type[Container], ...] = (_MappedArray, _Array, _PandasFrame, _PolarsFrame, _Dataset, _Sliceable)
+_CONTAINERS: tuple[type[Container], ...] = (
+    _MaskedMap,
+    _MappedArray,
+    _Array,
+    _Sparse,
+    _PandasFrame,
+    _PolarsFrame,
+    _Dataset,
+    _Sliceable,
+)
 
 
 def find_container(X: Any) -> Container | None:
     """Return X in the container of its type; None if it must become an array first, as a list or a tensor."""
-    return next((container(X) for container in _CONTAINERS if container.takes(X)), None)
+    from .by_parts import BY_PARTS  # which inherits from Container
+
+    # Those by parts come first: a lazy frame of polars warns if it is asked for its columns.
+    return next((container(X) for container in (*BY_PARTS, *_CONTAINERS) if container.takes(X)), None)
 
 
 def container_of(X: Any) -> Container:

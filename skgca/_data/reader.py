@@ -37,7 +37,7 @@ class Reader(ABC):
     noun: ClassVar[str]  # what X holds, in messages
     auto_encoder: ClassVar[str]  # name of encoder="auto"
     auto_steps: ClassVar[int]  # of max_epochs="auto"; docs/develop/decisions.md says why images take fewer
-    passes_through: ClassVar[bool] = False  # of passthrough="auto"
+    passes_through: bool = False  # of passthrough="auto"
     has_columns: ClassVar[bool] = False  # whether parameters that are about columns have an effect
 
     shape: tuple[int, ...]
@@ -84,6 +84,15 @@ class Reader(ABC):
     @property
     def numeric_columns(self) -> list[bool] | None:
         """Which columns of the inputs are numbers; None if all values are."""
+        return None
+
+    @property
+    def column_groups(self) -> list[int] | None:
+        """Number of the original column that each column of the inputs is derived from; None if each has one.
+
+        The original columns come first, and those that are derived from them after. Views swap or drop all columns of
+        a group together.
+        """
         return None
 
     @property

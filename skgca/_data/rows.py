@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from .containers import Chunk, container_of, find_container
+from .by_parts import ByParts
+from .columns import check_order
+from .containers import Chunk, Container, container_of, find_container
+from .conversion import converted
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-__all__ = ["Rows", "check_rows", "spaced"]
+__all__ = ["Rows", "affordable_rows", "check_rows", "spaced"]
 
 _CHUNK_BYTES = 2**25  # of rows in double precision that are read at a time
+_TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256  # of a sample: most rows, most bytes, fewest rows
+_SAMPLES = (256,)  # sizes of other samples of training rows
 
 
 class Rows:
@@ -23,7 +28,7 @@ class Rows:
 
     Parameters
     ----------
-    X : ndarray, data frame, or array-like that slices
+    X : ndarray, data frame, array-like that slices, or Container
         As :func:`check_rows` accepts it.
     kept : ndarray of int, default=None
         Numbers of the rows of X to keep. None keeps all rows.
@@ -36,6 +41,8 @@ class Rows:
         Type of the values; object for a frame whose columns are of several types.
     is_frame : bool
         Whether X is a data frame.
+    is_sparse : bool
+        Whether X holds only values other than zero.
 
     Raises
     ------
@@ -44,20 +51,20 @@ class Rows:
     """
 
     def __init__(self, X: Any, kept: np.ndarray | None = None) -> None:
-        self.X = X
         self.kept = kept
-        self._container = container_of(X)
+        self._container = X if isinstance(X, Container) else container_of(X)
         n_rows, *row_shape = self._container.shape
         self.shape = (n_rows if kept is None else len(kept), *row_shape)
         self.dtype = self._container.dtype
         self.is_frame = self._container.is_frame
+        self.is_sparse = self._container.is_sparse
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def only(self, kept: np.ndarray) -> Rows:
         """Return some of the rows, renumbered from 0."""
-        return Rows(self.X, kept if self.kept is None else self.kept[kept])
+        return Rows(self._container, kept if self.kept is None else self.kept[kept])
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
         """Fetch rows by number, in the given order: an array (n, ...), or a data frame."""
@@ -68,8 +75,47 @@ class Rows:
     def chunks(self, n_rows: int | None = None) -> Iterator[Chunk]:
         """Fetch all rows, ``n_rows`` at a time; by default, :meth:`chunk_size` of them."""
         n_rows = n_rows or self.chunk_size()
+        if isinstance(self._container, ByParts):
+            yield from self._chunks_by_parts(self._container, n_rows)
+            return
         for start in range(0, len(self), n_rows):
             yield self.take(slice(start, min(start + n_rows, len(self))))
+
+    def _chunks_by_parts(self, container: ByParts, n_rows: int) -> Iterator[Chunk]:
+        """Fetch all rows in their order, each part once, and remember the rows that samples are made of."""
+        kept = np.arange(len(self)) if self.kept is None else self.kept
+        spread = [spaced(len(self), most) for most in (affordable_rows(self.shape), *_SAMPLES)]
+        start = 0
+        for frame in container.chunks(n_rows, remember=kept[np.unique(np.concatenate(spread))]):
+            end = start + frame.shape[0]
+            if self.kept is None:
+                yield frame
+            elif len(inside := kept[(kept >= start) & (kept < end)]):
+                yield container_of(frame).take(inside - start)
+            start = end
+
+    @property
+    def part_sizes(self) -> np.ndarray | None:
+        """Number of rows of X in each part, if X is read part by part."""
+        return self._container.part_sizes
+
+    def read_part(self, part: int) -> Iterator[Chunk]:
+        """Fetch all rows of a part of X in their order, those that are not kept too."""
+        assert isinstance(self._container, ByParts)  # it has part_sizes
+        return self._container.read_part(part, self.chunk_size())
+
+    def remembers(self, rows: np.ndarray) -> bool:
+        """Whether rows of a table that is read by parts can be fetched without reading a part."""
+        numbers = rows if self.kept is None else self.kept[rows]
+        return isinstance(self._container, ByParts) and self._container.remembers(numbers)
+
+    def showing_types(self) -> Chunk:
+        """Fetch rows that show what each column holds: all rows, or fewer where these tell it."""
+        if isinstance(self._container, ByParts):
+            return self._container.showing_types()
+        # All rows are needed to tell the types of columns, except in an array of numbers, where one row does.
+        one_type = not self.is_frame and self.dtype.kind not in "OUTbmM"
+        return self.take(slice(0, 1 if one_type else len(self)))
 
     def chunk_size(self) -> int:
         """Return how many rows to read at a time, so that memory stays bounded."""
@@ -80,6 +126,11 @@ class Rows:
         if len(self) <= n_rows:
             return self.take(slice(0, len(self)))
         return self.take(spaced(len(self), n_rows))
+
+
+def affordable_rows(shape: Sequence[int]) -> int:
+    """Return how many rows, 10,000 at most, memory has room for at once; ``shape`` is that of all rows."""
+    return min(_TOGETHER, max(_LEAST_TOGETHER, _TOGETHER_BYTES // (4 * int(np.prod(shape[1:])))))
 
 
 def spaced(n_rows: int, most: int) -> np.ndarray:
@@ -107,6 +158,7 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
     ValueError, TypeError
         If X is neither a table nor a stack of arrays, has too few rows, or has other columns than in ``fit``.
     """
+    X = converted(X)
     container = find_container(X)
     if container is None or not (container.is_frame or container.is_lazy):
         X = validate_data(
@@ -119,18 +171,24 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
             ensure_min_samples=min_rows,
         )
         return Rows(X)
-    rows = Rows(X)
-    if isinstance(X, np.memmap) and X.ndim < 2:
-        raise ValueError(f"X has shape {X.shape}, but rows are needed; X.reshape(-1, 1) makes a table of one column.")
+    if len(container.shape) < 2:
+        raise ValueError(
+            f"X has shape {container.shape}, but rows are needed; X[:].reshape(-1, 1) makes a table of one column."
+        )
+    rows = Rows(container)
     if len(rows) < min_rows:
         # in scikit-learn's words, which its checks look for
         raise ValueError(
             f"Found array with {len(rows)} sample(s) (shape={rows.shape}) while a minimum of {min_rows} is required by "
             f"{type(estimator).__name__}."
         )
-    if len(rows.shape) < 2 or rows.shape[1] == 0:
+    if rows.shape[1] == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={rows.shape}) while a minimum of 1 is required.")
-    validate_data(estimator, X if rows.is_frame else _Shape(rows.shape), skip_check_array=True, reset=reset)
+    if rows.is_frame and not reset:
+        check_order(container.names(), getattr(estimator, "feature_names_in_", []))
+    # scikit-learn looks at the names and the number of columns, for which a frame without rows is enough
+    named = rows.take(slice(0, 0)) if rows.is_frame else _Shape(rows.shape)
+    validate_data(estimator, named, skip_check_array=True, reset=reset)
     return rows
 
 

@@ -7,10 +7,11 @@ leave the other values close together. So scales are robust, and outliers are sq
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+import scipy.sparse
 import torch
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -26,6 +27,7 @@ _LARGEST = 1e150  # squares of larger values overflow
 _FAR = 1e15  # larger scaled values are squashed like this one, whose square float32 can hold
 _BLOCK = 2**15  # entries
 _SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # rows that scales are learned from, at most
+_WIDE = 4096  # columns of a sample that are looked at together
 _FITTED = ("mean_", "scale_", "var_", "n_samples_seen_")  # attributes of a StandardScaler
 
 Values = TypeVar("Values", np.ndarray, Tensor)
@@ -113,6 +115,7 @@ class Scaler:
             If a column holds infinite values, or its squares overflow; the message names it.
         """
         self.has_missing = np.zeros(len(self.names), dtype=bool)
+        has_values = np.zeros(len(self.names), dtype=bool)
         largest = np.zeros(len(self.names))
         affordable = max(1000, _SAMPLE_BYTES // (8 * max(1, len(self.names))))
         wanted = spaced(len(rows), min(_SAMPLE, affordable))
@@ -120,9 +123,12 @@ class Scaler:
         for chunk in rows.chunks():
             block = numbers(chunk)
             self._check_finite(block)
-            self.has_missing |= np.isnan(block).any(axis=0)
+            missing = np.isnan(block)
+            self.has_missing |= missing.any(axis=0)
+            has_values |= ~missing.all(axis=0)
             largest = np.fmax(largest, np.fmax.reduce(np.abs(block), axis=0, initial=0))
-            sample.append(block[wanted[(wanted >= start) & (wanted < start + len(block))] - start])
+            chosen = block[wanted[(wanted >= start) & (wanted < start + len(block))] - start]
+            sample.append(scipy.sparse.csr_array(chosen) if rows.is_sparse else chosen)
             start += len(block)
         if self.standardize and self.names:
             if (largest > _LARGEST).any():
@@ -132,7 +138,8 @@ class Scaler:
                     f"Column {name!r} of X holds values up to {largest[column]:.3g} in size, too large to standardise; "
                     f"divide column {name!r} by a constant, or take its logarithm."
                 )
-            self._fit_scales(np.concatenate(sample))
+            self._fit_scales(scipy.sparse.vstack(sample).tocsc() if rows.is_sparse else np.concatenate(sample))
+            self.robust.scale_[~has_values] = np.nan  # so what such a column holds later is read as missing
         return self
 
     def read(self, numbers: np.ndarray) -> Tensor:
@@ -148,7 +155,7 @@ class Scaler:
         self._check_finite(numbers)
         if not (self.standardize and self.names):
             return to_float32(numbers, self.names)
-        scaled = self._squashed(numbers)  # float32, in memory of its own: the rest is done in place
+        scaled = _squashed(numbers, self.robust)  # float32, in memory of its own: the rest is done in place
         scaled -= self.final.mean_.astype(np.float32)
         scaled /= self.final.scale_.astype(np.float32)
         return torch.from_numpy(scaled)
@@ -167,28 +174,27 @@ class Scaler:
             scaler.n_features_in_ = len(self.names)
             setattr(self, part, scaler)
 
-    def _fit_scales(self, sample: np.ndarray) -> None:
+    def _fit_scales(self, sample: np.ndarray | scipy.sparse.csc_array) -> None:
+        """Learn the scales of all columns; a sample of many columns is looked at in groups, to save memory."""
+        n_groups = -(-sample.shape[1] // _WIDE)
+        groups = [columns for columns in np.array_split(np.arange(sample.shape[1]), n_groups) if len(columns)]
+        fitted = [self._scales(_dense(sample[:, columns] if n_groups > 1 else sample)) for columns in groups]
+        self.robust, self.final = (_joined(part) for part in zip(*fitted, strict=True))
+
+    def _scales(self, sample: np.ndarray) -> tuple[StandardScaler, StandardScaler]:
+        """Return the scales of the first and of the third step."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value
             low, median, high = np.nanquantile(sample, [0.25, 0.5, 0.75], axis=0)
-            self.robust = StandardScaler().fit(sample)
+            robust = StandardScaler().fit(sample)
             spread = (high - low) / _NORMAL_IQR
             is_spread = spread > 1e-9 * np.abs(median)  # False if the quartiles are one value, up to rounding
-            self.robust.mean_ = np.nan_to_num(np.where(is_spread, median, self.robust.mean_))
-            self.robust.scale_ = np.nan_to_num(np.where(is_spread, spread, self.robust.scale_), nan=1.0)
-            self.final = StandardScaler().fit(self._squashed(sample))
-            self.final.mean_ = np.nan_to_num(self.final.mean_)
-            self.final.scale_ = np.nan_to_num(self.final.scale_, nan=1.0)
-
-    def _squashed(self, numbers: np.ndarray) -> np.ndarray:
-        """Scale robustly in double precision, then squash in single precision: (n, n_columns), float32."""
-        squashed = np.empty(numbers.shape, dtype=np.float32)
-        step = max(1, _BLOCK // max(1, numbers.shape[1]))  # so few rows stay in the processor's cache for all steps
-        for start in range(0, len(numbers), step):
-            block = numbers[start : start + step] - self.robust.mean_
-            block /= self.robust.scale_
-            squashed[start : start + step] = squash(block, np)
-        return squashed
+            robust.mean_ = np.nan_to_num(np.where(is_spread, median, robust.mean_))
+            robust.scale_ = np.nan_to_num(np.where(is_spread, spread, robust.scale_), nan=1.0)
+            final = StandardScaler().fit(_squashed(sample, robust))
+            final.mean_ = np.nan_to_num(final.mean_)
+            final.scale_ = np.nan_to_num(final.scale_, nan=1.0)
+        return robust, final
 
     def _check_finite(self, numbers: np.ndarray) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -200,3 +206,33 @@ class Scaler:
                 f"Input X contains infinity in column {name!r}; replace it by a number, or by NaN if it marks a "
                 "missing value."
             )
+
+
+def _squashed(numbers: np.ndarray, robust: StandardScaler) -> np.ndarray:
+    """Scale robustly in double precision, then squash in single precision: (n, n_columns), float32."""
+    squashed = np.empty(numbers.shape, dtype=np.float32)
+    step = max(1, _BLOCK // max(1, numbers.shape[1]))  # so few rows stay in the processor's cache for all steps
+    for start in range(0, len(numbers), step):
+        block = numbers[start : start + step] - robust.mean_
+        block /= robust.scale_
+        squashed[start : start + step] = squash(block, np)
+    return squashed
+
+
+def _dense(sample: Any) -> np.ndarray:
+    """Return a sample as an array in the order of rows, as column sums must not depend on the order in memory."""
+    return np.ascontiguousarray(sample.toarray() if scipy.sparse.issparse(sample) else sample)
+
+
+def _joined(scalers: Sequence[StandardScaler]) -> StandardScaler:
+    """Return one scaler of the columns of several."""
+    if len(scalers) == 1:
+        return scalers[0]
+    joined = StandardScaler()
+    for name in ("mean_", "scale_", "var_"):
+        setattr(joined, name, np.concatenate([getattr(scaler, name) for scaler in scalers]))
+    # one number for all columns, or one for each where a column has gaps
+    seen = [np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape) for scaler in scalers]
+    joined.n_samples_seen_ = np.concatenate(seen)
+    joined.n_features_in_ = len(joined.mean_)
+    return joined

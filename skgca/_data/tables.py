@@ -1,32 +1,39 @@
-"""Tables to float32 tensors with one column for each original column.
+"""Tables to float32 tensors with one column for each original column, and cycles of dates behind.
 
 Numbers are standardised, and NaN where missing. Categories become codes: whole numbers from 1, and 0 for a category
-that ``fit`` did not see. So a view can swap or drop whole columns. The stem of the encoder decides how a column enters
+that ``fit`` did not see. Dates become elapsed time, and sines and cosines of cycles in further columns at the end. So a
+view can swap or drop whole columns. The stem of the encoder decides how a column enters
 the network: a code as a one-hot vector or a learned one, a gap as an indicator.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.preprocessing import OrdinalEncoder
 from torch import Tensor, nn
 
 from .._utils.missing import is_missing
 from ..encoders import TableStem
-from .columns import Content, as_categories, as_numbers, content, parse_categorical
+from .columns import Content, as_categories, as_numbers, check_order, content, parse_categorical
 from .containers import Chunk, Container, container_of
+from .dates import DateColumn, warn_of_text
+from .instants import TEMPORAL
 from .reader import Reader, Stem
 from .rows import Rows
 from .scaling import Scaler
+from .text_columns import check_no_numbers, warn_of_unique
 
 __all__ = ["TableReader"]
 
-_UNKNOWN, _MISSING = -1, -2  # codes of OrdinalEncoder, before 1 is added
+_MOST_CATEGORIES = 2**24  # codes are float32, which holds no more whole numbers
+_MAX_VECTORS = 2**14  # see TableStem
+_LARGEST_JSON = 2**24  # characters of categories in the header of a file, which may have 100 MB
 _PLAIN_STATE = ("categorical_features", "standardize", "shape", "names", "held", "is_category", "has_missing")
 
 
@@ -54,8 +61,12 @@ class TableReader(Reader):
         Which columns of numbers had missing values.
     scaler : Scaler
         For the columns of numbers.
-    encoder : OrdinalEncoder or None
-        For the columns of categories.
+    known_categories : list of ndarray
+        Categories of the columns of categories, in the order of their codes.
+    max_vectors : int or None
+        As in :class:`skgca.encoders.TableStem`. None for a reader of an early version.
+    dates : dict of int to DateColumn
+        For the columns of dates, durations and times of day, by their number.
     """
 
     kind = "table"
@@ -72,7 +83,9 @@ class TableReader(Reader):
     n_categories: np.ndarray
     has_missing: np.ndarray
     scaler: Scaler
-    encoder: OrdinalEncoder | None
+    known_categories: list[np.ndarray]
+    max_vectors: int | None
+    dates: dict[int, DateColumn]
 
     def __init__(self, *, categorical_features: str | ArrayLike | None, standardize: bool) -> None:
         self.categorical_features = categorical_features
@@ -85,24 +98,34 @@ class TableReader(Reader):
         ------
         TypeError, ValueError
             If a column is neither numbers nor categories, or cannot be standardised; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            If text may be numbers, or differs in nearly every row.
         """
-        # All rows are needed to tell the types of columns, except in an array of numbers, where one row does.
-        one_type = not rows.is_frame and rows.dtype.kind not in "OUTb"
-        seen = container_of(rows.take(slice(0, 1 if one_type else len(rows))))
+        seen = container_of(rows.showing_types())
         self.shape = rows.shape[1:]
+        self.passes_through = not rows.is_sparse  # the output of a sparse table would be as wide as the table
         self.names = seen.names()
         self.held = self._contents(seen)
-        self.is_category = parse_categorical(self.categorical_features, self.names, self.held, is_frame=rows.is_frame)
-        self._check_text_is_no_number(seen)
-        self._set_categories(self._known_categories(rows) if self.is_category.any() else [])
+        typed = seen.categorical()
+        self.is_category = parse_categorical(
+            self.categorical_features, self.names, self.held, is_frame=rows.is_frame, of_categorical_type=typed
+        )
+        self._fit_dates(rows)
+        counts = self._counts(rows) if self.is_category.any() else []
+        self._check_categories(seen, counts, typed)
+        self._set_categories([_known(of_column) for of_column in counts])
+        self.max_vectors = _MAX_VECTORS
         self.scaler = Scaler(self._numeric_names(), standardize=self.standardize)
         self.scaler.fit(lambda X: self._split(X)[0], rows)
         self.has_missing = np.zeros(len(self.names), dtype=bool)
-        self.has_missing[~self.is_category] = self.scaler.has_missing
+        self.has_missing[~self.is_category] = self.scaler.has_missing[: (~self.is_category).sum()]
         return self
 
     def read(self, X: Chunk) -> Tensor:
-        """Read rows: (n, n_columns).
+        """Read rows: (n, n_columns), and the columns that are derived from dates.
 
         Raises
         ------
@@ -111,32 +134,33 @@ class TableReader(Reader):
         """
         number_columns, category_columns = self._split(X)
         numbers = self.scaler.read(number_columns)
-        if self.encoder is None:
+        if not self.is_category.any():
             return numbers
-        codes = self.encoder.transform(category_columns)
-        # "Missing" is the last category of a column where fit saw missing values, else a category that is not known.
-        n_known = self.n_categories[self.is_category]
-        knows_missing = np.array([is_missing(known[-1]) for known in self.known_categories])
-        codes = np.where(codes == _MISSING, np.where(knows_missing, n_known - 1, _UNKNOWN), codes)
-        table = torch.empty((len(codes), len(self.names)))
-        table[:, torch.from_numpy(~self.is_category)] = numbers
-        table[:, torch.from_numpy(self.is_category)] = torch.from_numpy(codes + 1).float()  # unknown becomes 0
+        codes = np.empty(category_columns.shape, dtype=np.float32)
+        for k, values in enumerate(category_columns.T):
+            codes_of = self._codes[k]
+            codes[:, k] = [codes_of.get(value, 0) for value in values.tolist()]  # 0 is an unknown category
+        is_category = torch.from_numpy(self._with_derived(self.is_category))
+        table = torch.empty((len(codes), len(is_category)), dtype=torch.float32)
+        table[:, ~is_category] = numbers
+        table[:, is_category] = torch.from_numpy(codes)
         return table
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Number of columns."""
-        return (len(self.names),)
+        """Number of columns, with those that are derived from dates."""
+        return (len(self.names) + len(self._derived()),)
 
     @property
     def numeric_columns(self) -> list[bool] | None:
         """Which columns are numbers; None if all are."""
-        return (~self.is_category).tolist() if self.is_category.any() else None
+        return (~self._with_derived(self.is_category)).tolist() if self.is_category.any() else None
 
     @property
-    def known_categories(self) -> list[np.ndarray]:
-        """Categories of the columns of categories, in the order of their codes."""
-        return [] if self.encoder is None else list(self.encoder.categories_)
+    def column_groups(self) -> list[int] | None:
+        """Number of the original column that each column of the inputs is derived from; None if each has one."""
+        derived = [j for j, _ in self._derived()]
+        return [*range(len(self.names)), *derived] if derived else None
 
     def categories(self) -> dict[int, np.ndarray]:
         """Return the categories in the order of their codes, by the number of their column."""
@@ -144,12 +168,14 @@ class TableReader(Reader):
 
     def make_stem(self, *, standardize: bool, numeric_encoding: nn.Module | None = None) -> TableStem:
         """Make the stem that turns codes and gaps into features."""
-        return TableStem(self.n_categories.tolist(), self.has_missing.tolist(), numeric_encoding)
+        sizes, missing = self._with_derived(self.n_categories), self._with_derived(self.has_missing)
+        return TableStem(sizes.tolist(), missing.tolist(), numeric_encoding, max_vectors=self.max_vectors)
 
     def plain_names(self, stem: Stem, input_names: Sequence[Any]) -> list[str]:
         """Return names as scikit-learn's imputers and one-hot encoders make them, in the order of ``stem.plain``."""
         assert isinstance(stem, TableStem)  # from make_stem
-        names = [str(input_names[k]) for k in stem.numbers.tolist()]
+        columns = self._column_names(input_names)
+        names = [columns[k] for k in stem.numbers.tolist()]
         names += [f"missingindicator_{input_names[k]}" for k in stem.indicated.tolist()]
         known = self.categories()
         return names + [f"{input_names[k]}_{category}" for k in stem.few.tolist() for category in known[k]]
@@ -157,54 +183,106 @@ class TableReader(Reader):
     def get_state(self) -> dict[str, Any]:
         """Return what was learned, by name, in plain values and arrays."""
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
-        categories = [list(known) for known in self.known_categories]
-        return {**state, "categories": categories, "scaler": self.scaler.get_state()}
+        state |= {"scaler": self.scaler.get_state(), "max_vectors": self.max_vectors}
+        state |= {"dates": {j: column.get_state() for j, column in self.dates.items()}}
+        state |= {"passes_through": self.passes_through}
+        categories = [known.tolist() for known in self.known_categories]
+        if sum(len(str(value)) for known in categories for value in known) > _LARGEST_JSON:
+            packed = np.frombuffer(json.dumps(categories).encode(), dtype=np.uint8)
+            return {**state, "packed_categories": packed}
+        return {**state, "categories": categories}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableReader:
         """Make the fitted reader whose :meth:`get_state` returned this."""
         reader = cls(categorical_features=state["categorical_features"], standardize=state["standardize"])
         vars(reader).update({name: state[name] for name in _PLAIN_STATE})
-        reader._set_categories([np.array(known, dtype=object) for known in state["categories"]])
+        reader.passes_through = state.get("passes_through", True)  # early files do not hold it
+        reader.max_vectors = state.get("max_vectors")
+        packed = state.get("packed_categories")
+        categories = state["categories"] if packed is None else json.loads(packed.tobytes())
+        reader._set_categories([np.array(known, dtype=object) for known in categories])
+        dates = state.get("dates", {})  # files of earlier versions have none
+        reader.dates = {j: DateColumn.from_state(reader.names[j], column) for j, column in dates.items()}
         reader.scaler = Scaler(reader._numeric_names(), standardize=reader.standardize)
-        reader.scaler.set_state(state["scaler"], has_missing=reader.has_missing[~reader.is_category])
+        has_missing = reader._with_derived(reader.has_missing)[~reader._with_derived(reader.is_category)]
+        reader.scaler.set_state(state["scaler"], has_missing=has_missing)
         return reader
 
     def _numeric_names(self) -> list[Any]:
-        return [name for name, is_category in zip(self.names, self.is_category, strict=True) if not is_category]
+        names = [name for name, is_category in zip(self.names, self.is_category, strict=True) if not is_category]
+        return names + [f"{self.names[j]}{suffix}" for j, suffix in self._derived()]
+
+    def _derived(self) -> list[tuple[int, str]]:
+        """Return the number of its column of dates, and what is added to the name, for each derived column."""
+        return [(j, suffix) for j, column in self.dates.items() for suffix in column.names()[1:]]
+
+    def _with_derived(self, of_columns: np.ndarray) -> np.ndarray:
+        """Append zeros or False for the derived columns."""
+        n_derived = len(self._derived())
+        return np.append(of_columns, np.zeros(n_derived, dtype=of_columns.dtype)) if n_derived else of_columns
+
+    def _column_names(self, input_names: Sequence[Any]) -> list[str]:
+        """Return a name for each column of the inputs."""
+        names = [str(name) for name in input_names]
+        for j, column in self.dates.items():
+            first, *further = column.names()
+            names[j] = f"{input_names[j]}{first}"
+            names += [f"{input_names[j]}{suffix}" for suffix in further]
+        return names
+
+    def _fit_dates(self, rows: Rows) -> None:
+        self.dates = {}
+        for j, held in enumerate(self.held):
+            if held not in TEMPORAL:
+                continue
+            if self.is_category[j]:
+                raise ValueError(
+                    f"categorical_features names column {self.names[j]!r}, which holds {held}s; leave it out, as it is "
+                    f"read as numbers and cycles, or convert it by X[{self.names[j]!r}].astype(str)."
+                )
+            self.dates[j] = DateColumn(self.names[j], held)
+        for chunk in rows.chunks() if self.dates else ():
+            columns = container_of(chunk).columns()
+            for j, column in self.dates.items():
+                column.observe(columns[j])
+        for column in self.dates.values():
+            column.finish()
 
     def _contents(self, X: Container) -> list[Content]:
         if not X.is_frame and X.dtype.kind in "iufbUT":
             return [content(X.columns()[0][:1], 0)] * X.shape[1]
         return [content(values, name) for name, values in zip(X.names(), X.columns(), strict=True)]
 
-    def _check_text_is_no_number(self, X: Container) -> None:
-        """Refuse an array of numbers that were read as text: it would train on one category for each value."""
-        if X.is_frame or not isinstance(self.categorical_features, str):
-            return
-        for name, values, held in zip(self.names, X.columns(), self.held, strict=True):
-            if held == "text" and _all_numbers(values):
-                raise ValueError(
-                    f"Column {name!r} holds numbers as text, such as {values[0]!r}; convert X to numbers "
-                    "(X.astype(float)), or name the column in categorical_features."
-                )
-
-    def _known_categories(self, rows: Rows) -> list[np.ndarray]:
-        """Return the sorted categories of each column of categories, NaN last if values were missing."""
-        known: list[set[Any]] = [set() for _ in range(self.is_category.sum())]
-        has_gaps = np.zeros(len(known), dtype=bool)
+    def _counts(self, rows: Rows) -> list[Counter[Any]]:
+        """Count the categories of each column of categories; missing values are counted as None."""
+        counts: list[Counter[Any]] = [Counter() for _ in range(self.is_category.sum())]
         for chunk in rows.chunks():
-            for k, values in enumerate(self._split(chunk)[1].T):
-                missing = np.array([is_missing(value) for value in values], dtype=bool)
-                known[k] |= set(values[~missing].tolist())
-                has_gaps[k] |= missing.any()
-        return [
-            np.array([*sorted(values), *([np.nan] if gaps else [])], dtype=object)
-            for values, gaps in zip(known, has_gaps, strict=True)
-        ]
+            for of_column, values in zip(counts, self._split(chunk)[1].T, strict=True):
+                of_column.update(values.tolist())
+        return counts
+
+    def _check_categories(self, X: Container, counts: list[Counter[Any]], typed: Sequence[bool]) -> None:
+        """Refuse numbers that were read as text, warn of columns with a category for each row."""
+        is_named = not isinstance(self.categorical_features, str)  # so deliberately
+        for j, of_column in zip(np.flatnonzero(self.is_category).tolist(), counts, strict=True):
+            name, present = self.names[j], Counter({key: n for key, n in of_column.items() if key is not None})
+            if len(of_column) > _MOST_CATEGORIES:
+                raise ValueError(
+                    f"Column {name!r} has {len(of_column)} categories, where {_MOST_CATEGORIES} are the most; leave it "
+                    "out, or group its categories."
+                )
+            is_read_as_text = self.held[j] == "text" and not is_named and not typed[j]
+            is_told = is_read_as_text and (
+                check_no_numbers(name, present, _to_numbers(X, name), in_frame=X.is_frame)
+                or warn_of_text(name, np.array(list(present), dtype=object))
+            )
+            if not is_told:
+                warn_of_unique(name, present, is_named=is_named)
 
     def _set_categories(self, categories: list[np.ndarray]) -> None:
-        self.encoder = _ordinal_encoder(categories) if categories else None
+        self.known_categories = categories
+        self._codes = [_codes_of(known) for known in categories]
         self.n_categories = np.zeros(len(self.names), dtype=int)
         self.n_categories[self.is_category] = [len(known) for known in categories]
 
@@ -212,19 +290,38 @@ class TableReader(Reader):
         """Return the columns of numbers, (n, k) in double precision, and those of categories, (n, l) of objects."""
         table = container_of(X)
         n = table.shape[0]
-        if isinstance(X, np.ndarray) and X.dtype.kind in "iufb" and not self.is_category.any():
+        if table.is_frame:  # scikit-learn looks at names that are text only
+            check_order(table.names(), self.names)
+        if (
+            isinstance(X, np.ndarray)
+            and X.dtype.kind in "iufb"
+            and not self.is_category.any()
+            and not self.dates
+            and "missing" not in self.held
+        ):
             # the usual case, without a look at each column
             if "text" in self.held:
                 raise ValueError(f"Column {self.names[self.held.index('text')]!r} held text in fit, and now numbers.")
             return X.astype(np.float64, copy=False), np.empty((n, 0), dtype=object)
         # Each value is looked at: a frame or an array of objects may hold other types than in fit.
         numbers, categories = [], []
+        derived: list[np.ndarray] = []
         for j, values in enumerate(table.columns()):
-            self._check_same_content(j, content(values, self.names[j]), values)
+            held = content(values, self.names[j])
+            self._check_same_content(j, held, values)
+            if j not in self.dates and (held in TEMPORAL or values.dtype.kind in "mM"):
+                values = np.full(n, None, dtype=object)  # NaT, or dates in a column that had no value in fit
             if self.is_category[j]:
-                categories.append(as_categories(values, self.held[j]))
+                categories.append(as_categories(values, self.held[j], self.names[j]))
+            elif j in self.dates:
+                number, *cycles = self.dates[j].read(values)
+                numbers.append(number)
+                derived += cycles  # behind all original columns, as column_groups says
+            elif self.held[j] == "missing":  # nothing is known of its values, whatever they are
+                numbers.append(np.full(n, np.nan))
             else:
                 numbers.append(as_numbers(values))
+        numbers += derived
         return (
             np.column_stack(numbers) if numbers else np.empty((n, 0)),
             np.column_stack(categories) if categories else np.empty((n, 0), dtype=object),
@@ -237,27 +334,53 @@ class TableReader(Reader):
             return
         if not self.is_category[j] and {held, before} == {"truth", "number"}:
             return
-        shown = next(value for value in values.tolist() if not is_missing(value))
+        listed = values if values.dtype.kind in "mM" else values.tolist()  # a list would have nanoseconds as integers
+        shown = next(value for value in listed if not is_missing(value))
+        if before == "date" and held == "text":
+            raise ValueError(
+                f"Column {self.names[j]!r} held dates in fit, and now holds text, such as {shown!r}; convert it to "
+                f"dates, for example by pandas.to_datetime(X[{self.names[j]!r}])."
+            )
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
             f"{before}."
         )
 
 
-def _ordinal_encoder(categories: list[np.ndarray]) -> OrdinalEncoder:
-    """Return an encoder of known categories: for each column an array of objects of one type, with NaN last."""
-    encoder = OrdinalEncoder(
-        categories=categories,
-        handle_unknown="use_encoded_value",
-        unknown_value=_UNKNOWN,
-        encoded_missing_value=_MISSING,
-    )
-    return encoder.fit(np.array([[values[0] for values in categories]], dtype=object))  # categories are given: any row
+def _known(counts: Counter[Any]) -> np.ndarray:
+    """Return the sorted categories of a column, NaN last if values were missing.
+
+    Numbers are floats if one of them has a fraction, and else whole numbers, whether or not a missing value made floats
+    of them: names of columns show them.
+    """
+    present = sorted(key for key in counts if key is not None)
+    if any(isinstance(key, float) and not key.is_integer() for key in present):
+        present = [float(key) if float(key) == key else key for key in present]
+    else:
+        present = [int(key) if isinstance(key, float) else key for key in present]
+    known = np.empty(len(present) + (len(present) < len(counts)), dtype=object)
+    known[: len(present)] = present
+    known[len(present) :] = np.nan
+    return known
 
 
-def _all_numbers(values: np.ndarray) -> bool:
-    try:
-        np.array([value for value in values.tolist() if not is_missing(value)], dtype=np.float64)
-    except ValueError:
-        return False
-    return True
+def _codes_of(known: np.ndarray) -> dict[Any, int]:
+    """Return the code of each category, that of "missing" under None: NaN is no key."""
+    codes = {None if is_missing(category) else category: code for code, category in enumerate(known.tolist(), 1)}
+    for category, code in list(codes.items()):
+        if isinstance(category, float):  # the same number in single precision, or the one that single precision rounded
+            with np.errstate(over="ignore"):
+                single = np.float32(category)
+            codes.setdefault(float(single), code)
+            if float(single) == category:
+                codes.setdefault(float(str(single)), code)
+    return codes
+
+
+def _to_numbers(X: Container, name: Any) -> str:
+    """Return the expression that makes numbers of a column of text."""
+    if not X.is_frame:
+        return f"pandas.to_numeric(X[:, {name}], errors='coerce')"
+    if hasattr(X.X, "get_column"):
+        return f"polars.col({name!r}).cast(polars.Float64, strict=False)"
+    return f"pandas.to_numeric(X[{name!r}], errors='coerce')"

@@ -44,7 +44,8 @@ from .deprecated import DEPRECATED_CONSTRAINTS, deprecated_in_effect, warn_of_hi
 from .description import html_table, visual_block
 from .fitting import Trained, train, unchanged_on_failure
 from .inputs import check_inputs
-from .streaming import Stream, train_on_part
+from .names import output_names
+from .streaming import Stream, parts_of, train_on_part
 
 __all__ = ["GCAEmbedder"]
 
@@ -120,8 +121,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         - "clean": the rows without augmentation.
         - a callable ``(batch, generator) -> batch`` or ``(batch) -> batch``, such as a kornia module. It gets and
           returns a tensor. A table has one column for each original column: numbers, standardised if ``standardize``,
-          with NaN where missing, and categories as codes from 1. Images are (n, c, h, w) in [0, 1], and series are
-          (n, channels, length).
+          with NaN where missing, and categories as codes from 1. Sines and cosines of dates are further columns at the
+          end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length).
     max_epochs : int or "auto", default="auto"
         Number of passes over the training data. "auto" is the number of epochs that makes about 2,000 steps, or 800 for
         images, but at least 20 and at most 300. With 0, the encoder keeps its random initial weights.
@@ -517,7 +518,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows, at least 2. A table is an array, or a pandas or polars data frame. Images have shape
+            Training rows, at least 2. A table is an array, or a pandas or polars data frame; its columns hold numbers,
+            categories, dates, durations or times of day. Images have shape
             (n, h, w), (n, c, h, w) or (n, h, w, c), or are flattened if ``image_shape`` is set. Series have shape
             (n, channels, length). An array of three dimensions holds images if they are square or of type uint8, and
             else series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of memory are read
@@ -591,7 +593,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X, y, sample_weight, sample_domain, sample_group, X_pair
-            As in ``fit``. Rows are contrasted with other rows of the same call only, up to ``batch_size``.
+            As in ``fit``. Rows are contrasted with other rows of the same call only, up to ``batch_size``. X may also
+            be a :class:`torch.utils.data.IterableDataset`, without metadata. It is read once, in parts of 16 batches,
+            and each part is trained on as in a call of its own.
 
         Returns
         -------
@@ -609,9 +613,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self._validate_params()  # fit_context skips this once an estimator is fitted
         is_first = not hasattr(self, "net_")
         with unchanged_on_failure(self), deprecated_in_effect(self), known_settings(self.n_threads):
-            inputs = check_inputs(self, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=is_first)
-            trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None))
-            self._take(trained)
+            for part in parts_of(X, self.batch_size):
+                inputs = check_inputs(self, part, y, sample_weight, sample_domain, sample_group, X_pair, reset=is_first)
+                trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None))
+                self._take(trained)
+                is_first = False
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
@@ -796,13 +802,14 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ndarray of str
             "gcaembedder0", "gcaembedder1" and so on for the embedding. Numeric passthrough columns keep their input
             names. Indicators of missing values are named "missingindicator_name", and one-hot columns "name_category".
+            A date "when" is "when" for elapsed time, and "when_hour_sin" and so on for its cycles.
+            A name that would repeat gets a number: "gcaembedder_2_0" if "gcaembedder0" is an input, else "name_2".
         """
         check_is_fitted(self)
         input_names = check_feature_names_in(self, input_features)
         passed = self.reader_.plain_names(self.encoder_.stem, input_names) if self.encoder_.passthrough else []
-        prefix = type(self).__name__.lower()
-        names = [f"{prefix}{k}" for k in range(self._n_features_out - len(passed))]
-        return np.array(names + passed, dtype=object)
+        names = output_names(type(self).__name__.lower(), self._n_features_out - len(passed), passed)
+        return np.array(names, dtype=object)
 
     def __sklearn_clone__(self) -> GCAEmbedder:
         """Clone as any estimator does, except that callbacks share objects that cannot be copied, such as a writer."""
@@ -885,7 +892,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         The input is float32 of shape (n, ...), as in ``transform``: tables with NaN for missing values, images and
         series in the layout of ``fit``. A column of text holds the codes of its categories instead. They count from 1,
         in the order of "categories" in the metadata of the file, and 0 is an unknown category. The metadata also hold
-        "feature_names" and "output_names", as JSON. The graph scales numbers in double precision.
+        "feature_names" and "output_names", as JSON. The graph scales numbers in double precision. Tables with dates,
+        durations or times of day cannot be exported.
 
         Needs ``pip install "skgca[onnx]"``.
 
@@ -936,6 +944,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.categorical = True
+        tags.input_tags.sparse = True
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.target_tags.required = reads_y(effective_target(self.loss, self.target))

@@ -10,14 +10,17 @@ import torch
 
 from .._builders.loss import effective_target
 from .._data import Rows, check_rows
+from .._data.conversion import plain_values
 from .._data.effects import check_effects
 from .._data.metadata import read_metadata
-from .._utils.compat import check_sample_weight
+from .._utils.compat import InvalidParameterError, check_sample_weight
 
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
 
 __all__ = ["FitInputs", "check_inputs", "check_pair"]
+
+_MOST_PASSED = 1000  # columns of a sparse table that may be appended to the embedding
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,13 @@ def check_inputs(
         If something cannot be trained on.
     """
     rows = check_rows(estimator, X, reset=reset, min_rows=2)
+    if rows.is_sparse and estimator.passthrough is True and rows.shape[1] > _MOST_PASSED:
+        raise InvalidParameterError(
+            f"passthrough=True would append the {rows.shape[1]} columns of a sparse X to each embedding, as dense "
+            "numbers; leave it at 'auto', which appends no columns of sparse tables, or pass X.toarray()."
+        )
     pair = None if X_pair is None else check_pair(estimator, X_pair, rows)
+    y, sample_weight, sample_domain, sample_group = map(plain_values, (y, sample_weight, sample_domain, sample_group))
     # X may be a frame, or on disk: lengths are compared with an array of as many zeros, which takes no memory.
     length = np.broadcast_to(0.0, len(rows))
     weight = check_sample_weight(sample_weight, length)
@@ -87,5 +96,11 @@ def check_pair(estimator: GCAEmbedder, X_pair: Any, rows: Rows) -> Rows:
         raise ValueError(
             f"X_pair has shape {pair.shape}, but X has {rows.shape}; row i of one must be another view of row i of "
             "the other."
+        )
+    parts = pair.part_sizes
+    if parts is not None and len(parts) > 1 and (rows.part_sizes is None or list(parts) != list(rows.part_sizes)):
+        raise ValueError(
+            f"X_pair is read in {len(parts)} parts that are not those of X, so rows of one batch would be scattered; "
+            "write X and X_pair with the same row groups or partitions."
         )
     return pair

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import chain, count, islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from .._data import n_even_batches
+from .._data.containers import item_inputs
 from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
@@ -22,9 +26,42 @@ from .inputs import FitInputs
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
 
-__all__ = ["RowSample", "Stream", "train_on_part"]
+__all__ = ["RowSample", "Stream", "parts_of", "train_on_part"]
 
 _N_KEPT = 2048  # rows in the sample, of all calls together, that the readout is fitted on
+_N_BATCHES, _PART_BYTES = 16, 2**27  # of one part of a stream: batches, and bytes at most
+
+
+def parts_of(X: Any, batch_size: int) -> Iterator[Any]:
+    """Return what ``partial_fit`` trains on, part by part: X itself, or arrays of the rows of an IterableDataset.
+
+    Raises
+    ------
+    ValueError
+        If the stream has fewer than 2 rows, or rows of different shapes.
+    """
+    if not isinstance(X, IterableDataset):
+        yield X
+        return
+    rows: Iterator[np.ndarray] = (item_inputs(item, number) for item, number in zip(X, count()))
+    first = next(rows, None)
+    if first is None:
+        raise ValueError("X is an IterableDataset without rows; give at least 2.")
+    n_rows = max(2, min(_N_BATCHES * batch_size, _PART_BYTES // max(1, first.nbytes)))
+    rows, done = chain([first], rows), 0
+    while part := list(islice(rows, n_rows)):
+        following = list(islice(rows, 2))
+        if len(following) == 1:  # a row alone has nothing to be contrasted with
+            part, following = part + following, []
+        for number, row in enumerate(part, done):
+            if row.shape != first.shape:
+                raise ValueError(
+                    f"Row {number} of X has shape {row.shape}, but row 0 has {first.shape}; crop or pad the rows to "
+                    "one shape."
+                )
+        done += len(part)
+        yield np.stack(part)
+        rows = chain(following, rows)
 
 
 class RowSample:

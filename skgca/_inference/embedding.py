@@ -51,8 +51,8 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Devi
     embedding: np.ndarray = np.empty((len(rows), width), dtype=reader.output_dtype(rows.dtype))
     # the rows of one chunk of the encoder, or of up to eight of them, are read at a time
     step = max(1, min(8, rows.chunk_size() // _CHUNK)) * min(_CHUNK, rows.chunk_size())
-    for start in range(0, len(rows), step):
-        chunk = rows.take(slice(start, min(start + step, len(rows))))
+    start = 0
+    for chunk in rows.chunks(step):
         inputs = reader.read(chunk)
         for first, part in enumerate(inputs.split(_CHUNK)):
             encoded = _encode(encoder, part, device)
@@ -60,6 +60,7 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Devi
             if not encoded.sum().isfinite():  # faster than a look at each value
                 _check_finite(encoded, part, place)
             embedding[place : place + len(encoded)] = encoded.numpy()
+        start += len(inputs)
     return embedding
 
 

@@ -2,7 +2,8 @@
 
 None, booleans, text, whole numbers, finite numbers and lists become plain JSON. Any other value becomes a JSON object
 with one key, which names the kind of the value: ``{"float": "nan"}``, ``{"tuple": [...]}``. Arrays of numbers become
-tensors, stored next to the JSON. Objects with ``get_config``, such as views, become a class name and a configuration.
+tensors, stored next to the JSON. Dates are in ISO 8601; those of NumPy are a number and a unit. Objects with
+``get_config``, such as views, become a class name and a configuration.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
+from datetime import date, datetime, time, timezone
 from functools import partial
 from pathlib import Path, PurePath
 from types import ModuleType
@@ -42,6 +44,7 @@ __all__ = [
 Json: TypeAlias = Any
 
 _ARRAYS = {"b", "i", "u", "f"}  # kinds of numpy's types that become tensors
+_DATES = (datetime, date, time)
 _LARGEST_ITEM = 8  # bytes; tensors cannot hold longer floats
 
 
@@ -154,6 +157,10 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
         return {"device": str(value)}
     if isinstance(value, PurePath):
         return {"path": str(value)}
+    if cls in _DATES and getattr(value, "tzinfo", None) in (None, timezone.utc):  # a zone would become an offset
+        return {cls.__name__: value.isoformat()}
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return {"instant": [value.dtype.name, int(value.astype(np.int64))]}
     if isinstance(value, np.generic):
         return _encode_scalar(value, tensors, place)
     if cls is np.ndarray:
@@ -289,11 +296,23 @@ def _decode_class(name: str, tensors: dict[str, Tensor], classes: dict[str, type
     return classes[name]
 
 
+def _decode_instant(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> np.generic:
+    name, number = content
+    if np.dtype(name).kind not in "mM":
+        raise SavedFileError(f"an instant of type {name!r} is not known.")
+    instant: np.generic = np.array(number, dtype=np.int64).view(name)[()]
+    return instant
+
+
 def _decode_scalar(content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
     name, value = content
     if name != "str" and np.dtype(name).kind not in _ARRAYS:
         raise SavedFileError(f"a number of type {name!r} is not known.")
     return np.str_(value) if name == "str" else np.dtype(name).type(decode(value, tensors))
+
+
+def _decode_date(cls: Any, content: Any, tensors: dict[str, Tensor], classes: dict[str, type]) -> Any:
+    return cls.fromisoformat(content)
 
 
 # Packages whose public classes have get_config, by the key of such values in a file.
@@ -309,6 +328,8 @@ _DECODERS: dict[str, Callable[[Any, dict[str, Tensor], dict[str, type]], Any]] =
     "device": lambda content, tensors, classes: torch.device(content),
     "path": lambda content, tensors, classes: Path(content),
     "scalar": _decode_scalar,
+    "instant": _decode_instant,
+    **{cls.__name__: partial(_decode_date, cls) for cls in _DATES},
     "array": lambda content, tensors, classes: tensors[content].numpy().copy(),
     "objects": _decode_objects,
     "csr": _decode_csr,

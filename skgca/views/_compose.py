@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Generator, Tensor
@@ -90,6 +92,12 @@ class Compose(Configured):
             if hasattr(view, "fit"):
                 view.fit(X)
         return self
+
+    def for_groups(self, groups: Sequence[int]) -> Compose:
+        """Return a copy with the views for groups of columns, where a view has a method ``for_groups``."""
+        grouped = copy.copy(self)
+        grouped.views = tuple(view.for_groups(groups) if hasattr(view, "for_groups") else view for view in self.views)
+        return grouped
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Apply the views to a batch."""

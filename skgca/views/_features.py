@@ -7,13 +7,17 @@ numbers for a cell do not depend on ``numeric``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Generator, Tensor
 
 from .._utils.config import Configured
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["FeatureDropout", "GaussianNoise", "NeighborMixup"]
 
@@ -23,8 +27,11 @@ _BLOCK = 2**22  # most entries of a block of the reference, and of its distances
 class _ColumnView(Configured):
     """Base of the views of this module: keeps which columns may change.
 
-    Columns are the second dimension: features of a batch (n, d), channels of a batch (n, channels, length).
+    Columns are the second dimension: features of a batch (n, d), channels of a batch (n, channels, length). If there
+    are groups, ``numeric`` is about groups instead of columns.
     """
+
+    _groups: Tensor | None = None
 
     def __init__(self, numeric: Sequence[bool] | Sequence[int] | Tensor | None) -> None:
         self.numeric = None if numeric is None else _as_mask_or_index(numeric)
@@ -32,6 +39,18 @@ class _ColumnView(Configured):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return {"numeric": None if self.numeric is None else self.numeric.tolist()}
+
+    def for_groups(self, groups: Sequence[int]) -> Self:
+        """Return a copy that treats columns as groups: ``numeric`` names groups, and a group is dropped as a whole.
+
+        Parameters
+        ----------
+        groups : sequence of int of shape (n_features,)
+            Number of the group of each column, from 0.
+        """
+        grouped = copy.copy(self)
+        grouped._groups = torch.as_tensor(groups)
+        return grouped
 
     def _columns(self, batch: Tensor) -> Tensor | None:
         """Return the indices of the columns that may change, None for all.
@@ -43,17 +62,21 @@ class _ColumnView(Configured):
         """
         if self.numeric is None:
             return None
-        n_columns = batch.shape[1]
+        n_columns = batch.shape[1] if self._groups is None else int(self._groups.max()) + 1
         if self.numeric.dtype == torch.bool:
             if len(self.numeric) != n_columns:
                 raise ValueError(
                     f"numeric is a mask of {len(self.numeric)} columns, but the batch has {n_columns}; "
                     f"give {n_columns} booleans, or the numbers of the columns."
                 )
-            return self.numeric.nonzero()[:, 0]
+            return self._of_groups(self.numeric.nonzero()[:, 0])
         if ((self.numeric < 0) | (self.numeric >= n_columns)).any():
             raise ValueError(f"numeric={self.numeric.tolist()} must hold numbers of columns, 0 to {n_columns - 1}.")
-        return self.numeric
+        return self._of_groups(self.numeric)
+
+    def _of_groups(self, chosen: Tensor) -> Tensor:
+        """Return the indices of the columns of some groups."""
+        return chosen if self._groups is None else torch.isin(self._groups, chosen).nonzero()[:, 0]
 
     def _in_columns(self, batch: Tensor, changed: Tensor) -> Tensor:
         """Return ``changed`` in the columns that may change, and the batch bit for bit in the others."""
@@ -179,7 +202,15 @@ class FeatureDropout(_ColumnView):
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (n, d, ...) with some cells 0."""
-        dropped = torch.rand(batch.shape, generator=generator, device=batch.device, dtype=torch.float32) < self.rate
+        if self._groups is None:
+            dropped = torch.rand(batch.shape, generator=generator, device=batch.device, dtype=torch.float32) < self.rate
+        else:
+            n_groups = int(self._groups.max()) + 1
+            dropped = (
+                torch.rand(len(batch), n_groups, generator=generator, device=batch.device, dtype=torch.float32)
+                < self.rate
+            )
+            dropped = dropped[:, self._groups.to(batch.device)]  # (n, n_groups) -> (n, d)
         return self._in_columns(batch, batch.masked_fill(dropped, 0))
 
     def __repr__(self) -> str:

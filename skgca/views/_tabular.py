@@ -4,6 +4,9 @@ A view of a table should stay a plausible row. Values that are taken from the sa
 distribution of that column, whatever its scale, its gaps and its categories are; noise or zeros would not.
 """
 
+from __future__ import annotations
+
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +30,8 @@ class ColumnCorruption(Configured):
     Parameters
     ----------
     rate : float or sequence of float of shape (n_features,), default=0.2
-        Share of cells to corrupt, in [0, 1]. A sequence gives one rate for each column.
+        Share of cells to corrupt, in [0, 1]. A sequence gives one rate for each column, or each original column of a
+        table with dates.
 
     Raises
     ------
@@ -54,6 +58,8 @@ class ColumnCorruption(Configured):
             [1., 2.]])
     """
 
+    _groups: Tensor | None = None
+
     def __init__(self, rate: float | Sequence[float] = 0.2) -> None:
         rates = torch.as_tensor(rate, dtype=torch.float64, device="cpu")
         if rates.ndim > 1 or not ((rates >= 0) & (rates <= 1)).all():
@@ -64,32 +70,48 @@ class ColumnCorruption(Configured):
         """Return the arguments of the constructor."""
         return {"rate": self.rate}
 
+    def for_groups(self, groups: Sequence[int]) -> ColumnCorruption:
+        """Return a copy that corrupts groups of columns: all columns of a group with the values of one other row.
+
+        Parameters
+        ----------
+        groups : sequence of int of shape (n_features,)
+            Number of the group of each column, from 0.
+        """
+        grouped = copy.copy(self)
+        grouped._groups = torch.as_tensor(groups)
+        return grouped
+
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a corrupted copy of a batch of shape (n, n_features); a batch of a single row is returned unchanged.
 
         Raises
         ------
         ValueError
-            If ``rate`` is a sequence and its length is not n_features.
+            If ``rate`` is a sequence and its length is not n_features, or not the number of groups.
         """
         n = len(batch)
-        rate = self._rate(batch)
+        n_groups = batch.shape[1] if self._groups is None else int(self._groups.max()) + 1
+        rate = self._rate(n_groups, batch)
         if n < 2:
             return batch
-        corrupt = torch.rand(batch.shape, generator=generator, device=batch.device, dtype=torch.float32) < rate
+        corrupt = torch.rand(n, n_groups, generator=generator, device=batch.device, dtype=torch.float32) < rate
         # A donor for every cell, also those that stay: a gather of fixed shape needs no synchronisation with the
         # device, and the number of draws does not depend on their values. The donor is 1 to n - 1 rows further,
         # cyclically, so it is never the row itself and every other row is equally likely.
-        shift = torch.randint(1, n, batch.shape, generator=generator, device=batch.device)
+        shift = torch.randint(1, n, (n, n_groups), generator=generator, device=batch.device)
+        if self._groups is not None:  # (n, n_groups) -> (n, n_features)
+            groups = self._groups.to(batch.device)
+            corrupt, shift = corrupt[:, groups], shift[:, groups]
         donor = (torch.arange(n, device=batch.device)[:, None] + shift) % n  # (n, n_features), numbers of rows
         return torch.where(corrupt, batch.gather(0, donor), batch)
 
-    def _rate(self, batch: Tensor) -> Any:
-        """Return the rates to compare draws with: a number, or a tensor of shape (n_features,)."""
+    def _rate(self, n_groups: int, batch: Tensor) -> Any:
+        """Return the rates to compare draws with: a number, or a tensor of shape (n_groups,)."""
         if not isinstance(self.rate, tuple):
             return self.rate
-        if len(self.rate) != batch.shape[1]:
-            raise ValueError(f"rate holds {len(self.rate)} values for {batch.shape[1]} columns; give one per column.")
+        if len(self.rate) != n_groups:
+            raise ValueError(f"rate holds {len(self.rate)} values for {n_groups} columns; give one per column.")
         # float32 as the draws; float64 would promote all draws, which some accelerators cannot do
         return torch.tensor(self.rate, dtype=torch.float32, device=batch.device)
 

@@ -1,6 +1,5 @@
 """Tables: types of columns, categories, gaps, scales."""
 
-import datetime
 import decimal
 import pickle
 
@@ -193,12 +192,6 @@ BAD_COLUMNS = {
         r"Column 'a' holds \{\}.*a string or a number.*'dict'",
     ),
     "a list": (pd.DataFrame({"a": [[1], [2]], "b": [1, 2]}), TypeError, r"Column 'a' holds \[1\]"),
-    "dates": (
-        pd.DataFrame({"when": pd.to_datetime(["2020-01-01", "2021-01-01"]), "b": [1, 2]}),
-        TypeError,
-        "Column 'when' is of type datetime64.*days since a date",
-    ),
-    "dates of polars": (pl.DataFrame({"when": [datetime.date(2020, 1, 1)] * 2}), TypeError, "Column 'when' is of type"),
     "complex": (pd.DataFrame({"a": [1j, 2j]}), TypeError, "Column 'a' is of type complex128.*as two columns"),
     "text and numbers": (
         pd.DataFrame({"a": ["x", 2.5, "y"]}),

@@ -41,7 +41,7 @@ def test_the_snippets_of_a_page_run_in_their_order(page):
 
 def test_there_are_snippets():
     assert len(PAGES["README.md"]) == 2
-    assert len(PAGES["docs/guide/inputs.md"]) == 5
+    assert len(PAGES["docs/guide/inputs.md"]) == 6
 
 
 def test_to_add_something_takes_less_than_twenty_lines():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skgca.views import ColumnCorruption, FeatureDropout, GaussianNoise, NeighborMixup
+from skgca.views import ColumnCorruption, Compose, FeatureDropout, GaussianNoise, Identity, NeighborMixup
 
 from ..numerics import SINGLE, assert_close, assert_within
 
@@ -277,3 +277,42 @@ def test_missing_cells_are_swapped_like_any_others():
     view = ColumnCorruption(1.0)(batch, generator())
     assert view[0] == 1.0
     assert view[1].isnan()
+
+
+# Groups of columns
+
+GROUPS = [0, 1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "view", [ColumnCorruption(0.5), ColumnCorruption([0.2, 0.9, 0.5]), FeatureDropout(0.5)], ids=repr
+)
+def test_columns_of_a_group_change_together(view):
+    grouped = Compose(Identity(), view).for_groups(GROUPS)
+    batch = torch.arange(1.0, 201)[:, None] * torch.tensor([1.0, 1, 1, 10, 100])
+    seen = grouped(batch, generator())
+    of_row = seen / torch.tensor([1.0, 1, 1, 10, 100])  # number of the row that each value is of; 0 if dropped
+    assert torch.equal(of_row[:, [1, 1]], of_row[:, [3, 4]])
+    changed = seen != batch
+    assert 0 < changed[:, 1].sum() < 200
+    assert not torch.equal(changed[:, 0], changed[:, 1])
+    # the columns that come first see the random numbers that they would see without groups
+    assert torch.equal(seen[:, :3], view(batch[:, :3], generator()))
+    assert view.get_config() == grouped.views[1].get_config()
+    assert view(batch[:, :3], generator()).shape == (200, 3)  # the view itself is unchanged
+
+
+@pytest.mark.parametrize("numeric", [[0, 1], [True, True, False]])
+def test_numeric_names_groups(numeric):
+    batch = rows(50, 5)
+    for view in (
+        GaussianNoise(1.0, numeric=numeric),
+        FeatureDropout(1.0, numeric=numeric),
+        NeighborMixup(numeric=numeric),
+    ):
+        changed = (view.for_groups(GROUPS)(batch, generator()) != batch).any(dim=0)
+        assert changed.tolist() == [True, True, False, True, True]
+    with pytest.raises(ValueError, match="0 to 2"):
+        GaussianNoise(numeric=[3]).for_groups(GROUPS)(batch, generator())
+    with pytest.raises(ValueError, match="rate holds 5 values for 3 columns"):
+        ColumnCorruption([0.1] * 5).for_groups(GROUPS)(batch, generator())

@@ -28,10 +28,12 @@ def reference(shape):
 VIEWS = {
     "corruption": (ColumnCorruption(0.5), TABLE, True),
     "corruption by column": (ColumnCorruption([0.5, 0.9, 0.2, 0.5, 0.5]), TABLE, True),
+    "corruption of groups": (ColumnCorruption([0.5, 0.9, 0.2]).for_groups([0, 1, 2, 1, 1]), TABLE, True),
     "noise": (GaussianNoise(0.5), TABLE, False),
     "noise on some columns": (GaussianNoise(0.5, numeric=[0, 3]), TABLE, False),
     "noise on series": (GaussianNoise(0.5), SERIES, False),
     "dropout": (FeatureDropout(0.5), TABLE, False),
+    "dropout of groups": (FeatureDropout(0.5).for_groups([0, 1, 2, 1, 1]), TABLE, False),
     "dropout on series": (FeatureDropout(0.5, numeric=[True, False, True]), SERIES, False),
     "mixup": (NeighborMixup(), TABLE, True),
     "mixup of series": (NeighborMixup(), SERIES, True),

@@ -1,0 +1,281 @@
+"""Tables that are read part by part: parquet files, Arrow tables, and the lazy frames of dask and polars.
+
+A part is a row group of a file, or a partition. It is the least that is read at a time, so rows are not fetched one by
+one. Memory holds a few parts, whatever the size of the table.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .._utils.missing import is_missing
+from .._utils.optional import import_optional
+from .containers import Chunk, Container, Frame, container_of, row_numbers
+from .conversion import is_parquet_path
+
+__all__ = ["BY_PARTS", "ByParts"]
+
+_SLICE = 2**16  # rows of a part of a table that has no parts of its own
+
+
+class ByParts(Container):
+    """A table whose rows are fetched a part at a time, as frames.
+
+    Attributes
+    ----------
+    part_sizes : ndarray of int
+        Number of rows of each part.
+    """
+
+    is_frame = True
+    is_lazy = True
+    part_sizes: np.ndarray
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        self._remembered: tuple[np.ndarray, Frame] | None = None  # sorted numbers of rows, and these rows
+
+    @abstractmethod
+    def read_part(self, part: int, n_rows: int) -> Iterator[Frame]:
+        """Read the rows of a part in their order, about ``n_rows`` at a time."""
+
+    @abstractmethod
+    def empty(self) -> Frame:
+        """Return a frame of the same columns without rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (int(self.part_sizes.sum()), len(self.names()))
+
+    @property
+    def dtype(self) -> np.dtype:
+        return container_of(self.empty()).dtype
+
+    def names(self) -> list[Any]:
+        return container_of(self.empty()).names()
+
+    def columns(self) -> list[np.ndarray]:
+        return container_of(self.take(slice(0, self.shape[0]))).columns()
+
+    def chunks(self, n_rows: int, remember: np.ndarray | None = None) -> Iterator[Frame]:
+        """Read all rows in their order, each part once.
+
+        Parameters
+        ----------
+        n_rows : int
+            About the number of rows that are read at a time; a chunk ends where a part ends.
+        remember : ndarray of int, default=None
+            Sorted numbers of rows that :meth:`take` then returns without reading their parts again.
+        """
+        samples, start = [], 0
+        for part in np.flatnonzero(self.part_sizes).tolist():
+            for frame in self.read_part(part, n_rows):
+                if remember is not None:
+                    samples.append(_between(frame, remember, start))
+                start += frame.shape[0]
+                yield frame
+        if remember is not None:
+            self._remembered = remember, _joined(samples)
+
+    def remembers(self, numbers: np.ndarray) -> bool:
+        """Whether rows can be fetched without reading a part."""
+        if self._remembered is None or len(numbers) == 0:
+            return False
+        known = self._remembered[0]
+        # A few numbers come first: this is asked for each batch, and most batches are not remembered.
+        return all(
+            bool((known[np.searchsorted(known, some).clip(max=len(known) - 1)] == some).all())
+            for some in (numbers[:8], numbers)
+        )
+
+    def take(self, rows: np.ndarray | slice) -> Chunk:
+        numbers = np.array(row_numbers(rows, self.shape[0]), dtype=np.int64)
+        if not len(numbers):
+            return self.empty()
+        if self._remembered is not None and self.remembers(numbers):
+            known, frame = self._remembered
+            return container_of(frame).take(np.searchsorted(known, numbers))
+        unique, place = np.unique(numbers, return_inverse=True)
+        found = []
+        for part, (start, end) in enumerate(pairwise(self.bounds)):
+            inside = unique[(unique >= start) & (unique < end)]
+            if not len(inside):
+                continue
+            for frame in self.read_part(part, _SLICE):
+                found.append(_between(frame, inside, start))
+                start += frame.shape[0]
+        return container_of(_joined(found)).take(place)
+
+    def showing_types(self) -> Frame:
+        """Return the first rows in which each column has a value, by which the types of the columns can be told."""
+        unseen: set[int] = set(range(self.shape[1]))
+        found = [self.empty()]
+        for frame in self.chunks(_SLICE):
+            columns = container_of(frame).columns()
+            first = {j: _first_value(columns[j]) for j in unseen}
+            rows = sorted({row for row in first.values() if row is not None})
+            found.append(_between(frame, np.array(rows, dtype=np.int64), 0))
+            unseen -= {j for j, row in first.items() if row is not None}
+            if not unseen:
+                break
+        return _joined(found)
+
+    @property
+    def bounds(self) -> list[int]:
+        """Numbers of the rows at which parts begin, and the number of rows."""
+        return [0, *np.cumsum(self.part_sizes).tolist()]
+
+
+class _Arrow(ByParts):
+    """Rows that are read as Arrow tables."""
+
+    schema: Any
+
+    @abstractmethod
+    def read_arrow(self, part: int, n_rows: int) -> Iterator[Any]:
+        """Read the rows of a part as Arrow tables."""
+
+    def read_part(self, part: int, n_rows: int) -> Iterator[Frame]:
+        return map(_as_frame, self.read_arrow(part, n_rows))
+
+    def empty(self) -> Frame:
+        return _as_frame(self.schema.empty_table())
+
+
+class _ArrowTable(_Arrow):
+    """A table of pyarrow in memory or mapped from a file, or a dataset of Hugging Face, which gives such tables."""
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        n_rows = len(X)
+        self.part_sizes = np.diff([*range(0, n_rows, _SLICE), n_rows])
+        self.schema = self._slice(0, min(1, n_rows)).schema
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return hasattr(X, "column_names") and (hasattr(X, "to_pydict") or hasattr(X, "with_format"))
+
+    def read_arrow(self, part: int, n_rows: int) -> Iterator[Any]:
+        start = part * _SLICE
+        yield self._slice(start, start + int(self.part_sizes[part]))
+
+    def _slice(self, start: int, end: int) -> Any:
+        return self.X.with_format("arrow")[start:end] if hasattr(self.X, "with_format") else self.X[start:end]
+
+
+class _Dataset(_Arrow):
+    """A dataset of pyarrow, a parquet file or a folder of them; the parts are the row groups."""
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        arrow = import_optional("pyarrow.dataset", needed_for="X as a parquet file", instead="pass a data frame")
+        self.dataset = X if isinstance(X, arrow.Dataset) else arrow.dataset(X, format="parquet", partitioning="hive")
+        self.schema = self.dataset.schema
+        self._options = {"batch_readahead": 1, "fragment_readahead": 0}  # by default, it reads far ahead
+        self._parts: list[Any] = []
+        for fragment in self.dataset.get_fragments():
+            # other formats have no row groups: one file is one part
+            self._parts += fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
+        self.part_sizes = np.array([_n_rows(part) for part in self._parts], dtype=np.int64)
+        n_rows = self.dataset.count_rows()
+        if n_rows != self.part_sizes.sum():
+            raise ValueError(
+                f"X is a dataset with a filter, which leaves {n_rows} of {self.part_sizes.sum()} rows; pass "
+                "X.to_table(), or write the rows to a file."
+            )
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return is_parquet_path(X) or (hasattr(X, "get_fragments") and hasattr(X, "count_rows"))
+
+    def read_arrow(self, part: int, n_rows: int) -> Iterator[Any]:
+        pa = import_optional("pyarrow", needed_for="X as a parquet file")
+        for batch in self._parts[part].to_batches(schema=self.schema, batch_size=n_rows, **self._options):
+            if len(batch):
+                yield pa.Table.from_batches([batch])
+
+
+def _n_rows(fragment: Any) -> int:
+    """Return the number of rows of a row group, or of a file without row groups."""
+    groups = getattr(fragment, "row_groups", None)
+    return sum(group.num_rows for group in groups) if groups else int(fragment.count_rows())
+
+
+class _PolarsLazy(_Dataset):
+    """A lazy frame of polars, which is computed once, into a parquet file in a temporary folder."""
+
+    def __init__(self, X: Any) -> None:
+        import_optional("pyarrow", needed_for="X as a LazyFrame", instead="pass X.collect()")
+        self._folder = tempfile.TemporaryDirectory(prefix="skgca-")
+        path = os.path.join(self._folder.name, "X.parquet")
+        X.sink_parquet(path, row_group_size=_SLICE, compression="lz4")
+        super().__init__(path)
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return hasattr(X, "collect_schema") and hasattr(X, "sink_parquet")
+
+
+class _Dask(ByParts):
+    """A data frame of dask; the parts are its partitions."""
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        self.part_sizes = np.asarray(X.map_partitions(len).compute(), dtype=np.int64)
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return hasattr(X, "get_partition") and hasattr(X, "map_partitions") and hasattr(X, "columns")
+
+    def read_part(self, part: int, n_rows: int) -> Iterator[Frame]:
+        frame = self.X.get_partition(part).compute()
+        for start in range(0, len(frame), n_rows):
+            yield frame.iloc[start : start + n_rows]
+
+    def empty(self) -> Frame:
+        frame: Frame = self.X._meta
+        return frame
+
+
+BY_PARTS: tuple[type[ByParts], ...] = (_PolarsLazy, _Dataset, _ArrowTable, _Dask)
+
+
+def _as_frame(table: Any) -> Frame:
+    """Return an Arrow table as a frame of pandas, or of polars without pandas."""
+    try:
+        pd = import_optional("pandas", needed_for="X as an Arrow table")
+    except ImportError:
+        return import_optional("polars", needed_for="X as an Arrow table", instead="pandas").from_arrow(table)  # type: ignore[no-any-return]
+    # whole numbers with gaps would become floats, and merge beyond 2**53
+    whole = {"int64": pd.Int64Dtype(), "uint64": pd.UInt64Dtype()}
+    frame: Frame = table.to_pandas(types_mapper=lambda dtype: whole.get(str(dtype)), date_as_object=False)
+    return frame
+
+
+def _between(frame: Frame, numbers: np.ndarray, start: int) -> Frame:
+    """Return the rows of a frame that have some numbers, where its first row has the number ``start``."""
+    inside = numbers[(numbers >= start) & (numbers < start + frame.shape[0])]
+    return container_of(frame).take(inside - start)  # type: ignore[return-value]
+
+
+def _joined(frames: Sequence[Frame]) -> Frame:
+    """Return frames of the same columns as one."""
+    filled = [frame for frame in frames if frame.shape[0]] or list(frames[:1])
+    if len(filled) == 1:
+        return filled[0]
+    module = "pandas" if hasattr(filled[0], "iloc") else "polars"
+    library = import_optional(module, needed_for="X in parts")
+    joined: Frame = library.concat(filled, ignore_index=True) if module == "pandas" else library.concat(filled)
+    return joined
+
+
+def _first_value(values: np.ndarray) -> int | None:
+    """Return the place of the first value that is not missing."""
+    return next((place for place, value in enumerate(values.tolist()) if not is_missing(value)), None)

@@ -7,7 +7,9 @@ one. Memory holds a few parts, whatever the size of the table.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -180,16 +182,17 @@ class _Dataset(_Arrow):
         self.schema = self.dataset.schema
         self._options = {"batch_readahead": 1, "fragment_readahead": 0}  # by default, it reads far ahead
         self._parts: list[Any] = []
-        for fragment in self.dataset.get_fragments():
+        try:
+            fragments = list(self.dataset.get_fragments())
+        except ValueError as error:
+            raise ValueError(
+                "X is a pyarrow dataset with a filter or a projection, which has no row groups; pass X.to_table(), or "
+                "write its rows to a file."
+            ) from error
+        for fragment in fragments:
             # other formats have no row groups: one file is one part
             self._parts += fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
         self.part_sizes = np.array([_n_rows(part) for part in self._parts], dtype=np.int64)
-        n_rows = self.dataset.count_rows()
-        if n_rows != self.part_sizes.sum():
-            raise ValueError(
-                f"X is a dataset with a filter, which leaves {n_rows} of {self.part_sizes.sum()} rows; pass "
-                "X.to_table(), or write the rows to a file."
-            )
 
     @classmethod
     def takes(cls, X: Any) -> bool:
@@ -213,8 +216,9 @@ class _PolarsLazy(_Dataset):
 
     def __init__(self, X: Any) -> None:
         import_optional("pyarrow", needed_for="X as a LazyFrame", instead="pass X.collect()")
-        self._folder = tempfile.TemporaryDirectory(prefix="skgca-")
-        path = os.path.join(self._folder.name, "X.parquet")
+        folder = tempfile.mkdtemp(prefix="skgca-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # also when Python ends
+        path = os.path.join(folder, "X.parquet")
         X.sink_parquet(path, row_group_size=_SLICE, compression="lz4")
         super().__init__(path)
 

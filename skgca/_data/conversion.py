@@ -32,6 +32,8 @@ def converted(X: Any) -> Any:
     TypeError, ValueError
         If no rows can be read from X, such as from a generator or a Series; the message says what to pass.
     """
+    if hasattr(X, "iloc") and hasattr(X, "columns"):  # a frame, whose columns may have the names that follow
+        return X
     if hasattr(X, "to_native"):  # narwhals
         X = X.to_native()
     if hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema") and not hasattr(X, "get_column"):  # not of polars

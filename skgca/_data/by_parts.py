@@ -165,8 +165,9 @@ class _ArrowTable(_Arrow):
         return hasattr(X, "column_names") and (hasattr(X, "to_pydict") or hasattr(X, "with_format"))
 
     def read_arrow(self, part: int, n_rows: int) -> Iterator[Any]:
-        start = part * _SLICE
-        yield self._slice(start, start + int(self.part_sizes[part]))
+        end = part * _SLICE + int(self.part_sizes[part])
+        for start in range(part * _SLICE, end, n_rows):
+            yield self._slice(start, min(start + n_rows, end))
 
     def _slice(self, start: int, end: int) -> Any:
         return self.X.with_format("arrow")[start:end] if hasattr(self.X, "with_format") else self.X[start:end]

@@ -143,6 +143,10 @@ def _remedy(X: Any) -> str | None:
             f", but batches are drawn by GCAEmbedder; pass the dataset, {takes}. All methods read a map-style Dataset, "
             "with __len__ and __getitem__, and partial_fit also reads an IterableDataset."
         )
+    if hasattr(X, "with_format") and not hasattr(X, "__len__"):  # an IterableDataset of Hugging Face
+        return (
+            ", which can only be read from its start to its end; call partial_fit for each of its batches, as frames."
+        )
     if isinstance(X, IterableDataset):
         return (
             ", an IterableDataset, which only partial_fit reads, in one pass. All methods read a map-style Dataset, "

@@ -219,8 +219,11 @@ def loaders():
 
 # Sparse
 
-FORMATS = ("csr", "csc", "coo", "dok", "lil", "bsr", "dia")
-SPARSE_TYPES = [f"{name}_{kind}" for name in FORMATS for kind in ("matrix", "array")]
+SPARSE_TYPES = [
+    name
+    for name, value in vars(scipy.sparse).items()
+    if isinstance(value, type) and name.endswith(("_matrix", "_array"))
+]
 
 
 @situation("sparse matrices of any format are the dense table")

@@ -264,9 +264,13 @@ class TableReader(Reader):
         if not self.is_category[j] and {held, before} == {"truth", "number"}:
             return
         shown = next(value for value in values.tolist() if not is_missing(value))
+        example = {
+            "number": f", for example by pandas.to_numeric(X[{self.names[j]!r}], errors='coerce')",
+            "text": f", for example by X[{self.names[j]!r}].astype(str)",
+        }.get(before, "")
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
-            f"{before}."
+            f"{before}{example}."
         )
 
 

@@ -310,9 +310,7 @@ def very_many_categories():
 
 @situation("categories that are too long for the header of a file are saved as a tensor")
 def long_categories():
-    X = pd.DataFrame(
-        {"c": ["a" * 300, "b" * 300, None, "\ud800"] * 10, "k": pd.Categorical([BIG + 1, BIG, 1, 2] * 10)}
-    )
+    X = pd.DataFrame({"c": ["a" * 300, "b" * 300, None, "\ud800"] * 10, "k": pd.Categorical([BIG + 1, BIG, 1, 2] * 10)})
     fitted = quick().fit(X)
     small = fitted.reader_.get_state()
     assert small["categories"][1] == [1, 2, BIG, BIG + 1]

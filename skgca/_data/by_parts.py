@@ -275,10 +275,13 @@ def _joined(frames: Sequence[Frame]) -> Frame:
     filled = [frame for frame in frames if frame.shape[0]] or list(frames[:1])
     if len(filled) == 1:
         return filled[0]
-    module = "pandas" if hasattr(filled[0], "iloc") else "polars"
-    library = import_optional(module, needed_for="X in parts")
-    joined: Frame = library.concat(filled, ignore_index=True) if module == "pandas" else library.concat(filled)
-    return joined
+    if not hasattr(filled[0], "iloc"):
+        return import_optional("polars", needed_for="X in parts").concat(filled)  # type: ignore[no-any-return]
+    joined: Any = import_optional("pandas", needed_for="X in parts").concat(filled, ignore_index=True)
+    # a column of categories becomes one of objects where its parts have other categories
+    kinds = {name: "category" for name, dtype in filled[0].dtypes.items() if str(dtype) == "category"}  # type: ignore[attr-defined]
+    result: Frame = joined.astype(kinds) if kinds else joined
+    return result
 
 
 def _first_value(values: np.ndarray) -> int | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
 from numbers import Number
 from typing import Any, Literal, TypeAlias
 
@@ -11,11 +13,25 @@ from numpy.typing import ArrayLike
 
 from .._utils.missing import is_missing
 
-__all__ = ["Content", "as_categories", "as_numbers", "content", "parse_categorical"]
+__all__ = ["Content", "as_categories", "as_numbers", "check_order", "content", "parse_categorical"]
 
 Content: TypeAlias = Literal["number", "truth", "text", "missing"]  # truth: booleans; missing: no value at all
 
 _FROM_DTYPE = "from_dtype"
+
+
+def check_order(names: Sequence[Any], before: Sequence[Any]) -> None:
+    """Raise ValueError if a frame has the columns of ``fit`` in another order."""
+    names, before = list(names), list(before)
+    if names == before or Counter(names) != Counter(before):  # other columns are for scikit-learn to refuse
+        return
+    first = next(k for k in range(len(names)) if names[k] != before[k])
+    # in scikit-learn's words, which its checks look for
+    raise ValueError(
+        "The feature names should match those that were passed during fit.\nFeature names must be in the same order as "
+        f"they were in fit: column {first} is {names[first]!r}, and was {before[first]!r}. Reorder the columns by "
+        f"X[[{', '.join(map(repr, before[:3]))}{', ...' if len(before) > 3 else ''}]]."
+    )
 
 
 def content(values: np.ndarray, name: Any) -> Content:
@@ -47,7 +63,7 @@ def content(values: np.ndarray, name: Any) -> Content:
         "M": "turn it into numbers, such as days since a date, or parts of the date",
         "m": "turn it into numbers, such as seconds",
         "c": "give its real and imaginary parts as two columns",
-        "S": "decode it to text",
+        "S": "decode it to text: numpy.char.decode(X, 'utf-8')",
     }.get(kind, "turn it into numbers or text")
     raise TypeError(f"Column {name!r} is of type {values.dtype}, which is neither text nor number; {remedy}.")
 
@@ -64,21 +80,59 @@ def _content_of_objects(values: np.ndarray, name: Any) -> Content:
             continue
         if held is None:
             # in scikit-learn's words, which its checks look for
+            shown = repr(value)
             raise TypeError(
-                f"Column {name!r} holds {value!r}: an argument must be a string or a number, not "
-                f"{value_type.__name__!r}."
+                f"Column {name!r} holds {shown if len(shown) <= 80 else shown[:77] + '...'}: an argument must be a "
+                f"string or a number, not {value_type.__name__!r}. {_remedy(value_type, name)}"
             )
         examples.setdefault(held, value)
     if len(examples) > 1:
-        shown = " and ".join(f"{value!r} ({held})" for held, value in sorted(examples.items()))
-        raise ValueError(
-            f"Column {name!r} mixes types: {shown}. Convert it to one of them, for example by X[{name!r}].astype(str)."
-        )
+        raise ValueError(_mixture(values, examples, name))
     return next(iter(examples), "missing")
 
 
+def _mixture(values: np.ndarray, examples: dict[Content, Any], name: Any) -> str:
+    """Return the message for a column of objects of several types."""
+    shown = " and ".join(f"{value!r} ({held})" for held, value in sorted(examples.items()))
+    remedy = f"Convert it to one of them, for example by X[{name!r}].astype(str)."
+    if examples.keys() == {"number", "text"}:
+        present = [value for value in values if isinstance(value, str) or not is_missing(value)]
+        others = [value for value in present if isinstance(value, str) and not _parses(value)]
+        if len(others) < len(present) / 2:  # numbers of a file in which some cells were not read as numbers
+            share, odd = int(1000 * (1 - len(others) / len(present))) / 10, sorted(set(others))
+            shown_odd = f", all except {', '.join(map(repr, odd[:5]))}" if odd else ""
+            remedy = (
+                f"{share:g} % of its values are numbers{shown_odd}: pandas.to_numeric(X[{name!r}], errors='coerce') "
+                f"makes numbers of them, and NaN of the others; X[{name!r}].astype('category') makes categories of all."
+            )
+    return f"Column {name!r} mixes types: {shown}. {remedy}"
+
+
+def _parses(text: str) -> bool:
+    try:
+        return float(text) == float(text)
+    except ValueError:
+        return False
+
+
+def _remedy(value_type: type, name: Any) -> str:
+    """Return what to do with a column of values of a type that is neither text nor number."""
+    if issubclass(value_type, bytes):
+        return f"Decode it to text: X[{name!r}].str.decode('utf-8')."
+    if issubclass(value_type, complex | np.complexfloating):
+        return "Give its real and imaginary parts as two columns."
+    if issubclass(value_type, dict):
+        return f"Give each of its keys a column: pandas.json_normalize(X[{name!r}])."
+    if issubclass(value_type, list | tuple | set | frozenset) or hasattr(value_type, "__array__"):
+        return (
+            f"Give each of its entries a column: pandas.DataFrame(X[{name!r}].tolist()); or text, for lists that are "
+            f"categories: X[{name!r}].astype(str)."
+        )
+    return f"Turn it into numbers, or into text by X[{name!r}].astype(str), or leave the column out."
+
+
 def _content_of_type(value_type: type) -> Content | None:
-    if issubclass(value_type, str):
+    if issubclass(value_type, str) or hasattr(value_type, "closed_left"):  # an Interval of pandas is a category
         return "text"
     if issubclass(value_type, bool | np.bool_):
         return "truth"
@@ -92,14 +146,54 @@ def as_numbers(values: np.ndarray) -> np.ndarray:
     return np.array([np.nan if is_missing(value) else value for value in values], dtype=np.float64)
 
 
-def as_categories(values: np.ndarray, held: Content) -> np.ndarray:
-    """Return a column as objects of one type, with NaN for missing values, so that 1 and 1.0 are one category."""
-    convert: type = {"text": str, "truth": bool}.get(held, float)
-    return np.array([np.nan if is_missing(value) else convert(value) for value in values.tolist()], dtype=object)
+def as_categories(values: np.ndarray, held: Content, name: Any) -> np.ndarray:
+    """Return a column as objects of one type, with None for missing values.
+
+    Numbers are whole numbers or floats of Python. These compare exactly, also beyond 2**53, and 1 equals 1.0.
+
+    Raises
+    ------
+    ValueError
+        If a decimal number has more digits than a float: two of them would become one category.
+    """
+    converters: dict[Content, Callable[[Any], Any]] = {"truth": bool, "number": _exact_number}
+    convert = converters.get(held, str)
+    categories = np.empty(len(values), dtype=object)
+    try:
+        categories[:] = [None if is_missing(value) else convert(value) for value in values.tolist()]
+    except _InexactError as error:
+        raise ValueError(
+            f"Column {name!r} has the category {error.args[0]!r}, which has more digits than a float; convert it to "
+            f"text by X[{name!r}].astype(str)."
+        ) from error
+    return categories
+
+
+class _InexactError(ValueError):
+    """A number that a float of Python cannot hold."""
+
+
+def _exact_number(value: Any) -> int | float:
+    """Return a number as a whole number or a float of Python."""
+    if isinstance(value, int | float) and not isinstance(value, np.generic):
+        return value
+    if isinstance(value, np.generic):
+        number: int | float = value.item()
+        return number if isinstance(number, int | float) else float(number)  # item of a long double is one too
+    if value == int(value):
+        return int(value)
+    if isinstance(value, Decimal) and Decimal(repr(float(value))) != value:
+        raise _InexactError(value)
+    return float(value)
 
 
 def parse_categorical(
-    categorical_features: str | ArrayLike | None, names: Sequence[Any], held: Sequence[Content], *, is_frame: bool
+    categorical_features: str | ArrayLike | None,
+    names: Sequence[Any],
+    held: Sequence[Content],
+    *,
+    is_frame: bool,
+    of_categorical_type: Sequence[bool] | None = None,
 ) -> np.ndarray:
     """Return which columns are categories, as a boolean array.
 
@@ -113,14 +207,19 @@ def parse_categorical(
         What the columns hold.
     is_frame : bool
         Whether they come from a data frame, where "from_dtype" takes truth for categories; in an array it is numbers.
+    of_categorical_type : sequence of bool, default=None
+        Which columns are of a type for categories; None means that none is.
 
     Raises
     ------
     ValueError
-        If a column is named that is not there, or text is not among the categories.
+        If a column is named that is not there, or a column of text or of a categorical type is not among the
+        categories.
     """
+    typed = np.zeros(len(names), dtype=bool) if of_categorical_type is None else np.asarray(of_categorical_type)
     if isinstance(categorical_features, str) and categorical_features == _FROM_DTYPE:
-        return np.array([of_column == "text" or (is_frame and of_column == "truth") for of_column in held])
+        from_content = [of_column == "text" or (is_frame and of_column == "truth") for of_column in held]
+        return np.array(np.logical_or(typed, from_content))
     chosen = np.zeros(len(names), dtype=bool)
     wanted = np.asarray([] if categorical_features is None else categorical_features)
     if wanted.dtype.kind == "b":
@@ -136,7 +235,12 @@ def parse_categorical(
         if unknown:
             raise ValueError(f"categorical_features names {unknown}, but the columns are {names[:20]}.")
         chosen[[names.index(name) for name in wanted.tolist()]] = True
-    for name, of_column, is_chosen in zip(names, held, chosen, strict=True):
+    for name, of_column, is_typed, is_chosen in zip(names, held, typed, chosen, strict=True):
         if of_column == "text" and not is_chosen:
             raise ValueError(f"Column {name!r} holds text; name it in categorical_features, or use 'from_dtype'.")
+        if is_typed and not is_chosen:
+            raise ValueError(
+                f"Column {name!r} is of a categorical type; name it in categorical_features, use 'from_dtype', or "
+                f"convert it to numbers, for example by X[{name!r}].astype(float)."
+            )
     return chosen

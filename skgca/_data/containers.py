@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import Dataset
 
 from .conversion import filled, plain_values
+from .series import is_pandas_categorical, pandas_values, polars_values
 
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs", "row_numbers"]
 
@@ -80,6 +81,10 @@ class Container(ABC):
     def columns(self) -> list[np.ndarray]:
         """Return the columns as arrays (n,)."""
         return list(np.asarray(self.X).T)
+
+    def categorical(self) -> list[bool]:
+        """Return which columns are of a type for categories, whatever the categories are."""
+        return [False] * self.shape[1]
 
 
 class _Array(Container):
@@ -165,9 +170,13 @@ class _PandasFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        # by position, as two columns may have one name; categories become the objects that they stand for
-        series = [self.X.iloc[:, k] for k in range(self.X.shape[1])]
-        return [np.asarray(column.astype(object) if column.dtype.name == "category" else column) for column in series]
+        return [pandas_values(column) for column in self._series()]
+
+    def categorical(self) -> list[bool]:
+        return [is_pandas_categorical(column.dtype) for column in self._series()]
+
+    def _series(self) -> list[Any]:
+        return [self.X.iloc[:, k] for k in range(self.X.shape[1])]  # by position, as two columns may have one name
 
 
 class _PolarsFrame(_Frame):
@@ -180,7 +189,10 @@ class _PolarsFrame(_Frame):
         return taken
 
     def columns(self) -> list[np.ndarray]:
-        return [self.X.get_column(name).to_numpy() for name in self.X.columns]
+        return [polars_values(self.X.get_column(name)) for name in self.X.columns]
+
+    def categorical(self) -> list[bool]:
+        return [type(dtype).__name__ in ("Categorical", "Enum") for dtype in self.X.dtypes]
 
 
 class _Dataset(Container):

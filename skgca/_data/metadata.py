@@ -20,6 +20,7 @@ from .._utils.classes import class_codes, fractions_in
 from .._utils.missing import is_unlabelled
 from ..losses import AffinityTarget, Target
 from ..losses._targets import CallableTarget, make_target
+from .series import exact_values
 
 __all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y"]
 
@@ -164,7 +165,7 @@ def _codes(name: str, values: Any, X: np.ndarray) -> Tensor:
     ValueError
         If values look like measurements, no row belongs to a class, or -1 was converted to text.
     """
-    values = column_or_1d(values)
+    values = column_or_1d(exact_values(values))
     check_consistent_length(X, values)
     codes, classes = class_codes(values)
     if not classes:

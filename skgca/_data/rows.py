@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from .by_parts import ByParts
+from .columns import check_order
 from .containers import Chunk, Container, container_of, find_container
 from .conversion import converted
 
@@ -184,6 +185,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
         )
     if rows.shape[1] == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={rows.shape}) while a minimum of 1 is required.")
+    if rows.is_frame and not reset:
+        check_order(container.names(), getattr(estimator, "feature_names_in_", []))
     # scikit-learn looks at the names and the number of columns, for which a frame without rows is enough
     named = rows.take(slice(0, 0)) if rows.is_frame else _Shape(rows.shape)
     validate_data(estimator, named, skip_check_array=True, reset=reset)

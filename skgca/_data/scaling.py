@@ -115,6 +115,7 @@ class Scaler:
             If a column holds infinite values, or its squares overflow; the message names it.
         """
         self.has_missing = np.zeros(len(self.names), dtype=bool)
+        has_values = np.zeros(len(self.names), dtype=bool)
         largest = np.zeros(len(self.names))
         affordable = max(1000, _SAMPLE_BYTES // (8 * max(1, len(self.names))))
         wanted = spaced(len(rows), min(_SAMPLE, affordable))
@@ -122,7 +123,9 @@ class Scaler:
         for chunk in rows.chunks():
             block = numbers(chunk)
             self._check_finite(block)
-            self.has_missing |= np.isnan(block).any(axis=0)
+            missing = np.isnan(block)
+            self.has_missing |= missing.any(axis=0)
+            has_values |= ~missing.all(axis=0)
             largest = np.fmax(largest, np.fmax.reduce(np.abs(block), axis=0, initial=0))
             chosen = block[wanted[(wanted >= start) & (wanted < start + len(block))] - start]
             sample.append(scipy.sparse.csr_array(chosen) if rows.is_sparse else chosen)
@@ -136,6 +139,7 @@ class Scaler:
                     f"divide column {name!r} by a constant, or take its logarithm."
                 )
             self._fit_scales(scipy.sparse.vstack(sample).tocsc() if rows.is_sparse else np.concatenate(sample))
+            self.robust.scale_[~has_values] = np.nan  # so what such a column holds later is read as missing
         return self
 
     def read(self, numbers: np.ndarray) -> Tensor:

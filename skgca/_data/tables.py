@@ -7,26 +7,31 @@ the network: a code as a one-hot vector or a learned one, a gap as an indicator.
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.preprocessing import OrdinalEncoder
 from torch import Tensor, nn
 
 from .._utils.missing import is_missing
 from ..encoders import TableStem
-from .columns import Content, as_categories, as_numbers, content, parse_categorical
+from .columns import Content, as_categories, as_numbers, check_order, content, parse_categorical
 from .containers import Chunk, Container, container_of
 from .reader import Reader, Stem
 from .rows import Rows
 from .scaling import Scaler
+from .text_columns import check_no_numbers, warn_of_unique
 
 __all__ = ["TableReader"]
 
-_UNKNOWN, _MISSING = -1, -2  # codes of OrdinalEncoder, before 1 is added
+_MOST_CATEGORIES = 2**24  # codes are float32, which holds no more whole numbers
+_MAX_VECTORS = 2**14  # see TableStem
+_LARGEST_JSON = 2**24  # characters of categories in the header of a file, which may have 100 MB
 _PLAIN_STATE = ("categorical_features", "standardize", "shape", "names", "held", "is_category", "has_missing")
 
 
@@ -54,8 +59,10 @@ class TableReader(Reader):
         Which columns of numbers had missing values.
     scaler : Scaler
         For the columns of numbers.
-    encoder : OrdinalEncoder or None
-        For the columns of categories.
+    known_categories : list of ndarray
+        Categories of the columns of categories, in the order of their codes.
+    max_vectors : int or None
+        As in :class:`skgca.encoders.TableStem`. None for a reader of an early version.
     """
 
     kind = "table"
@@ -72,7 +79,8 @@ class TableReader(Reader):
     n_categories: np.ndarray
     has_missing: np.ndarray
     scaler: Scaler
-    encoder: OrdinalEncoder | None
+    known_categories: list[np.ndarray]
+    max_vectors: int | None
 
     def __init__(self, *, categorical_features: str | ArrayLike | None, standardize: bool) -> None:
         self.categorical_features = categorical_features
@@ -85,17 +93,28 @@ class TableReader(Reader):
         ------
         TypeError, ValueError
             If a column is neither numbers nor categories, or cannot be standardised; the message names it.
+
+        Warns
+        -----
+        UserWarning
+            If text may be numbers, or differs in nearly every row.
         """
         seen = container_of(rows.showing_types())
         self.shape = rows.shape[1:]
         self.passes_through = not rows.is_sparse  # the output of a sparse table would be as wide as the table
         self.names = seen.names()
         self.held = self._contents(seen)
-        self.is_category = parse_categorical(self.categorical_features, self.names, self.held, is_frame=rows.is_frame)
-        self._check_text_is_no_number(seen)
-        self._set_categories(self._known_categories(rows) if self.is_category.any() else [])
+        typed = seen.categorical()
+        self.is_category = parse_categorical(
+            self.categorical_features, self.names, self.held, is_frame=rows.is_frame, of_categorical_type=typed
+        )
+        counts: list[Counter[Any]] = [Counter() for _ in range(self.is_category.sum())]
+        self.max_vectors = _MAX_VECTORS
         self.scaler = Scaler(self._numeric_names(), standardize=self.standardize)
-        self.scaler.fit(lambda X: self._split(X)[0], rows)
+        # Categories are counted in the pass that learns scales: each row is read once.
+        self.scaler.fit(partial(self._count_and_split, counts), rows)
+        self._check_categories(seen, counts, typed)
+        self._set_categories([_known(of_column) for of_column in counts])
         self.has_missing = np.zeros(len(self.names), dtype=bool)
         self.has_missing[~self.is_category] = self.scaler.has_missing
         return self
@@ -110,16 +129,15 @@ class TableReader(Reader):
         """
         number_columns, category_columns = self._split(X)
         numbers = self.scaler.read(number_columns)
-        if self.encoder is None:
+        if not self.is_category.any():
             return numbers
-        codes = self.encoder.transform(category_columns)
-        # "Missing" is the last category of a column where fit saw missing values, else a category that is not known.
-        n_known = self.n_categories[self.is_category]
-        knows_missing = np.array([is_missing(known[-1]) for known in self.known_categories])
-        codes = np.where(codes == _MISSING, np.where(knows_missing, n_known - 1, _UNKNOWN), codes)
+        codes = np.empty(category_columns.shape, dtype=np.float32)
+        for k, values in enumerate(category_columns.T):
+            codes_of = self._codes[k]
+            codes[:, k] = [codes_of.get(value, 0) for value in values.tolist()]  # 0 is an unknown category
         table = torch.empty((len(codes), len(self.names)))
         table[:, torch.from_numpy(~self.is_category)] = numbers
-        table[:, torch.from_numpy(self.is_category)] = torch.from_numpy(codes + 1).float()  # unknown becomes 0
+        table[:, torch.from_numpy(self.is_category)] = torch.from_numpy(codes)
         return table
 
     @property
@@ -132,18 +150,14 @@ class TableReader(Reader):
         """Which columns are numbers; None if all are."""
         return (~self.is_category).tolist() if self.is_category.any() else None
 
-    @property
-    def known_categories(self) -> list[np.ndarray]:
-        """Categories of the columns of categories, in the order of their codes."""
-        return [] if self.encoder is None else list(self.encoder.categories_)
-
     def categories(self) -> dict[int, np.ndarray]:
         """Return the categories in the order of their codes, by the number of their column."""
         return dict(zip(np.flatnonzero(self.is_category).tolist(), self.known_categories, strict=True))
 
     def make_stem(self, *, standardize: bool, numeric_encoding: nn.Module | None = None) -> TableStem:
         """Make the stem that turns codes and gaps into features."""
-        return TableStem(self.n_categories.tolist(), self.has_missing.tolist(), numeric_encoding)
+        sizes, missing = self.n_categories.tolist(), self.has_missing.tolist()
+        return TableStem(sizes, missing, numeric_encoding, max_vectors=self.max_vectors)
 
     def plain_names(self, stem: Stem, input_names: Sequence[Any]) -> list[str]:
         """Return names as scikit-learn's imputers and one-hot encoders make them, in the order of ``stem.plain``."""
@@ -156,9 +170,13 @@ class TableReader(Reader):
     def get_state(self) -> dict[str, Any]:
         """Return what was learned, by name, in plain values and arrays."""
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
-        categories = [list(known) for known in self.known_categories]
-        scales = self.scaler.get_state()
-        return {**state, "passes_through": self.passes_through, "categories": categories, "scaler": scales}
+        state |= {"scaler": self.scaler.get_state(), "max_vectors": self.max_vectors}
+        state["passes_through"] = self.passes_through
+        categories = [known.tolist() for known in self.known_categories]
+        if sum(len(str(value)) for known in categories for value in known) > _LARGEST_JSON:
+            packed = np.frombuffer(json.dumps(categories).encode(), dtype=np.uint8)
+            return {**state, "packed_categories": packed}
+        return {**state, "categories": categories}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> TableReader:
@@ -166,7 +184,10 @@ class TableReader(Reader):
         reader = cls(categorical_features=state["categorical_features"], standardize=state["standardize"])
         vars(reader).update({name: state[name] for name in _PLAIN_STATE})
         reader.passes_through = state.get("passes_through", True)  # early files do not hold it
-        reader._set_categories([np.array(known, dtype=object) for known in state["categories"]])
+        reader.max_vectors = state.get("max_vectors")
+        packed = state.get("packed_categories")
+        categories = state["categories"] if packed is None else json.loads(packed.tobytes())
+        reader._set_categories([np.array(known, dtype=object) for known in categories])
         reader.scaler = Scaler(reader._numeric_names(), standardize=reader.standardize)
         reader.scaler.set_state(state["scaler"], has_missing=reader.has_missing[~reader.is_category])
         return reader
@@ -179,33 +200,30 @@ class TableReader(Reader):
             return [content(X.columns()[0][:1], 0)] * X.shape[1]
         return [content(values, name) for name, values in zip(X.names(), X.columns(), strict=True)]
 
-    def _check_text_is_no_number(self, X: Container) -> None:
-        """Refuse an array of numbers that were read as text: it would train on one category for each value."""
-        if X.is_frame or not isinstance(self.categorical_features, str):
-            return
-        for name, values, held in zip(self.names, X.columns(), self.held, strict=True):
-            if held == "text" and _all_numbers(values):
-                raise ValueError(
-                    f"Column {name!r} holds numbers as text, such as {values[0]!r}; convert X to numbers "
-                    "(X.astype(float)), or name the column in categorical_features."
-                )
+    def _count_and_split(self, counts: list[Counter[Any]], X: Chunk) -> np.ndarray:
+        """Return the columns of numbers, and count the categories of each other column, missing values as None."""
+        numbers, categories = self._split(X)
+        for of_column, values in zip(counts, categories.T, strict=True):
+            of_column.update(values.tolist())
+        return numbers
 
-    def _known_categories(self, rows: Rows) -> list[np.ndarray]:
-        """Return the sorted categories of each column of categories, NaN last if values were missing."""
-        known: list[set[Any]] = [set() for _ in range(self.is_category.sum())]
-        has_gaps = np.zeros(len(known), dtype=bool)
-        for chunk in rows.chunks():
-            for k, values in enumerate(self._split(chunk)[1].T):
-                missing = np.array([is_missing(value) for value in values], dtype=bool)
-                known[k] |= set(values[~missing].tolist())
-                has_gaps[k] |= missing.any()
-        return [
-            np.array([*sorted(values), *([np.nan] if gaps else [])], dtype=object)
-            for values, gaps in zip(known, has_gaps, strict=True)
-        ]
+    def _check_categories(self, X: Container, counts: list[Counter[Any]], typed: Sequence[bool]) -> None:
+        """Refuse numbers that were read as text, warn of columns with a category for each row."""
+        is_named = not isinstance(self.categorical_features, str)  # so deliberately
+        for j, of_column in zip(np.flatnonzero(self.is_category).tolist(), counts, strict=True):
+            name, present = self.names[j], Counter({key: n for key, n in of_column.items() if key is not None})
+            if len(of_column) > _MOST_CATEGORIES:
+                raise ValueError(
+                    f"Column {name!r} has {len(of_column)} categories, where {_MOST_CATEGORIES} are the most; leave it "
+                    "out, or group its categories."
+                )
+            is_read_as_text = self.held[j] == "text" and not is_named and not typed[j]
+            if not (is_read_as_text and check_no_numbers(name, present, _to_numbers(X, name), in_frame=X.is_frame)):
+                warn_of_unique(name, present, is_named=is_named)
 
     def _set_categories(self, categories: list[np.ndarray]) -> None:
-        self.encoder = _ordinal_encoder(categories) if categories else None
+        self.known_categories = categories
+        self._codes = [_codes_of(known) for known in categories]
         self.n_categories = np.zeros(len(self.names), dtype=int)
         self.n_categories[self.is_category] = [len(known) for known in categories]
 
@@ -213,7 +231,14 @@ class TableReader(Reader):
         """Return the columns of numbers, (n, k) in double precision, and those of categories, (n, l) of objects."""
         table = container_of(X)
         n = table.shape[0]
-        if isinstance(X, np.ndarray) and X.dtype.kind in "iufb" and not self.is_category.any():
+        if table.is_frame:  # scikit-learn looks at names that are text only
+            check_order(table.names(), self.names)
+        if (
+            isinstance(X, np.ndarray)
+            and X.dtype.kind in "iufb"
+            and not self.is_category.any()
+            and "missing" not in self.held
+        ):
             # the usual case, without a look at each column
             if "text" in self.held:
                 raise ValueError(f"Column {self.names[self.held.index('text')]!r} held text in fit, and now numbers.")
@@ -223,7 +248,9 @@ class TableReader(Reader):
         for j, values in enumerate(table.columns()):
             self._check_same_content(j, content(values, self.names[j]), values)
             if self.is_category[j]:
-                categories.append(as_categories(values, self.held[j]))
+                categories.append(as_categories(values, self.held[j], self.names[j]))
+            elif self.held[j] == "missing":  # nothing is known of its values, whatever they are
+                numbers.append(np.full(n, np.nan))
             else:
                 numbers.append(as_numbers(values))
         return (
@@ -239,26 +266,50 @@ class TableReader(Reader):
         if not self.is_category[j] and {held, before} == {"truth", "number"}:
             return
         shown = next(value for value in values.tolist() if not is_missing(value))
+        example = {
+            "number": f", for example by pandas.to_numeric(X[{self.names[j]!r}], errors='coerce')",
+            "text": f", for example by X[{self.names[j]!r}].astype(str)",
+        }.get(before, "")
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
-            f"{before}."
+            f"{before}{example}."
         )
 
 
-def _ordinal_encoder(categories: list[np.ndarray]) -> OrdinalEncoder:
-    """Return an encoder of known categories: for each column an array of objects of one type, with NaN last."""
-    encoder = OrdinalEncoder(
-        categories=categories,
-        handle_unknown="use_encoded_value",
-        unknown_value=_UNKNOWN,
-        encoded_missing_value=_MISSING,
-    )
-    return encoder.fit(np.array([[values[0] for values in categories]], dtype=object))  # categories are given: any row
+def _known(counts: Counter[Any]) -> np.ndarray:
+    """Return the sorted categories of a column, NaN last if values were missing.
+
+    Numbers are floats if one of them has a fraction, and else whole numbers, whether or not a missing value made floats
+    of them: names of columns show them.
+    """
+    present = sorted(key for key in counts if key is not None)
+    if any(isinstance(key, float) and not key.is_integer() for key in present):
+        present = [float(key) if float(key) == key else key for key in present]
+    else:
+        present = [int(key) if isinstance(key, float) else key for key in present]
+    known = np.empty(len(present) + (len(present) < len(counts)), dtype=object)
+    known[: len(present)] = present
+    known[len(present) :] = np.nan
+    return known
 
 
-def _all_numbers(values: np.ndarray) -> bool:
-    try:
-        np.array([value for value in values.tolist() if not is_missing(value)], dtype=np.float64)
-    except ValueError:
-        return False
-    return True
+def _codes_of(known: np.ndarray) -> dict[Any, int]:
+    """Return the code of each category, that of "missing" under None: NaN is no key."""
+    codes = {None if is_missing(category) else category: code for code, category in enumerate(known.tolist(), 1)}
+    for category, code in list(codes.items()):
+        if isinstance(category, float):  # the same number in single precision, or the one that single precision rounded
+            with np.errstate(over="ignore"):
+                single = np.float32(category)
+            codes.setdefault(float(single), code)
+            if float(single) == category:
+                codes.setdefault(float(str(single)), code)
+    return codes
+
+
+def _to_numbers(X: Container, name: Any) -> str:
+    """Return the expression that makes numbers of a column of text."""
+    if not X.is_frame:
+        return f"pandas.to_numeric(X[:, {name}], errors='coerce')"
+    if hasattr(X.X, "get_column"):
+        return f"polars.col({name!r}).cast(polars.Float64, strict=False)"
+    return f"pandas.to_numeric(X[{name!r}], errors='coerce')"

@@ -44,6 +44,7 @@ from .deprecated import DEPRECATED_CONSTRAINTS, deprecated_in_effect, warn_of_hi
 from .description import html_table, visual_block
 from .fitting import Trained, train, unchanged_on_failure
 from .inputs import check_inputs
+from .names import output_names
 from .streaming import Stream, parts_of, train_on_part
 
 __all__ = ["GCAEmbedder"]
@@ -801,13 +802,13 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ndarray of str
             "gcaembedder0", "gcaembedder1" and so on for the embedding. Numeric passthrough columns keep their input
             names. Indicators of missing values are named "missingindicator_name", and one-hot columns "name_category".
+            A name that would repeat gets a number: "gcaembedder_2_0" if "gcaembedder0" is an input, else "name_2".
         """
         check_is_fitted(self)
         input_names = check_feature_names_in(self, input_features)
         passed = self.reader_.plain_names(self.encoder_.stem, input_names) if self.encoder_.passthrough else []
-        prefix = type(self).__name__.lower()
-        names = [f"{prefix}{k}" for k in range(self._n_features_out - len(passed))]
-        return np.array(names + passed, dtype=object)
+        names = output_names(type(self).__name__.lower(), self._n_features_out - len(passed), passed)
+        return np.array(names, dtype=object)
 
     def __sklearn_clone__(self) -> GCAEmbedder:
         """Clone as any estimator does, except that callbacks share objects that cannot be copied, such as a writer."""

@@ -104,6 +104,7 @@ class _Table(_Preprocessing):
     order: Tensor
     robust_mean: Tensor
     robust_scale: Tensor
+    without_values: Tensor
     final_mean: Tensor
     final_scale: Tensor
 
@@ -117,7 +118,11 @@ class _Table(_Preprocessing):
             # the robust step in double precision and the final one in single, as the reader computes them
             robust, final = reader.scaler.robust, reader.scaler.final
             self.register_buffer("robust_mean", torch.from_numpy(robust.mean_.astype(np.float64)))
-            self.register_buffer("robust_scale", torch.from_numpy(robust.scale_.astype(np.float64)))
+            # the scale of a column without values in fit is NaN, so that all its values are missing
+            self.register_buffer(
+                "robust_scale", torch.from_numpy(np.nan_to_num(robust.scale_.astype(np.float64), nan=1))
+            )
+            self.register_buffer("without_values", torch.from_numpy(np.isnan(robust.scale_)))
             self.register_buffer("final_mean", torch.from_numpy(final.mean_.astype(np.float32)))
             self.register_buffer("final_scale", torch.from_numpy(final.scale_.astype(np.float32)))
         self.categories = nn.ModuleList([_Category(j, reader, known) for j, known in reader.categories().items()])
@@ -129,6 +134,7 @@ class _Table(_Preprocessing):
         numbers = X[:, self.numbers]
         missing = numbers.isnan()
         if self.scales:
+            missing = missing | self.without_values
             # 0 stands for NaN meanwhile, since runtimes differ in what clipping makes of NaN
             scaled = (numbers.double().masked_fill(missing, 0.0) - self.robust_mean) / self.robust_scale
             numbers = ((squash(scaled, torch) - self.final_mean) / self.final_scale).masked_fill(missing, torch.nan)
@@ -186,15 +192,24 @@ class _Category(nn.Module):
             raise SavedFileError(
                 f"Column {reader.names[column]!r} has categories that are one number in float32; number them from 0."
             )
+        if not present:  # a column without a value: no number equals NaN
+            values, codes = torch.tensor([torch.nan]), torch.zeros(1)
         self.register_buffer("values", values)
         self.register_buffer("codes", codes)
+        self.steps = [2**k for k in reversed(range(len(values).bit_length()))]
         self.missing_code = float(len(categories)) if len(present) < len(categories) else 0.0
 
     def forward(self, X: Tensor) -> Tensor:
-        column = X[:, self.column : self.column + 1]
-        is_value = torch.eq(column, self.values)  # (n, n_values), in each row True at most once
-        codes = (is_value.float() * self.codes).sum(1, keepdim=True)
-        return codes.masked_fill(column.isnan(), self.missing_code)
+        column = X[:, self.column]
+        # A binary search: place is that of the largest value that is not above the one searched. Comparing with all
+        # values at once would take memory for n x k entries.
+        place = torch.zeros_like(column, dtype=torch.int64)
+        for step in self.steps:
+            ahead = (place + step).clamp(max=len(self.values) - 1)
+            place = torch.where(self.values[ahead] <= column, ahead, place)
+        is_known = torch.eq(self.values[place], column)
+        codes = torch.where(is_known, self.codes[place], 0.0)
+        return codes.masked_fill(column.isnan(), self.missing_code)[:, None]
 
 
 class _Stack(_Preprocessing):

@@ -7,6 +7,7 @@ values in [0, 1], which views of images expect, until the stem standardises them
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ class TableStem(Configured, nn.Module):
     A missing number (NaN) becomes 0, the mean of a standardised column. A numeric column that had gaps in training also
     gets an indicator, which is 1 where the value is missing. A column of up to 32 categories becomes one-hot columns,
     which the first linear layer of the body maps to learned vectors. A column of more categories is embedded here, with
-    a learned vector of 16 entries for each category. A category that was not seen in training has code 0 and becomes
+    a learned vector of 16 entries for each category, or, for more than ``max_vectors`` categories, with the sum of two
+    vectors that it shares with others. A category that was not seen in training has code 0 and becomes
     zeros. The features are ordered: numbers, indicators, one-hot columns, embeddings.
 
     Parameters
@@ -39,6 +41,8 @@ class TableStem(Configured, nn.Module):
     numeric_encoding : Module, default=None
         Encodes the numeric columns after gaps are filled, (n, n_numbers) -> (n, n_outputs), and has an attribute
         ``n_outputs``. None means that the numbers themselves are features.
+    max_vectors : int, default=None
+        Number of categories of a column up to which each has a vector of its own. None means any number.
 
     Attributes
     ----------
@@ -74,6 +78,8 @@ class TableStem(Configured, nn.Module):
         n_categories: Sequence[int],
         has_missing: Sequence[bool],
         numeric_encoding: nn.Module | None = None,
+        *,
+        max_vectors: int | None = None,
     ) -> None:
         super().__init__()
         sizes, missing = torch.as_tensor(n_categories), torch.as_tensor(has_missing, dtype=torch.bool)
@@ -92,10 +98,8 @@ class TableStem(Configured, nn.Module):
         is_known[slot_starts] = False
         self._register_indices("known_slots", is_known)
         self.n_slots = len(is_known)
-        # padding_idx keeps the vector of code 0 at zero, and training does not change it
-        self.embeddings = nn.ModuleList(
-            [nn.Embedding(size + 1, _EMBEDDING_SIZE, padding_idx=0) for size in sizes[many].tolist()]
-        )
+        self.max_vectors = max_vectors
+        self.embeddings = nn.ModuleList([_vectors(size, max_vectors) for size in sizes[many].tolist()])
         self.numeric_encoding = numeric_encoding
         self.n_plain = len(self.numbers) + len(self.indicated) + len(self.known_slots)
         n_encoded: Any = len(self.numbers) if numeric_encoding is None else numeric_encoding.n_outputs
@@ -107,6 +111,7 @@ class TableStem(Configured, nn.Module):
             "n_categories": list(self.n_categories),
             "has_missing": list(self.has_missing),
             "numeric_encoding": self.numeric_encoding,
+            "max_vectors": self.max_vectors,
         }
 
     def forward(self, batch: Tensor) -> Tensor:
@@ -140,6 +145,39 @@ class TableStem(Configured, nn.Module):
     def _register_indices(self, name: str, mask: Tensor) -> None:
         """Keep where a mask is True as a buffer: it moves with the module, and a state dict does not hold it."""
         self.register_buffer(name, mask.nonzero()[:, 0], persistent=False)
+
+
+class _SharedVectors(nn.Module):
+    """A vector for each of many categories, the sum of two: (n,) codes from 1 -> (n, 16); code 0 becomes zeros.
+
+    The optimizer updates every vector in each step, so that one for each of 100,000 categories would take more time
+    than the rest of the network. k categories are numbered as the cells of a square, and have a vector for their row
+    and one for their column of it: the "quotient-remainder trick" of H.-J. M. Shi et al., "Compositional embeddings
+    using complementary partitions for memory-efficient recommendation systems", KDD 2020.
+    """
+
+    def __init__(self, n_categories: int) -> None:
+        super().__init__()
+        self.side = math.isqrt(n_categories - 1) + 1  # the square has n_categories cells or more
+        self.rows = _own_vectors(self.side)
+        self.columns = _own_vectors(self.side)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        is_known = (codes > 0).long()
+        cell = (codes - 1).clamp(min=0)
+        row, column = cell.div(self.side, rounding_mode="floor"), cell % self.side
+        vectors: Tensor = self.rows((row + 1) * is_known) + self.columns((column + 1) * is_known)
+        return vectors
+
+
+def _vectors(n_categories: int, max_vectors: int | None) -> nn.Module:
+    is_shared = max_vectors is not None and n_categories > max_vectors
+    return _SharedVectors(n_categories) if is_shared else _own_vectors(n_categories)
+
+
+def _own_vectors(n_categories: int) -> nn.Embedding:
+    # padding_idx keeps the vector of code 0 at zero, and training does not change it
+    return nn.Embedding(n_categories + 1, _EMBEDDING_SIZE, padding_idx=0)
 
 
 class ChannelStem(Configured, nn.Module):

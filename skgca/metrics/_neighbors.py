@@ -6,7 +6,7 @@ are left among the nearest, so the scores are means over all orders of tied rows
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -16,11 +16,13 @@ from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_consistent_length, gen_batches
 
 from .._utils.compat import Interval, StrOptions, validate_params
+from .._utils.missing import is_missing
 from ._checks import check_views, checked_rows, chunk_rows, directions
 
 Metric = str | Callable[..., Any]
 
 _COUNT = [Interval(Integral, 1, None, closed="left")]
+_CATEGORICAL = ("category", "dictionary", "Categorical", "Enum")  # types of columns of pandas, Arrow and polars
 _EMBEDDING_METRIC = [StrOptions({"cosine", "euclidean"})]
 # A sum of products rounds by a few eps. The same pair may round differently at different places of a chunk.
 _ROUNDING = 64 * np.finfo(np.float64).eps
@@ -126,6 +128,8 @@ def neighborhood_preservation(
     X : array-like of shape (n_samples, n_features)
         Input. It is not scaled here: bring columns of different units to one scale first. With
         ``metric="precomputed"``, distances of shape (n_samples, n_samples). With "nan_euclidean", it may contain NaN.
+        With "euclidean", columns may be text or of a categorical type: each in which two rows differ adds 1 to their
+        squared distance.
     Z : array-like of shape (n_samples, n_components)
         Embedding of the same rows.
     n_neighbors : int, default=15
@@ -178,6 +182,7 @@ def neighborhood_preservation(
     0.25
     """
     Z = checked_rows(Z, "Z", ensure_min_samples=3)
+    X, codes = _numbers_and_codes(X, metric)
     X = checked_rows(X, "X", ensure_all_finite="allow-nan" if metric == "nan_euclidean" else True)
     check_consistent_length(X, Z)
     n = len(Z)
@@ -185,10 +190,12 @@ def neighborhood_preservation(
         raise ValueError(
             f"n_neighbors={n_neighbors} of {n - 1} other rows makes every row a neighbour; give 1 to {n - 2}."
         )
+    one = 1 / (np.abs(X).max() or 1) if metric == "euclidean" else 1.0  # what a distance of 1 becomes in _comparable
     X, Z = _comparable(X, metric), _comparable(Z, embedding_metric)
     kept = n_neighbor_pairs = 0.0
     for rows in gen_batches(n, chunk_rows(n)):
-        nearer, level = _nearest(X, rows, metric, n_neighbors)  # masks (rows of the chunk, n)
+        # masks (rows of the chunk, n)
+        nearer, level = _nearest(X, rows, metric, n_neighbors, codes=codes, mismatch=one**2 / 2)
         neighbors = nearer | level
         nearer, level = _nearest(Z, rows, embedding_metric, n_neighbors)
         # The places that nearer rows leave go to the level rows at random: each gets this share of a place on average.
@@ -209,6 +216,53 @@ def neighborhood_preservation(
 def _above_chance(score: float, chance: float) -> float:
     """Rescale a score so that chance level becomes 0 and 1 stays 1."""
     return (score - chance) / (1 - chance)
+
+
+def _numbers_and_codes(X: Any, metric: Metric) -> tuple[Any, list[np.ndarray]]:
+    """Return the columns of numbers (n, k), and codes (n,) of each column of text or of a categorical type.
+
+    Raises
+    ------
+    ValueError
+        If there are such columns, and the metric cannot compare them; the message names one.
+    """
+    is_frame = hasattr(X, "columns")
+    if not is_frame and np.asarray(X).dtype.kind not in "OUT":
+        return X, []
+    if hasattr(X, "get_columns"):  # polars
+        columns = dict(zip(X.columns, X.get_columns(), strict=True))
+    elif is_frame:
+        columns = {name: X.iloc[:, k] for k, name in enumerate(X.columns)}
+    else:
+        columns = dict(enumerate(np.asarray(X, dtype=object).T))
+    numbers, codes = [], []
+    for name, column in columns.items():
+        of_column = None if str(column.dtype).startswith(_CATEGORICAL) else _as_numbers(column)
+        if of_column is not None:
+            numbers.append(of_column)
+        elif metric == "euclidean":
+            number_of: dict[Any, int] = {}
+            texts = [None if is_missing(value) else str(value) for value in column]
+            codes.append(np.array([number_of.setdefault(text, len(number_of)) for text in texts]))
+        else:
+            raise ValueError(
+                f"X has text or categories in column {name!r}, which metric={metric!r} cannot compare; use "
+                "metric='euclidean', or turn the column into numbers."
+            )
+    return np.column_stack(numbers) if numbers else np.zeros((len(X), 1)), codes
+
+
+def _as_numbers(column: Any) -> np.ndarray | None:
+    """Return a column in double precision, with NaN for missing values; None if it holds text."""
+    values = np.asarray(column)
+    try:
+        if values.dtype.kind != "O":
+            return values.astype(np.float64) if values.dtype.kind in "iufb" else None
+        if any(isinstance(value, str) for value in values):
+            return None
+        return np.array([np.nan if is_missing(value) else value for value in values], dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
 
 
 def _comparable(rows: np.ndarray, metric: Metric) -> np.ndarray:
@@ -263,9 +317,22 @@ def _share_found(Z_a: np.ndarray, Z_b: np.ndarray, k: int, metric: str) -> float
     return float(n_found / n)
 
 
-def _nearest(points: np.ndarray, rows: slice, metric: Metric, n_neighbors: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return masks (n_rows, n_points) of the points nearer than the last neighbour, and of those as near as it."""
+def _nearest(
+    points: np.ndarray,
+    rows: slice,
+    metric: Metric,
+    n_neighbors: int,
+    *,
+    codes: Sequence[np.ndarray] = (),
+    mismatch: float = 0.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return masks (n_rows, n_points) of the points nearer than the last neighbour, and of those as near as it.
+
+    ``mismatch`` is what two points are farther apart for each column of ``codes`` in which they differ.
+    """
     distance, square = _distances(points[rows], points, metric)
+    for column in codes:
+        distance += mismatch * (column[rows, None] != column)
     # A row is not its own neighbour.
     np.put_along_axis(distance, np.arange(len(points))[rows, None], np.inf, axis=1)
     last = np.partition(distance, n_neighbors - 1, axis=1)[:, n_neighbors - 1, None]

@@ -1,6 +1,7 @@
 """From X to float32 tensors, and batches of them.
 
-``containers.py`` knows the types of X, and ``rows.py`` fetches rows by number. ``kinds.py`` decides which kind of data
+``containers.py`` and ``by_parts.py`` know the types of X, ``conversion.py`` converts or refuses others, and ``rows.py``
+fetches rows by number. ``kinds.py`` decides which kind of data
 X is. Each kind is a :class:`Reader`: ``tables.py``, ``stacks.py``. ``batches.py`` passes tensors to the training.
 """
 

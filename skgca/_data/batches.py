@@ -33,7 +33,7 @@ Fetch: TypeAlias = "Callable[[Tensor], Tensor]"  # numbers of rows (k,) -> their
 Batch: TypeAlias = "tuple[tuple[Tensor, ...], dict[str, Tensor]]"  # inputs, and what the loss reads besides embeddings
 
 _READ_AHEAD_BYTES = 2**29  # inputs of at most this size are read before training
-_PARTS_BYTES = 2**27  # inputs of parts that are in memory together
+_PARTS_BYTES = 2**26  # inputs of parts that are in memory together
 
 
 def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor]) -> Fetch:

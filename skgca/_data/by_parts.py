@@ -7,7 +7,9 @@ one. Memory holds a few parts, whatever the size of the table.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -163,8 +165,9 @@ class _ArrowTable(_Arrow):
         return hasattr(X, "column_names") and (hasattr(X, "to_pydict") or hasattr(X, "with_format"))
 
     def read_arrow(self, part: int, n_rows: int) -> Iterator[Any]:
-        start = part * _SLICE
-        yield self._slice(start, start + int(self.part_sizes[part]))
+        end = part * _SLICE + int(self.part_sizes[part])
+        for start in range(part * _SLICE, end, n_rows):
+            yield self._slice(start, min(start + n_rows, end))
 
     def _slice(self, start: int, end: int) -> Any:
         return self.X.with_format("arrow")[start:end] if hasattr(self.X, "with_format") else self.X[start:end]
@@ -180,16 +183,17 @@ class _Dataset(_Arrow):
         self.schema = self.dataset.schema
         self._options = {"batch_readahead": 1, "fragment_readahead": 0}  # by default, it reads far ahead
         self._parts: list[Any] = []
-        for fragment in self.dataset.get_fragments():
+        try:
+            fragments = list(self.dataset.get_fragments())
+        except ValueError as error:
+            raise ValueError(
+                "X is a pyarrow dataset with a filter or a projection, which has no row groups; pass X.to_table(), or "
+                "write its rows to a file."
+            ) from error
+        for fragment in fragments:
             # other formats have no row groups: one file is one part
             self._parts += fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
         self.part_sizes = np.array([_n_rows(part) for part in self._parts], dtype=np.int64)
-        n_rows = self.dataset.count_rows()
-        if n_rows != self.part_sizes.sum():
-            raise ValueError(
-                f"X is a dataset with a filter, which leaves {n_rows} of {self.part_sizes.sum()} rows; pass "
-                "X.to_table(), or write the rows to a file."
-            )
 
     @classmethod
     def takes(cls, X: Any) -> bool:
@@ -213,8 +217,9 @@ class _PolarsLazy(_Dataset):
 
     def __init__(self, X: Any) -> None:
         import_optional("pyarrow", needed_for="X as a LazyFrame", instead="pass X.collect()")
-        self._folder = tempfile.TemporaryDirectory(prefix="skgca-")
-        path = os.path.join(self._folder.name, "X.parquet")
+        folder = tempfile.mkdtemp(prefix="skgca-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)  # also when Python ends
+        path = os.path.join(folder, "X.parquet")
         X.sink_parquet(path, row_group_size=_SLICE, compression="lz4")
         super().__init__(path)
 
@@ -270,10 +275,13 @@ def _joined(frames: Sequence[Frame]) -> Frame:
     filled = [frame for frame in frames if frame.shape[0]] or list(frames[:1])
     if len(filled) == 1:
         return filled[0]
-    module = "pandas" if hasattr(filled[0], "iloc") else "polars"
-    library = import_optional(module, needed_for="X in parts")
-    joined: Frame = library.concat(filled, ignore_index=True) if module == "pandas" else library.concat(filled)
-    return joined
+    if not hasattr(filled[0], "iloc"):
+        return import_optional("polars", needed_for="X in parts").concat(filled)  # type: ignore[no-any-return]
+    joined: Any = import_optional("pandas", needed_for="X in parts").concat(filled, ignore_index=True)
+    # a column of categories becomes one of objects where its parts have other categories
+    kinds = {name: "category" for name, dtype in filled[0].dtypes.items() if str(dtype) == "category"}  # type: ignore[attr-defined]
+    result: Frame = joined.astype(kinds) if kinds else joined
+    return result
 
 
 def _first_value(values: np.ndarray) -> int | None:

@@ -166,8 +166,8 @@ def as_categories(values: np.ndarray, held: Content, name: Any) -> np.ndarray:
     ValueError
         If a decimal number has more digits than a float: two of them would become one category.
     """
-    converters: dict[Content, Callable[[Any], Any]] = {"text": str, "truth": bool, "number": _exact_number}
-    convert = converters.get(held, lambda value: value)
+    converters: dict[Content, Callable[[Any], Any]] = {"truth": bool, "number": _exact_number}
+    convert = converters.get(held, str)
     categories = np.empty(len(values), dtype=object)
     try:
         categories[:] = [None if is_missing(value) else convert(value) for value in values.tolist()]

@@ -32,6 +32,8 @@ def converted(X: Any) -> Any:
     TypeError, ValueError
         If no rows can be read from X, such as from a generator or a Series; the message says what to pass.
     """
+    if hasattr(X, "iloc") and hasattr(X, "columns"):  # a frame, whose columns may have the names that follow
+        return X
     if hasattr(X, "to_native"):  # narwhals
         X = X.to_native()
     if hasattr(X, "__arrow_c_stream__") and hasattr(X, "schema") and not hasattr(X, "get_column"):  # not of polars
@@ -140,6 +142,10 @@ def _remedy(X: Any) -> str | None:
         return (
             f", but batches are drawn by GCAEmbedder; pass the dataset, {takes}. All methods read a map-style Dataset, "
             "with __len__ and __getitem__, and partial_fit also reads an IterableDataset."
+        )
+    if hasattr(X, "with_format") and not hasattr(X, "__len__"):  # an IterableDataset of Hugging Face
+        return (
+            ", which can only be read from its start to its end; call partial_fit for each of its batches, as frames."
         )
     if isinstance(X, IterableDataset):
         return (

@@ -147,7 +147,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
         Gets ``n_features_in_`` and ``feature_names_in_``, or has them from the first fit.
     X : array-like or data frame of shape (n, ...)
         scikit-learn validates arrays and lists. Frames keep the types of their columns. Array-likes that slice
-        (``numpy.memmap``, zarr, h5py, a map-style :class:`torch.utils.data.Dataset`) are not copied into memory.
+        (``numpy.memmap``, zarr, h5py, a map-style :class:`torch.utils.data.Dataset`), sparse matrices and tables that
+        are read by parts are not copied into memory.
     reset : bool
         Whether this is a first fit.
     min_rows : int, default=1

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -114,12 +115,13 @@ class TableReader(Reader):
             self.categorical_features, self.names, self.held, is_frame=rows.is_frame, of_categorical_type=typed
         )
         self._fit_dates(rows)
-        counts = self._counts(rows) if self.is_category.any() else []
-        self._check_categories(seen, counts, typed)
-        self._set_categories([_known(of_column) for of_column in counts])
+        counts: list[Counter[Any]] = [Counter() for _ in range(self.is_category.sum())]
         self.max_vectors = _MAX_VECTORS
         self.scaler = Scaler(self._numeric_names(), standardize=self.standardize)
-        self.scaler.fit(lambda X: self._split(X)[0], rows)
+        # Categories are counted in the pass that learns scales: each row is read once.
+        self.scaler.fit(partial(self._count_and_split, counts), rows)
+        self._check_categories(seen, counts, typed)
+        self._set_categories([_known(of_column) for of_column in counts])
         self.has_missing = np.zeros(len(self.names), dtype=bool)
         self.has_missing[~self.is_category] = self.scaler.has_missing[: (~self.is_category).sum()]
         return self
@@ -254,13 +256,12 @@ class TableReader(Reader):
             return [content(X.columns()[0][:1], 0)] * X.shape[1]
         return [content(values, name) for name, values in zip(X.names(), X.columns(), strict=True)]
 
-    def _counts(self, rows: Rows) -> list[Counter[Any]]:
-        """Count the categories of each column of categories; missing values are counted as None."""
-        counts: list[Counter[Any]] = [Counter() for _ in range(self.is_category.sum())]
-        for chunk in rows.chunks():
-            for of_column, values in zip(counts, self._split(chunk)[1].T, strict=True):
-                of_column.update(values.tolist())
-        return counts
+    def _count_and_split(self, counts: list[Counter[Any]], X: Chunk) -> np.ndarray:
+        """Return the columns of numbers, and count the categories of each other column, missing values as None."""
+        numbers, categories = self._split(X)
+        for of_column, values in zip(counts, categories.T, strict=True):
+            of_column.update(values.tolist())
+        return numbers
 
     def _check_categories(self, X: Container, counts: list[Counter[Any]], typed: Sequence[bool]) -> None:
         """Refuse numbers that were read as text, warn of columns with a category for each row."""
@@ -341,9 +342,13 @@ class TableReader(Reader):
                 f"Column {self.names[j]!r} held dates in fit, and now holds text, such as {shown!r}; convert it to "
                 f"dates, for example by pandas.to_datetime(X[{self.names[j]!r}])."
             )
+        example = {
+            "number": f", for example by pandas.to_numeric(X[{self.names[j]!r}], errors='coerce')",
+            "text": f", for example by X[{self.names[j]!r}].astype(str)",
+        }.get(before, "")
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
-            f"{before}."
+            f"{before}{example}."
         )
 
 

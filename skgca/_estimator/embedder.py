@@ -206,7 +206,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     passthrough : bool or "auto", default="auto"
         Whether to append the inputs to the embedding, as scikit-learn's StackingClassifier does. Numbers are
         standardised, missing values are filled and marked by indicator columns, and categories are one-hot encoded.
-        "auto" is True for tables.
+        "auto" is True for tables, except sparse ones.
     projection_sizes : sequence of int, default=(128, 128)
         Widths of the layers of the projection head. The last one is its output, which the loss compares. The predictor
         of "byol" has the same widths.
@@ -518,12 +518,14 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows, at least 2. A table is an array, or a pandas or polars data frame; its columns hold numbers,
-            categories, dates, durations or times of day. Images have shape
-            (n, h, w), (n, c, h, w) or (n, h, w, c), or are flattened if ``image_shape`` is set. Series have shape
-            (n, channels, length). An array of three dimensions holds images if they are square or of type uint8, and
-            else series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of memory are read
-            batch by batch: ``numpy.memmap``, zarr, h5py, or a map-style :class:`torch.utils.data.Dataset`.
+            Training rows, at least 2. A table is an array, a sparse matrix, or a pandas or polars data frame; its columns
+            hold numbers, categories, dates, durations or times of day. Parquet files, by their path, Arrow tables and
+            lazy frames of dask and polars are tables that are read part by part. Masked values are missing values.
+            Images have shape (n, h, w), (n, c, h, w) or (n, h, w, c), or are flattened if ``image_shape`` is set.
+            Series have shape (n, channels, length). An array of three dimensions holds images if they are square or of
+            type uint8, and else series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of
+            memory are read batch by batch: ``numpy.memmap``, zarr, h5py, or a map-style
+            :class:`torch.utils.data.Dataset`.
         y : array-like of shape (n_samples,) or (n_samples, k), default=None
             Labels or values for the ``target`` if that reads y. Otherwise ignored, so that a Pipeline can pass y.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -50,18 +51,30 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Devi
     """
     embedding: np.ndarray = np.empty((len(rows), width), dtype=reader.output_dtype(rows.dtype))
     # the rows of one chunk of the encoder, or of up to eight of them, are read at a time
-    step = max(1, min(8, rows.chunk_size() // _CHUNK)) * min(_CHUNK, rows.chunk_size())
-    start = 0
-    for chunk in rows.chunks(step):
-        inputs = reader.read(chunk)
-        for first, part in enumerate(inputs.split(_CHUNK)):
+    chunk_size = min(_CHUNK, rows.chunk_size())
+    step = max(1, min(8, rows.chunk_size() // _CHUNK)) * chunk_size
+    place = 0
+    for inputs in _regrouped(map(reader.read, rows.chunks(step)), chunk_size):
+        for part in inputs.split(_CHUNK):
             encoded = _encode(encoder, part, device)
-            place = start + first * _CHUNK
             if not encoded.sum().isfinite():  # faster than a look at each value
                 _check_finite(encoded, part, place)
             embedding[place : place + len(encoded)] = encoded.numpy()
-        start += len(inputs)
+            place += len(encoded)
     return embedding
+
+
+def _regrouped(chunks: Iterator[Tensor], size: int) -> Iterator[Tensor]:
+    """Return rows in groups of a multiple of ``size``, except the last, though chunks end where parts of a file do."""
+    waiting: Tensor | None = None
+    for chunk in chunks:
+        inputs = chunk if waiting is None else torch.cat([waiting, chunk])
+        n_ready = len(inputs) - len(inputs) % size
+        if n_ready:
+            yield inputs[:n_ready]
+        waiting = inputs[n_ready:] if n_ready < len(inputs) else None
+    if waiting is not None:
+        yield waiting
 
 
 def embed_inputs(encoder: Encoder, inputs: Tensor, device: Device) -> np.ndarray:

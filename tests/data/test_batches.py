@@ -1,10 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skgca._data import EvenBatches, RowDataset, Rows, batches, read_ahead, shuffled_batches
+from skgca._data import rows as rows_module
+from skgca._data.batches import PartBatches, Parts
 
 
 @given(n_rows=st.integers(2, 400), batch_size=st.integers(2, 60), seed=st.integers(0, 99))
@@ -21,6 +24,76 @@ def test_every_row_is_in_one_batch_and_no_batch_is_of_one_row(n_rows, batch_size
 def test_batches_are_even(n_rows, batch_size, sizes):
     assert [len(b) for b in EvenBatches(n_rows, batch_size, torch.Generator())] == sizes
     assert len(EvenBatches(n_rows, batch_size, torch.Generator())) == len(sizes)
+
+
+@given(
+    counts=st.lists(st.integers(0, 40), min_size=1, max_size=12),
+    capacity=st.integers(1, 60),
+    batch_size=st.integers(2, 30),
+    seed=st.integers(0, 99),
+)
+def test_batches_of_parts_are_even_and_use_each_part_once(counts, capacity, batch_size, seed):
+    n_rows = sum(counts)
+    if n_rows < 2:
+        return
+    sizes = torch.tensor(counts)
+    parts = Parts(sizes, sizes, capacity)
+    made = list(PartBatches(parts, n_rows, batch_size, torch.Generator().manual_seed(seed)))
+    expected = [len(batch) for batch in EvenBatches(n_rows, batch_size, torch.Generator())]
+    assert [len(batch) for batch in made] == expected
+    order = torch.cat(made)
+    assert sorted(order.tolist()) == list(range(n_rows))
+    part_of = torch.searchsorted(sizes.cumsum(0), order, right=True)
+    group_of = {part: number for number, group in enumerate(_groups(parts, seed)) for part in group.tolist()}
+    groups = [group_of[part] for part in part_of.tolist()]
+    assert groups == sorted(groups)  # a group is left before the next one begins
+
+
+def _groups(parts, seed):
+    """The groups of the first pass with this seed."""
+    first = torch.randint(2**62, (), generator=torch.Generator().manual_seed(seed))
+    groups = list(parts.groups(torch.Generator().manual_seed(int(first))))
+    assert all(len(group) == 1 or parts.sizes[group].sum() <= parts.capacity for group in groups)
+    return groups
+
+
+def test_batches_of_parts_can_be_skipped_and_differ_from_epoch_to_epoch():
+    sizes = torch.full((5,), 20)
+    made = PartBatches(Parts(sizes, sizes, 40), 100, 10, torch.Generator().manual_seed(0))
+    first, second = list(made), list(made)
+    assert not torch.equal(torch.cat(first), torch.cat(second))
+    again = PartBatches(Parts(sizes, sizes, 40), 100, 10, torch.Generator().manual_seed(0))
+    again.skip = 3
+    assert torch.equal(torch.cat(list(again)), torch.cat(first[3:]))
+    assert torch.equal(torch.cat(list(again)), torch.cat(second))
+
+
+def test_parts_are_read_once_an_epoch(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    values = np.arange(100.0)
+    pd.DataFrame({"a": values, "b": -values}).to_parquet(tmp_path / "X.parquet", row_group_size=15)
+    monkeypatch.setattr(batches, "_PARTS_BYTES", 4 * 2 * 40)
+    for name in ("_TOGETHER", "_LEAST_TOGETHER"):
+        monkeypatch.setattr(rows_module, name, 5)
+    monkeypatch.setattr(rows_module, "_SAMPLES", (5,))
+    rows = Rows(tmp_path / "X.parquet", np.arange(0, 100, 2))
+    reads = []
+    read_part = Rows.read_part
+    monkeypatch.setattr(Rows, "read_part", lambda self, part: [reads.append(part), read_part(self, part)][1])
+    fetch = read_ahead(rows, lambda chunk: torch.as_tensor(np.asarray(chunk), dtype=torch.float32))
+    whole = RowDataset(50, fetch, weight=torch.arange(50.0))
+    training = whole.only(torch.arange(50)[torch.arange(50) % 5 > 0])
+    for dataset in (whole, training):
+        for _ in range(2):
+            reads.clear()
+            loader = shuffled_batches(dataset, batch_size=8, generator=torch.Generator().manual_seed(0))
+            for (inputs,), extras in loader:
+                assert torch.equal(inputs[:, 0], 2 * extras["weight"])
+            assert sorted(reads) == list(range(7))
+    held_out = whole.only(torch.arange(0, 50, 5))
+    reads.clear()
+    assert torch.equal(held_out[torch.arange(10)][0][0][:, 1], -torch.arange(0, 100, 10.0))
+    assert not reads  # they are few, and kept in memory
 
 
 def test_a_batch_is_fetched_with_one_index():

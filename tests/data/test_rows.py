@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 import zarr
 from torch.utils.data import Dataset, TensorDataset
@@ -35,6 +36,25 @@ def memmap(tmp_path):
     return np.load(tmp_path / "X.npy", mmap_mode="r")
 
 
+def masked_memmap(tmp_path):
+    return np.ma.array(memmap(tmp_path), mask=np.zeros(X.shape, dtype=bool))
+
+
+def parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame(X, columns=list("abc")).to_parquet(tmp_path / "X.parquet", row_group_size=9)
+    return tmp_path / "X.parquet"
+
+
+def arrow_table(tmp_path):
+    return pytest.importorskip("pyarrow").table({name: X[:, k] for k, name in enumerate("abc")})
+
+
+def dask_frame(tmp_path):
+    dask = pytest.importorskip("dask.dataframe")
+    return dask.from_pandas(pd.DataFrame(X, columns=list("abc")), npartitions=4)
+
+
 def hdf5(tmp_path):
     return h5py.File(tmp_path / "X.h5", "w").create_dataset("X", data=X)
 
@@ -47,6 +67,7 @@ def zarr_array(tmp_path):
 
 LAZY = {
     "memmap": memmap,
+    "masked memmap": masked_memmap,
     "hdf5": hdf5,
     "zarr": zarr_array,
     "dataset": lambda tmp_path: Numbered(X),
@@ -57,7 +78,14 @@ EAGER = {
     "pandas": lambda tmp_path: pd.DataFrame(X, columns=list("abc")),
     "polars": lambda tmp_path: pl.DataFrame(X, schema=list("abc")),
 }
-SOURCES = {**EAGER, **LAZY}
+BY_PARTS = {
+    "parquet": parquet,
+    "arrow": arrow_table,
+    "dask": dask_frame,
+    "lazy frame": lambda tmp_path: pl.scan_parquet(parquet(tmp_path)),
+}
+SPARSE = {"sparse": lambda tmp_path: scipy.sparse.coo_array(X)}
+SOURCES = {**EAGER, **LAZY, **BY_PARTS, **SPARSE}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -73,6 +101,24 @@ def test_rows_by_number_in_any_order_and_again(tmp_path, name):
     assert np.array_equal(np.asarray(kept.take(np.array([3, 0]))), X[[5, 10]])
     assert np.array_equal(np.asarray(kept.only(np.array([2, 3])).take(slice(0, 2))), X[[30, 5]])
     assert np.array_equal(np.concatenate([np.asarray(chunk) for chunk in rows.chunks(7)]), X)
+
+
+@pytest.mark.parametrize("name", BY_PARTS)
+def test_rows_of_parts_are_remembered_after_one_pass(tmp_path, name):
+    rows = Rows(BY_PARTS[name](tmp_path)).only(np.arange(1, 40, 3))
+    assert not rows.remembers(np.array([0]))
+    assert np.array_equal(np.concatenate([np.asarray(chunk) for chunk in rows.chunks(7)]), X[1::3])
+    assert rows.remembers(np.array([12, 0]))
+    assert np.array_equal(np.asarray(rows.take(np.array([12, 0]))), X[[37, 1]])
+
+
+def test_columns_of_parts_are_known_from_rows_that_have_values(tmp_path):
+    pytest.importorskip("pyarrow")
+    text = [None] * 15 + ["u"] * 5
+    pd.DataFrame({"t": text, "n": range(20), "e": [np.nan] * 20}).to_parquet(tmp_path / "X.parquet", row_group_size=4)
+    shown = Rows(tmp_path / "X.parquet").showing_types()
+    assert shown["n"].tolist() == [0, 15]
+    assert shown["t"].tolist() == [None, "u"]
 
 
 @pytest.mark.parametrize("name", LAZY)

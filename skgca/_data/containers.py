@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from .series import is_pandas_categorical, pandas_values, polars_values
+from .frame_columns import is_pandas_categorical, pandas_values, polars_values
 
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container"]
 

@@ -20,7 +20,7 @@ from .._utils.classes import class_codes, fractions_in
 from .._utils.missing import is_unlabelled
 from ..losses import AffinityTarget, Target
 from ..losses._targets import CallableTarget, make_target
-from .series import exact_values
+from .frame_columns import exact_values
 
 __all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y"]
 

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import Dataset
 
 from .conversion import filled, plain_values
-from .series import is_pandas_categorical, pandas_values, polars_values
+from .frame_columns import is_pandas_categorical, pandas_values, polars_values
 
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs", "row_numbers"]
 

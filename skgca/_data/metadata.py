@@ -20,7 +20,7 @@ from .._utils.classes import check_minus_one, class_codes, fractions_in
 from .._utils.missing import is_unlabelled
 from ..losses import AffinityTarget, Target
 from ..losses._targets import CallableTarget, make_target
-from .series import exact_values
+from .frame_columns import exact_values
 from .times import are_times, as_numbers
 
 __all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y", "shown_target", "target_of"]

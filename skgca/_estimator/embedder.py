@@ -518,9 +518,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or data frame of shape (n_samples, n_features), or array-like of shape (n_samples, ...)
-            Training rows, at least 2. A table is an array, a sparse matrix, or a pandas or polars data frame; its columns
-            hold numbers, categories, dates, durations or times of day. Parquet files, by their path, Arrow tables and
-            lazy frames of dask and polars are tables that are read part by part. Masked values are missing values.
+            Training rows, at least 2. A table is an array, a sparse matrix, or a pandas or polars data frame; its
+            columns hold numbers, categories, dates, durations or times of day. Parquet files (by their path), Arrow
+            tables, and lazy frames of dask and polars are read part by part. Masked values are missing values.
             Images have shape (n, h, w), (n, c, h, w) or (n, h, w, c), or are flattened if ``image_shape`` is set.
             Series have shape (n, channels, length). An array of three dimensions holds images if they are square or of
             type uint8, and else series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from .series_lists import as_series, holds_series
+
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container"]
 
 
@@ -42,6 +44,7 @@ class Container(ABC):
 
     is_frame: ClassVar[bool] = False  # whether columns have names and types of their own
     is_lazy: ClassVar[bool] = False  # whether rows are on disk or made one by one, so that X is never copied whole
+    is_series: ClassVar[bool] = False  # whether rows can be nothing but series
 
     def __init__(self, X: Any) -> None:
         self.X = X
@@ -191,8 +194,46 @@ class _Sliceable(Container):
         return np.asarray(fetched)[place]
 
 
+class _Series(Container):
+    """Series of unequal lengths, as lists and nested data frames hold them; shorter ones end in NaN."""
+
+    is_lazy = True
+    is_series = True
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        self.series = as_series(X)
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return holds_series(X)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.series), len(self.series[0]), max(item.shape[1] for item in self.series))
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.series[0].dtype
+
+    def take(self, rows: np.ndarray | slice) -> Chunk:
+        numbers = np.arange(len(self.series))[rows]
+        padded = np.full((len(numbers), *self.shape[1:]), np.nan, dtype=self.dtype)
+        for place, number in enumerate(numbers):
+            padded[place, :, : self.series[number].shape[1]] = self.series[number]
+        return padded
+
+
 # The first that takes X reads it. polars' frames have no iloc, and pandas' no get_column.
-_CONTAINERS: tuple[type[Container], ...] = (_MappedArray, _Array, _PandasFrame, _PolarsFrame, _Dataset, _Sliceable)
+_CONTAINERS: tuple[type[Container], ...] = (
+    _Series,
+    _MappedArray,
+    _Array,
+    _PandasFrame,
+    _PolarsFrame,
+    _Dataset,
+    _Sliceable,
+)
 
 
 def find_container(X: Any) -> Container | None:

@@ -36,6 +36,8 @@ class Rows:
         Type of the values; object for a frame whose columns are of several types.
     is_frame : bool
         Whether X is a data frame.
+    is_series : bool
+        Whether X can be nothing but series, such as a list of arrays of unequal lengths.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Rows:
         self.shape = (n_rows if kept is None else len(kept), *row_shape)
         self.dtype = self._container.dtype
         self.is_frame = self._container.is_frame
+        self.is_series = self._container.is_series
 
     def __len__(self) -> int:
         return self.shape[0]

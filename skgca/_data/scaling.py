@@ -25,6 +25,8 @@ _SQUASH = 3.0  # limit of squashed values, in robust deviations
 _LARGEST = 1e150  # squares of larger values overflow
 _FAR = 1e15  # larger scaled values are squashed like this one, whose square float32 can hold
 _BLOCK = 2**15  # entries
+_ROUNDING = 1e-13  # relative error of numbers in double precision that were computed
+_SEVERAL, _DISTANT, _APART = 8, 3.0, 10.0  # see warn_if_far
 _SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # rows that scales are learned from, at most
 _FITTED = ("mean_", "scale_", "var_", "n_samples_seen_")  # attributes of a StandardScaler
 
@@ -153,6 +155,36 @@ class Scaler:
         scaled /= self.final.scale_.astype(np.float32)
         return torch.from_numpy(scaled)
 
+    def warn_if_far(self, numbers: np.ndarray) -> None:
+        """Warn if rows (n, n_columns) seem to be in other units than those of ``fit``.
+
+        That is so if, in half of the columns or more, the median is 3 robust deviations away, the quartiles are ten
+        times nearer to each other or farther apart, or nearly all values are close to 0 where those of ``fit`` were
+        not. Few rows and constant columns say nothing.
+        """
+        if not (self.standardize and self.names) or len(numbers) < _SEVERAL:
+            return
+        centre, scale = self.robust.mean_, self.robust.scale_
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value
+            low, median, high = np.nanquantile(numbers, [0.25, 0.5, 0.75], axis=0)
+            largest = np.nanquantile(np.abs(numbers), 0.9, axis=0)
+        spread = (high - low) / _NORMAL_IQR
+        ratio = np.where(spread > 0, spread / scale, 1.0)
+        is_near_zero = (largest > 0) & (largest < 0.05 * (np.abs(centre) + scale))
+        is_distant = np.abs(median - centre) > _DISTANT * scale
+        is_far = is_distant | (ratio > _APART) | ((ratio < 1 / _APART) & is_near_zero)
+        if 2 * is_far.sum() < len(self.names):
+            return
+        column = int(is_far.argmax())
+        warnings.warn(
+            f"X holds rows far from those that fit got, in {is_far.sum()} of {len(self.names)} columns of numbers: half "
+            f"of column {self.names[column]!r} lies from {low[column]:.4g} to {high[column]:.4g}, and the median of fit "
+            f"was {centre[column]:.4g}. If the columns are in other units, such as standardised, convert them to those "
+            "of fit; otherwise, fit on rows like these.",
+            stacklevel=2,
+        )
+
     def get_state(self) -> dict[str, dict[str, Any]]:
         """Return the learned scales in plain values and arrays; an empty dict if values are not standardised."""
         parts = [part for part in ("robust", "final") if hasattr(self, part)]
@@ -173,7 +205,8 @@ class Scaler:
             low, median, high = np.nanquantile(sample, [0.25, 0.5, 0.75], axis=0)
             self.robust = StandardScaler().fit(sample)
             spread = (high - low) / _NORMAL_IQR
-            is_spread = spread > 1e-9 * np.abs(median)  # False if the quartiles are one value, up to rounding
+            # False if the quartiles are one value, up to rounding; timestamps differ by 1e-9 of their size and less
+            is_spread = spread > _ROUNDING * np.abs(median)
             self.robust.mean_ = np.nan_to_num(np.where(is_spread, median, self.robust.mean_))
             self.robust.scale_ = np.nan_to_num(np.where(is_spread, spread, self.robust.scale_), nan=1.0)
             self.final = StandardScaler().fit(self._squashed(sample))

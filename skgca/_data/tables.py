@@ -7,7 +7,7 @@ the network: a code as a one-hot vector or a learned one, a gap as an indicator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from .scaling import Scaler
 __all__ = ["TableReader"]
 
 _UNKNOWN, _MISSING = -1, -2  # codes of OrdinalEncoder, before 1 is added
+_LOOKED_AT = 256  # rows that are compared with those of fit
 _PLAIN_STATE = ("categorical_features", "standardize", "shape", "names", "held", "is_category", "has_missing")
 
 
@@ -100,6 +101,12 @@ class TableReader(Reader):
         self.has_missing = np.zeros(len(self.names), dtype=bool)
         self.has_missing[~self.is_category] = self.scaler.has_missing
         return self
+
+    def at(self, rows: Rows) -> Callable[[Chunk], Tensor]:
+        """Return :meth:`read`, after a warning if many rows are far from those of ``fit``."""
+        if rows.shape[1:] == self.shape and len(rows) > 1:
+            self.scaler.warn_if_far(self._split(rows.sample(_LOOKED_AT))[0])
+        return self.read
 
     def read(self, X: Chunk) -> Tensor:
         """Read rows: (n, n_columns).

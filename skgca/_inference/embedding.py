@@ -49,11 +49,12 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Devi
         If an embedding is not finite; the message names the row.
     """
     embedding: np.ndarray = np.empty((len(rows), width), dtype=reader.output_dtype(rows.dtype))
+    read = reader.at(rows)
     # the rows of one chunk of the encoder, or of up to eight of them, are read at a time
     step = max(1, min(8, rows.chunk_size() // _CHUNK)) * min(_CHUNK, rows.chunk_size())
     for start in range(0, len(rows), step):
         chunk = rows.take(slice(start, min(start + step, len(rows))))
-        inputs = reader.read(chunk)
+        inputs = read(chunk)
         for first, part in enumerate(inputs.split(_CHUNK)):
             encoded = _encode(encoder, part, device)
             place = start + first * _CHUNK

@@ -180,6 +180,8 @@ class FeatureDropout(_ColumnView):
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (n, d, ...) with some cells 0."""
         dropped = torch.rand(batch.shape, generator=generator, device=batch.device) < self.rate
+        if batch.ndim > 2:  # NaN in series may be padding
+            dropped = dropped & ~batch.isnan()
         return self._in_columns(batch, batch.masked_fill(dropped, 0))
 
     def __repr__(self) -> str:

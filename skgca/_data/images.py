@@ -121,8 +121,8 @@ class ImageReader(StackReader):
         """Whether the channels of an image are its last axis, as given, or as the sizes of the axes tell."""
         if self.given is not None and len(self.given) == 2:
             is_first, is_last = self.given == shape[1:], self.given == shape[:2]
-            if is_first != is_last:
-                return is_last
+            if is_first or is_last:
+                return not is_first
         # Sides are large enough, or equal; channels are few.
         for tells in (
             (min(shape[1:]) >= _SMALLEST_SIDE, min(shape[:2]) >= _SMALLEST_SIDE),
@@ -135,10 +135,11 @@ class ImageReader(StackReader):
         is_last = shape[2] < shape[0]
         c, h, w = _first(shape) if is_last else shape
         other = shape[1:] if is_last else shape[:2]
+        remedy = f"use image_shape={other}" if other != (h, w) else "move the channels to the first place"
+        reshaped = f", with X.reshape(len(X), *{shape})" if len(self.shape) == 1 else ""
         warnings.warn(
             f"Images of shape {shape} may have their channels first or last; they are read as {c} channels of {h} x "
-            f"{w} pixels. If that is wrong, use X.reshape(len(X), *{shape}) with image_shape={other}; image_shape="
-            f"{(h, w)} says that it is right.",
+            f"{w} pixels. If that is wrong, {remedy}{reshaped}; image_shape={(h, w)} says that it is right.",
             stacklevel=2,
         )
         return is_last
@@ -154,7 +155,7 @@ class ImageReader(StackReader):
         spans = moments.high - moments.low
         is_small = (spans < _SMALLEST_SPAN * (high - low)) & varies
         if is_small.any():
-            is_fraction = (low >= 0) & (high <= 1) & ~is_small
+            is_fraction = (moments.low >= 0) & (moments.high <= 1) & ((spans >= _SMALLEST_SPAN) | ~varies)
             self.low = np.where(is_fraction, 0.0, moments.low)
             self.span = np.where(is_fraction | (spans == 0), 1.0, spans)
         elif low >= 0 and high <= 1 and (high - low >= _SMALLEST_SPAN or not varies.any()):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .images import ImageReader
+from .ranges import bulk
 from .reader import Reader
 from .rows import Rows
 from .series import SeriesReader
@@ -87,7 +88,7 @@ def make_reader(
         If three dimensions can be images as well as series.
     """
     kind = kind_of(rows, image_shape=image_shape, encoded=encoded)
-    if len(rows.shape) == 3 and encoded is None and image_shape is None and not rows.is_series:
+    if len(rows.shape) == 3 and encoded is None and image_shape is None:
         _warn_if_doubtful(rows, kind)
     if kind is TableReader:
         return TableReader(categorical_features=categorical_features, standardize=standardize)
@@ -98,14 +99,19 @@ def _warn_if_doubtful(rows: Rows, kind: type[Reader]) -> None:
     """Warn if rows of two axes (a, b) that were taken for images may be series, or the other way round."""
     a, b = rows.shape[1:]
     if kind is ImageReader:
-        is_doubtful = (rows.dtype.name == "uint8" and a * _LONG < b) or _is_smooth_along_rows_only(rows)
-        read, other = f"images of {a} x {b} pixels", f"series of {a} channels and {b} steps, use encoder='conv1d'"
-    else:
-        is_doubtful = _LEAST_SIDE <= a <= b <= _LONG * a
-        read, other = f"series of {a} channels and {b} steps", f"images, use image_shape={(a, b)}"
-    if is_doubtful:
-        remedy = f"image_shape={(a, b)}" if kind is ImageReader else "encoder='conv1d'"
-        warnings.warn(f"X is read as {read}. If they are {other}; {remedy} says that they are not.", stacklevel=2)
+        if (rows.dtype.name == "uint8" and a * _LONG < b) or _is_smooth_along_rows_only(rows):
+            warnings.warn(
+                f"X is read as images of {a} x {b} pixels. If they are series of {a} channels and {b} steps, use "
+                f"encoder='conv1d'; image_shape={(a, b)} says that they are images.",
+                stacklevel=2,
+            )
+    elif _LEAST_SIDE <= a <= b <= _LONG * a:
+        remedy = f"resize them, then use image_shape={(a, b)}" if rows.is_series else f"use image_shape={(a, b)}"
+        warnings.warn(
+            f"X is read as series of {a} channels and {b} steps. If they are images, {remedy}; encoder='conv1d' says "
+            "that they are series.",
+            stacklevel=2,
+        )
 
 
 def _is_smooth_along_rows_only(rows: Rows) -> bool:
@@ -114,6 +120,7 @@ def _is_smooth_along_rows_only(rows: Rows) -> bool:
     if sample.dtype.kind not in "iuf" or not np.isfinite(sample).all() or min(sample.shape[1:]) < 2:
         return False
     values = sample.astype(np.float64)
+    values = np.clip(values, *bulk(values.ravel()[:: max(1, values.size // _VALUES)]))
     values -= values.mean(axis=0)  # what all rows share says nothing
     return _likeness(values) > _ALIKE and abs(_likeness(values.swapaxes(1, 2))) < _UNALIKE
 
@@ -128,4 +135,4 @@ def _likeness(values: np.ndarray) -> float:
 
 _LONG = 3  # images are seldom so many times longer than wide
 _LEAST_SIDE = 8  # fewer rows are channels
-_LOOKED_AT, _ALIKE, _UNALIKE = 256, 0.5, 0.2
+_LOOKED_AT, _VALUES, _ALIKE, _UNALIKE = 64, 2**17, 0.5, 0.2

@@ -25,8 +25,8 @@ _SQUASH = 3.0  # limit of squashed values, in robust deviations
 _LARGEST = 1e150  # squares of larger values overflow
 _FAR = 1e15  # larger scaled values are squashed like this one, whose square float32 can hold
 _BLOCK = 2**15  # entries
-_ROUNDING = 1e-13  # relative error of numbers in double precision that were computed
-_SEVERAL, _DISTANT, _APART = 8, 3.0, 10.0  # see warn_if_far
+_ROUNDING = 2e-14  # relative error of numbers in double precision that were computed
+_SEVERAL, _DISTANT, _APART = 8, 4.0, 10.0  # see warn_if_far
 _SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # rows that scales are learned from, at most
 _FITTED = ("mean_", "scale_", "var_", "n_samples_seen_")  # attributes of a StandardScaler
 
@@ -158,9 +158,9 @@ class Scaler:
     def warn_if_far(self, numbers: np.ndarray) -> None:
         """Warn if rows (n, n_columns) seem to be in other units than those of ``fit``.
 
-        That is so if, in half of the columns or more, the median is 3 robust deviations away, the quartiles are ten
-        times nearer to each other or farther apart, or nearly all values are close to 0 where those of ``fit`` were
-        not. Few rows and constant columns say nothing.
+        That is so if, in a third of the columns and more than one, the median is 4 robust deviations away, the
+        quartiles are ten times farther apart, or they are ten times nearer to each other and to 0. Few rows and
+        constant columns say nothing, nor does one column among others, which may be a date.
         """
         if not (self.standardize and self.names) or len(numbers) < _SEVERAL:
             return
@@ -174,14 +174,14 @@ class Scaler:
         is_near_zero = (largest > 0) & (largest < 0.05 * (np.abs(centre) + scale))
         is_distant = np.abs(median - centre) > _DISTANT * scale
         is_far = is_distant | (ratio > _APART) | ((ratio < 1 / _APART) & is_near_zero)
-        if 2 * is_far.sum() < len(self.names):
+        if is_far.sum() < max(min(2, len(self.names)), len(self.names) / 3):
             return
         column = int(is_far.argmax())
         warnings.warn(
-            f"X holds rows far from those that fit got, in {is_far.sum()} of {len(self.names)} columns of numbers: half "
-            f"of column {self.names[column]!r} lies from {low[column]:.4g} to {high[column]:.4g}, and the median of fit "
-            f"was {centre[column]:.4g}. If the columns are in other units, such as standardised, convert them to those "
-            "of fit; otherwise, fit on rows like these.",
+            f"X holds rows far from those that fit got, in {is_far.sum()} of {len(self.names)} columns of numbers: "
+            f"half of column {self.names[column]!r} lies from {low[column]:.4g} to {high[column]:.4g}, and the median "
+            f"of fit was {centre[column]:.4g}. If the columns are in other units, such as standardised, convert them "
+            "to those of fit; otherwise, fit on rows like these.",
             stacklevel=2,
         )
 

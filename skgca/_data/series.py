@@ -144,7 +144,7 @@ class SeriesReader(StackReader):
         if shape[0] > shape[1]:
             warnings.warn(
                 f"X is read as series of {shape[0]} channels and {shape[1]} steps. If the steps come first, as in "
-                "(n, time, channels), use np.swapaxes(X, 1, 2).",
+                f"(n, time, channels), use np.swapaxes(X, 1, 2); if they are images, use image_shape={shape}.",
                 stacklevel=2,
             )
 

@@ -17,6 +17,8 @@ __all__ = ["as_series", "holds_series"]
 _INSTANCES = {"instance", "instances", "case", "cases", "case_id", "series", "series_id"}
 _TIMES = {"timepoint", "timepoints", "time", "times", "timestamp", "step", "steps", "reading_id"}
 
+_MOST_CHANNELS = 4  # of 8-bit series; arrays of more rows are images
+
 
 def holds_series(X: Any) -> bool:
     """Whether X holds series in one of these forms; a look at the first row decides, and at the shapes of a list."""
@@ -60,7 +62,8 @@ def _check(series: Sequence[np.ndarray]) -> None:
             raise TypeError(f"Series {row} of X holds {item.dtype}, but series are arrays of numbers.")
         if item.ndim == 2 and item.shape[1] == 0:
             raise ValueError(f"Series {row} of X is empty: its shape is {item.shape}; leave it out.")
-    if any(len(shape) != 2 for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
+    of_images = all(item.dtype == np.uint8 for item in series) and len(series[0]) > _MOST_CHANNELS
+    if of_images or any(len(shape) != 2 for shape in shapes) or len({shape[0] for shape in shapes}) > 1:
         listed = ", ".join(map(str, shapes[:3])) + (", ..." if len(shapes) > 3 else "")
         remedy = "images must be of one size: resize or crop them, then numpy.stack"
         if all(len(shape) == 2 for shape in shapes) and len({shape[1] for shape in shapes}) == 1:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from .containers import Chunk, container_of, find_container
+from .series_lists import as_stack
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -110,6 +111,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
     ValueError, TypeError
         If X is neither a table nor a stack of arrays, has too few rows, or has other columns than in ``fit``.
     """
+    if isinstance(X, list | tuple) and getattr(getattr(estimator, "reader_", None), "is_ragged", False) and not reset:
+        X = as_stack(X)
     container = find_container(X)
     if container is None or not (container.is_frame or container.is_lazy):
         X = validate_data(

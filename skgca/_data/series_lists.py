@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_series", "holds_series"]
+__all__ = ["as_series", "as_stack", "holds_series"]
 
 # Names of the two levels of an index in sktime's data frames. A table may have an index of two levels as well.
 _INSTANCES = {"instance", "instances", "case", "cases", "case_id", "series", "series_id"}
@@ -55,6 +55,11 @@ def as_series(X: Any) -> list[np.ndarray]:
     return [item.astype(dtype, copy=False) for item in series]
 
 
+def as_stack(X: Sequence[Any]) -> Sequence[Any]:
+    """Return a list of arrays (length,) of equal length, which would be a table, as series of one channel."""
+    return [item[None] for item in X] if all(_ndim(item) == 1 for item in X) else X
+
+
 def _check(series: Sequence[np.ndarray]) -> None:
     shapes = list(dict.fromkeys(item.shape for item in series))
     for row, item in enumerate(series):
@@ -85,6 +90,9 @@ def _is_numeric(item: np.ndarray) -> bool:
 def _stacked(cells: Sequence[Any], row: int) -> np.ndarray:
     """Return the cells of a row, one for each channel, as (channels, length)."""
     channels = [_array(cell) for cell in cells]
+    if any(channel.ndim != 1 for channel in channels):
+        wrong = next(cell for cell, channel in zip(cells, channels, strict=True) if channel.ndim != 1)
+        raise TypeError(f"Series {row} of X holds {wrong!r} in place of a series of numbers; leave that row out.")
     lengths = [len(channel) for channel in channels]
     if len(set(lengths)) > 1:
         raise ValueError(

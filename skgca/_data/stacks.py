@@ -113,10 +113,10 @@ class StackReader(Reader):
         std = np.where(varies & (moments.std > 0), moments.std, self.span)  # 1 after the map where it is constant
         self.mean, self.std = (moments.mean - self.low) / self.span, std / self.span
         low, high = ((values - self.low) / self.span for values in (moments.low, moments.high))
-        self._set_usual(low, high, share, sample)
+        self._set_usual(low, high, share, sample, len(rows))
         return self
 
-    def _set_usual(self, low: np.ndarray, high: np.ndarray, share: np.ndarray, sample: np.ndarray) -> None:
+    def _set_usual(self, low: np.ndarray, high: np.ndarray, share: np.ndarray, sample: np.ndarray, n_rows: int) -> None:
         """Learn the limits of values, and what rows far from these are compared with."""
         extent = self._extent(low, high)
         far = _MARGIN * extent
@@ -126,10 +126,11 @@ class StackReader(Reader):
         self.far_share = float(share.max())
         within = np.clip(self._mapped(sample), self.limits[0][:, None], self.limits[1][:, None])
         deviations = _deviations(self._together(within))
-        near = self._together(np.stack([low - extent, high + extent])[:, :, None])  # (2, n_channels or 1, places)
-        self.usual = np.stack(
-            [near[0].min(axis=1), near[1].max(axis=1), np.nanmin(deviations, axis=0), np.nanmedian(deviations, axis=0)]
-        )
+        wide = 1 + 10 / n_rows  # few rows say little of the range
+        margin = np.where(extent == 0, np.inf, wide * extent)
+        near = self._together(np.stack([low - margin, high + margin])[:, :, None])  # (2, n_channels or 1, places)
+        least, median = (reduce(deviations, axis=0) / wide for reduce in (np.min, np.median))
+        self.usual = np.stack([near[0].min(axis=1), near[1].max(axis=1), least, median])
 
     def at(self, rows: Rows) -> Callable[[Chunk], Tensor]:
         """Return what reads rows that are not those of ``fit``, after a look at some of them.
@@ -144,7 +145,8 @@ class StackReader(Reader):
         UserWarning
             If they are far from those of ``fit``.
         """
-        if rows.shape[1:] != self.shape or self.usual is None or rows.dtype.kind not in "iufb" or len(rows) == 0:
+        of_numbers = rows.dtype.kind in "iufb" or rows.is_frame
+        if rows.shape[1:] != self.shape or self.usual is None or not of_numbers or len(rows) == 0:
             return self.read
         scale = self._scale_of(rows)
         self._warn_if_far(self._values(rows.sample(min(LOOKED_AT, rows.chunk_size()))), scale)

@@ -17,6 +17,10 @@ from .tables import TableReader
 
 __all__ = ["READERS", "kind_of", "make_reader"]
 
+_LONG = 3  # images are seldom so many times longer than wide
+_LEAST_SIDE = 8  # fewer rows are channels
+_LOOKED_AT, _VALUES, _ALIKE, _UNALIKE = 64, 2**17, 0.5, 0.2
+
 READERS: dict[str, type[Reader]] = {reader.kind: reader for reader in (TableReader, ImageReader, SeriesReader)}
 
 
@@ -131,8 +135,3 @@ def _likeness(values: np.ndarray) -> float:
     products = (scaled[:, :, 1:] * scaled[:, :, :-1]).mean(axis=0)
     varies = (values[:, :, 1:] != 0).any(axis=0) & (values[:, :, :-1] != 0).any(axis=0)
     return float(products[varies].mean()) if varies.any() else 0.0
-
-
-_LONG = 3  # images are seldom so many times longer than wide
-_LEAST_SIDE = 8  # fewer rows are channels
-_LOOKED_AT, _VALUES, _ALIKE, _UNALIKE = 64, 2**17, 0.5, 0.2

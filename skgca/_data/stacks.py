@@ -27,7 +27,7 @@ _OFFSET = 100.0  # offsets of more spans than this are subtracted in double prec
 _SAMPLE, _SAMPLE_ROWS, _SAMPLE_VALUES = 2**23, 1000, 2**18  # values, rows, and values of a channel, at most
 LOOKED_AT = 256  # rows that are compared with those of fit
 _MARGIN = 3.0  # values farther outside than so many spans are read as this
-_FAR_SHARE, _SMALL, _SEVERAL = 0.05, 0.1, 8  # see StackReader._warn_if_far
+_FAR_SHARE, _SMALL, _TINY, _SEVERAL = 0.05, 0.1, 0.04, 8  # see StackReader._warn_if_far
 _LARGEST = 1e150  # squares of larger values overflow
 
 Scale: TypeAlias = "tuple[float | np.ndarray, float | np.ndarray]"  # low and span
@@ -239,7 +239,7 @@ class StackReader(Reader):
         """Warn if rows (n, channels, places) are in other units than those of ``fit``.
 
         Too large are values of which a twentieth lies outside those of ``fit`` by more than their extent. Too small are
-        rows that all vary ten times less than the least varying row of ``fit``, or several rows whose median deviation
+        rows that all vary 25 times less than the least varying row of ``fit``, or several rows whose median deviation
         is a tenth of that of ``fit``. Blank rows, such as black images, say nothing.
         """
         assert self.usual is not None
@@ -251,7 +251,7 @@ class StackReader(Reader):
         for channel, found in enumerate(deviations.T):
             found = found[found > 0]
             small[channel] = len(found) > 0 and (
-                found.max() < _SMALL * least[channel]
+                found.max() < _TINY * least[channel]
                 or (len(found) >= _SEVERAL and np.median(found) < _SMALL * median[channel])
             )
         large = outside > _FAR_SHARE + 2 * self.far_share

@@ -904,8 +904,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ImportError
             If onnx, onnxscript or onnxruntime is missing.
         SavedFileError
-            If the encoder cannot be exported, or if embeddings by onnxruntime differ by more than 1e-5 of their largest
-            value.
+            If the encoder cannot be exported, if embeddings by onnxruntime differ by more than 1e-5 of their largest
+            value, or if series have gaps or unequal lengths.
         """
         check_is_fitted(self)
         export_onnx(self, path)

@@ -158,9 +158,10 @@ class Scaler:
     def warn_if_far(self, numbers: np.ndarray) -> None:
         """Warn if rows (n, n_columns) seem to be in other units than those of ``fit``.
 
-        That is so if, in a third of the columns and more than one, the median is 4 robust deviations away, the
-        quartiles are ten times farther apart, or they are ten times nearer to each other and to 0. Few rows and
-        constant columns say nothing, nor does one column among others, which may be a date.
+        That is so if, in a third of the columns and more than one, the quartiles are ten times farther apart, or ten
+        times nearer to each other and to 0. It is also so if the medians are distant in all columns, or in a third
+        where either rows look standardised and the others do not. Other rows may be of another class, and one column a
+        date. Few rows and constant columns say nothing.
         """
         if not (self.standardize and self.names) or len(numbers) < _SEVERAL:
             return
@@ -172,9 +173,12 @@ class Scaler:
         spread = (high - low) / _NORMAL_IQR
         ratio = np.where(spread > 0, spread / scale, 1.0)
         is_near_zero = (largest > 0) & (largest < 0.05 * (np.abs(centre) + scale))
-        is_distant = np.abs(median - centre) > _DISTANT * scale
-        is_far = is_distant | (ratio > _APART) | ((ratio < 1 / _APART) & is_near_zero)
-        if is_far.sum() < max(min(2, len(self.names)), len(self.names) / 3):
+        is_scaled = (ratio > _APART) | ((ratio < 1 / _APART) & is_near_zero)
+        distance = np.abs(median - centre) / scale
+        is_far = is_scaled | (distance > _DISTANT)
+        many = max(min(2, len(self.names)), len(self.names) / 3)
+        one_is_standardized = _is_standardized(centre, scale) != _is_standardized(median, spread)
+        if not (is_scaled.sum() >= many or (distance > _APART).all() or (one_is_standardized and is_far.sum() >= many)):
             return
         column = int(is_far.argmax())
         warnings.warn(
@@ -233,3 +237,8 @@ class Scaler:
                 f"Input X contains infinity in column {name!r}; replace it by a number, or by NaN if it marks a "
                 "missing value."
             )
+
+
+def _is_standardized(centre: np.ndarray, scale: np.ndarray) -> bool:
+    """Whether the centres and scales of all columns are near 0 and 1."""
+    return bool((np.abs(centre) < 1).all() and ((scale > 0.3) & (scale < 3)).all())

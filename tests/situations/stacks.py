@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import scale
 
 from skgca import GCAEmbedder
 from skgca._data import ImageReader, Rows, SeriesReader, make_reader
@@ -81,8 +82,8 @@ def no_warning(function, *args):
 def _():
     X, _ = series()
     expected = standardized(X)
-    for scale in (1e-13, 1e-30, 1e-40, 1e30, 1e60, np.array([[1e-13], [1.0]])):
-        assert_close(standardized(scale * X), expected, SINGLE)
+    for unit in (1e-13, 1e-30, 1e-40, 1e30, 1e60, np.array([[1e-13], [1.0]])):
+        assert_close(standardized(unit * X), expected, SINGLE)
     for offset in (1e6, 1e8, 1.7e9, np.array([[-1e8], [0.0]])):
         assert_close(standardized(X + offset), expected, NETWORK)  # an offset of 1e9 leaves 7 digits of the values
     own_units = read(X + 1e8)[0].make_stem(standardize=False)(read(X + 1e8)[1])
@@ -186,7 +187,8 @@ OTHER_UNITS = {
     "series in millivolt, then in volt": (1e3 * series()[0], series()[0]),
     "series of which one channel changed its unit": (series()[0], np.array([[1.0], [1e-3]]) * series()[0]),
     "series in Celsius, then in Kelvin": (series()[0], 273 + series()[0]),
-    "tables, then standardised": (DIGITS.data[:60, 2:6] + 50, DIGITS.data[:60, 2:6] / 5),
+    "tables, then standardised": (DIGITS.data[:60, 2:6] + 50, scale(DIGITS.data[:60, 2:6])),
+    "tables, then not standardised": (scale(DIGITS.data[:60, 2:6]), DIGITS.data[:60, 2:6] + 50),
     "tables, then a thousandth": (DIGITS.data[:60, 2:6] + 50, (DIGITS.data[:60, 2:6] + 50) / 1000),
     "tables, then a thousandfold": (DIGITS.data[:60, 2:6], DIGITS.data[:60, 2:6] * 1000),
 }
@@ -226,6 +228,16 @@ def _():
     model = quick(max_epochs=1).fit(EIGHT_BITS[:75])
     for factor in (0, 0.3, 1.5):
         no_warning(model.transform, (factor * EIGHT_BITS[75:]).clip(0, 255).astype(np.uint8))
+
+
+@situation("no warning where folds of a sorted table hold other classes")
+def _():
+    X, y = load_iris(return_X_y=True)
+    for values in (X, scale(X)):
+        for one in range(3):
+            model = models.quick(max_epochs=1).fit(values[y == one])
+            for other in range(3):
+                no_warning(model.transform, values[y == other])
 
 
 # Layouts of images
@@ -326,8 +338,8 @@ def _():
     one[3, 2, 2] = True
     fill = rng.random(X.shape) < 0.2
     for mask, value in [(one, 1000), (one, 1e36), (hot, 5000), (fill, -9999.0), (fill, -3.4e38), (fill, 1.7e308)]:
-        for scale in (1, 1 / 16):
-            reader, inputs = read(np.where(mask, value, scale * X))
+        for unit in (1, 1 / 16):
+            reader, inputs = read(np.where(mask, value, unit * X))
             expected = np.where(mask, 1.0 if value > 0 else 0.0, X / 16)
             assert_close(inputs, expected[:, None], SINGLE)
             assert_close(reader.mean, [expected.mean()], SINGLE)

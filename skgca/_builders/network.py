@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from .._utils.compat import InvalidParameterError
 from .._utils.random import RandomStreams, seeded_global_generator
 from ..encoders import (
     MLP,
+    ChannelStem,
     Conv1dEncoder,
     ConvEncoder,
     Encoder,
@@ -72,13 +74,15 @@ class _Named:
     """An encoder with a name.
 
     kinds : the readers of the data that it accepts; make : ``(options, shape, widths) -> Module``; widths : its default
-    ``hidden_layer_sizes``, None if it has none; layered : whether ``dropout`` and ``normalization`` have an effect.
+    ``hidden_layer_sizes``, None if it has none; layered : whether ``dropout`` and ``normalization`` have an effect;
+    make_masked : used instead of ``make`` if the last channel is a mask.
     """
 
     kinds: tuple[type[Reader], ...]
     make: _Make
     widths: tuple[int, ...] | None
     layered: bool = False
+    make_masked: _Make | None = None
 
 
 def _perceptron(cls: type[MLP] | type[ResNetMLP]) -> _Make:
@@ -99,9 +103,11 @@ def _residual(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int
     return ResNet18(shape[0], options.n_outputs)
 
 
-def _temporal(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
+def _temporal(
+    options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...], *, masked: bool = False
+) -> nn.Module:
     n_channels, length = shape
-    return Conv1dEncoder(n_channels, length, options.n_outputs, widths=widths)
+    return Conv1dEncoder(n_channels - masked, length, options.n_outputs, widths=widths, masked=masked)
 
 
 _ALL = tuple(READERS.values())
@@ -110,7 +116,7 @@ ENCODERS = {
     "resnet_mlp": _Named(_ALL, _perceptron(ResNetMLP), (256, 256), layered=True),
     "conv": _Named((ImageReader,), _convolutional, (32, 64, 128)),
     "resnet18": _Named((ImageReader,), _residual, None),
-    "conv1d": _Named((SeriesReader,), _temporal, (32, 64, 128)),
+    "conv1d": _Named((SeriesReader,), _temporal, (32, 64, 128), make_masked=partial(_temporal, masked=True)),
 }
 NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # made from numeric columns of training rows
     "periodic": lambda numbers: PeriodicEmbedding(numbers.shape[1]),
@@ -139,7 +145,7 @@ def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[s
         valid = sorted(name for name, other in ENCODERS.items() if isinstance(reader, other.kinds))
         raise InvalidParameterError(
             f"encoder={options.encoder!r} encodes {kinds}, but X holds {reader.noun}; use 'auto' or one of {valid}. "
-            "image_shape= turns flat rows into images."
+            "image_shape= turns flat rows into images, and X[:, None] turns them into series of one channel."
         )
     if options.hidden_layer_sizes is not None and (named is None or named.widths is None):
         raise InvalidParameterError(
@@ -273,7 +279,9 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
         widths = named.widths or ()
         if options.hidden_layer_sizes is not None:
             widths = _sizes("hidden_layer_sizes", options.hidden_layer_sizes)
-        return named.make(options, shape, widths)
+        masked = isinstance(stem, ChannelStem) and stem.masked
+        make = named.make_masked if masked and named.make_masked is not None else named.make
+        return make(options, shape, widths)
     assert callable(options.encoder)
     body = options.encoder(shape[0], options.n_outputs)
     if not isinstance(body, nn.Module):

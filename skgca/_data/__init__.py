@@ -1,8 +1,8 @@
 """From X to float32 tensors, and batches of them.
 
 ``containers.py`` and ``by_parts.py`` know the types of X, ``conversion.py`` converts or refuses others, and ``rows.py``
-fetches rows by number. ``kinds.py`` decides which kind of data
-X is. Each kind is a :class:`Reader`: ``tables.py``, ``stacks.py``. ``batches.py`` passes tensors to the training.
+fetches rows by number. ``kinds.py`` decides which kind of data X is. Each kind is a :class:`Reader`: ``tables.py``,
+``images.py``, ``series.py``. ``batches.py`` passes tensors to the training.
 """
 
 from .batches import (
@@ -16,10 +16,11 @@ from .batches import (
     shuffled_batches,
 )
 from .containers import Chunk
+from .images import ImageReader
 from .kinds import READERS, make_reader
 from .reader import Reader, Stem
 from .rows import Rows, check_rows, spaced
-from .stacks import ImageReader, SeriesReader
+from .series import SeriesReader
 from .tables import TableReader
 
 __all__ = [

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from .conversion import filled, plain_values
 from .frame_columns import is_pandas_categorical, pandas_values, polars_values
+from .series_lists import as_series, holds_series
 
 __all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs", "row_numbers"]
 
@@ -50,6 +51,7 @@ class Container(ABC):
     is_lazy: ClassVar[bool] = False  # whether rows are on disk or made one by one, so that X is never copied whole
     is_sparse: ClassVar[bool] = False  # whether most values are zeros, which X does not hold
     part_sizes: np.ndarray | None = None  # rows of each part, if X is read part by part; see by_parts.py
+    is_series: ClassVar[bool] = False  # whether rows can be nothing but series
 
     def __init__(self, X: Any) -> None:
         self.X = X
@@ -258,6 +260,36 @@ class _Sliceable(Container):
         return np.asarray(fetched)[place]
 
 
+class _Series(Container):
+    """Series of unequal lengths, as lists and nested data frames hold them; shorter ones end in NaN."""
+
+    is_lazy = True
+    is_series = True
+
+    def __init__(self, X: Any) -> None:
+        super().__init__(X)
+        self.series = as_series(X)
+
+    @classmethod
+    def takes(cls, X: Any) -> bool:
+        return holds_series(X)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.series), len(self.series[0]), max(item.shape[1] for item in self.series))
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.series[0].dtype
+
+    def take(self, rows: np.ndarray | slice) -> Chunk:
+        numbers = np.arange(len(self.series))[rows]
+        padded = np.full((len(numbers), *self.shape[1:]), np.nan, dtype=self.dtype)
+        for place, number in enumerate(numbers):
+            padded[place, :, : self.series[number].shape[1]] = self.series[number]
+        return padded
+
+
 def item_inputs(item: Any, number: int) -> np.ndarray:
     """Return the inputs of an item of a dataset as an array.
 
@@ -298,6 +330,7 @@ def row_numbers(rows: np.ndarray | slice, n_rows: int) -> list[int]:
 
 # The first that takes X reads it. polars' frames have no iloc, and pandas' no get_column.
 _CONTAINERS: tuple[type[Container], ...] = (
+    _Series,
     _MaskedMap,
     _MappedArray,
     _Array,

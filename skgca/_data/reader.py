@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -50,6 +50,10 @@ class Reader(ABC):
     def read(self, X: Chunk) -> Tensor:
         """Read rows as a float32 tensor: (n, ...), each of shape :attr:`input_shape`."""
 
+    def at(self, rows: Rows) -> Callable[[Chunk], Tensor]:
+        """Return what reads other rows than those of ``fit``: it may convert their units, or warn of them."""
+        return self.read
+
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
@@ -94,6 +98,11 @@ class Reader(ABC):
         a group together.
         """
         return None
+
+    @property
+    def summary(self) -> str:
+        """What a row is read as, in words; empty for a table, which nothing else is taken for."""
+        return ""
 
     @property
     def view_units(self) -> tuple[Tensor, Tensor] | None:

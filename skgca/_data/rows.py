@@ -12,6 +12,7 @@ from .by_parts import ByParts
 from .columns import check_order
 from .containers import Chunk, Container, container_of, find_container
 from .conversion import converted
+from .series_lists import as_stack
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -43,6 +44,8 @@ class Rows:
         Whether X is a data frame.
     is_sparse : bool
         Whether X holds only values other than zero.
+    is_series : bool
+        Whether X can be nothing but series, such as a list of arrays of unequal lengths.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Rows:
         self.dtype = self._container.dtype
         self.is_frame = self._container.is_frame
         self.is_sparse = self._container.is_sparse
+        self.is_series = self._container.is_series
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -159,6 +163,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
     ValueError, TypeError
         If X is neither a table nor a stack of arrays, has too few rows, or has other columns than in ``fit``.
     """
+    if isinstance(X, list | tuple) and getattr(getattr(estimator, "reader_", None), "is_ragged", False) and not reset:
+        X = as_stack(X)
     X = converted(X)
     container = find_container(X)
     if container is None or not (container.is_frame or container.is_lazy):

@@ -26,6 +26,8 @@ _SQUASH = 3.0  # limit of squashed values, in robust deviations
 _LARGEST = 1e150  # squares of larger values overflow
 _FAR = 1e15  # larger scaled values are squashed like this one, whose square float32 can hold
 _BLOCK = 2**15  # entries
+_ROUNDING = 2e-14  # relative error of numbers in double precision that were computed
+_SEVERAL, _DISTANT, _APART = 8, 4.0, 10.0  # see warn_if_far
 _SAMPLE, _SAMPLE_BYTES = 100_000, 2**26  # rows that scales are learned from, at most
 _WIDE = 4096  # columns of a sample that are looked at together
 _FITTED = ("mean_", "scale_", "var_", "n_samples_seen_")  # attributes of a StandardScaler
@@ -160,6 +162,40 @@ class Scaler:
         scaled /= self.final.scale_.astype(np.float32)
         return torch.from_numpy(scaled)
 
+    def warn_if_far(self, numbers: np.ndarray) -> None:
+        """Warn if rows (n, n_columns) seem to be in other units than those of ``fit``.
+
+        That is so if, in a third of the columns and more than one, the quartiles are ten times farther apart, or ten
+        times nearer to each other and to 0. It is also so if the medians are distant in all columns, or in a third
+        where either rows look standardised and the others do not. Other rows may be of another class, and one column a
+        date. Few rows and constant columns say nothing.
+        """
+        if not (self.standardize and self.names) or len(numbers) < _SEVERAL:
+            return
+        centre, scale = self.robust.mean_, self.robust.scale_
+        with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value
+            low, median, high = np.nanquantile(numbers, [0.25, 0.5, 0.75], axis=0)
+            largest = np.nanquantile(np.abs(numbers), 0.9, axis=0)
+        spread = (high - low) / _NORMAL_IQR
+        ratio = np.where(spread > 0, spread / scale, 1.0)
+        is_near_zero = (largest > 0) & (largest < 0.05 * (np.abs(centre) + scale))
+        is_scaled = (ratio > _APART) | ((ratio < 1 / _APART) & is_near_zero)
+        distance = np.abs(median - centre) / scale
+        is_far = is_scaled | (distance > _DISTANT)
+        many = max(min(2, len(self.names)), len(self.names) / 3)
+        one_is_standardized = _is_standardized(centre, scale) != _is_standardized(median, spread)
+        if not (is_scaled.sum() >= many or (distance > _APART).all() or (one_is_standardized and is_far.sum() >= many)):
+            return
+        column = int(is_far.argmax())
+        warnings.warn(
+            f"X holds rows far from those that fit got, in {is_far.sum()} of {len(self.names)} columns of numbers: "
+            f"half of column {self.names[column]!r} lies from {low[column]:.4g} to {high[column]:.4g}, and the median "
+            f"of fit was {centre[column]:.4g}. If the columns are in other units, such as standardised, convert them "
+            "to those of fit; otherwise, fit on rows like these.",
+            stacklevel=2,
+        )
+
     def get_state(self) -> dict[str, dict[str, Any]]:
         """Return the learned scales in plain values and arrays; an empty dict if values are not standardised."""
         parts = [part for part in ("robust", "final") if hasattr(self, part)]
@@ -188,7 +224,8 @@ class Scaler:
             low, median, high = np.nanquantile(sample, [0.25, 0.5, 0.75], axis=0)
             robust = StandardScaler().fit(sample)
             spread = (high - low) / _NORMAL_IQR
-            is_spread = spread > 1e-9 * np.abs(median)  # False if the quartiles are one value, up to rounding
+            # False if the quartiles are one value, up to rounding; timestamps differ by 1e-9 of their size and less
+            is_spread = spread > _ROUNDING * np.abs(median)
             robust.mean_ = np.nan_to_num(np.where(is_spread, median, robust.mean_))
             robust.scale_ = np.nan_to_num(np.where(is_spread, spread, robust.scale_), nan=1.0)
             final = StandardScaler().fit(_squashed(sample, robust))
@@ -236,3 +273,8 @@ def _joined(scalers: Sequence[StandardScaler]) -> StandardScaler:
     joined.n_samples_seen_ = np.concatenate(seen)
     joined.n_features_in_ = len(joined.mean_)
     return joined
+
+
+def _is_standardized(centre: np.ndarray, scale: np.ndarray) -> bool:
+    """Whether the centres and scales of all columns are near 0 and 1."""
+    return bool((np.abs(centre) < 1).all() and ((scale > 0.3) & (scale < 3)).all())

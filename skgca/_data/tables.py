@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ __all__ = ["TableReader"]
 _MOST_CATEGORIES = 2**24  # codes are float32, which holds no more whole numbers
 _MAX_VECTORS = 2**14  # see TableStem
 _LARGEST_JSON = 2**24  # characters of categories in the header of a file, which may have 100 MB
+_LOOKED_AT = 256  # rows that are compared with those of fit
 _PLAIN_STATE = ("categorical_features", "standardize", "shape", "names", "held", "is_category", "has_missing")
 
 
@@ -125,6 +126,12 @@ class TableReader(Reader):
         self.has_missing = np.zeros(len(self.names), dtype=bool)
         self.has_missing[~self.is_category] = self.scaler.has_missing[: (~self.is_category).sum()]
         return self
+
+    def at(self, rows: Rows) -> Callable[[Chunk], Tensor]:
+        """Return :meth:`read`, after a warning if many rows are far from those of ``fit``."""
+        if rows.shape[1:] == self.shape and len(rows) > 1:
+            self.scaler.warn_if_far(self._split(rows.sample(_LOOKED_AT))[0])
+        return self.read
 
     def read(self, X: Chunk) -> Tensor:
         """Read rows: (n, n_columns), and the columns that are derived from dates.

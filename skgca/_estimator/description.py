@@ -196,4 +196,6 @@ def _state(estimator: GCAEmbedder) -> str:
         if n_features is None
         else f"{n_features} -> {estimator._n_features_out} columns"
     )
-    return f"fitted ({epochs}, {estimator.stop_reason_}), {columns}, on {net.device}"
+    summary = estimator.reader_.summary
+    inputs = f"{summary} -> {estimator._n_features_out} columns" if summary else columns
+    return f"fitted ({epochs}, {estimator.stop_reason_}), {inputs}, on {net.device}"

@@ -522,10 +522,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             columns hold numbers, categories, dates, durations or times of day. Parquet files (by their path), Arrow
             tables, and lazy frames of dask and polars are read part by part. Masked values are missing values.
             Images have shape (n, h, w), (n, c, h, w) or (n, h, w, c), or are flattened if ``image_shape`` is set.
-            Series have shape (n, channels, length). An array of three dimensions holds images if they are square or of
-            type uint8, and else series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of
-            memory are read batch by batch: ``numpy.memmap``, zarr, h5py, or a map-style
-            :class:`torch.utils.data.Dataset`.
+            Series have shape (n, channels, length), or are a list of arrays (channels, length) of unequal lengths, and
+            may have gaps (NaN). An array of three dimensions holds images if they are square or of type uint8, and else
+            series, unless ``encoder`` or ``image_shape`` determines the kind. Data outside of memory are read batch by
+            batch: ``numpy.memmap``, zarr, h5py, or a map-style :class:`torch.utils.data.Dataset`.
         y : array-like of shape (n_samples,) or (n_samples, k), default=None
             Labels or values for the ``target`` if that reads y. Otherwise ignored, so that a Pipeline can pass y.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -560,7 +560,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ConvergenceWarning
             If training was rolled back from values that are not finite, learned nothing, or collapsed.
         UserWarning
-            If training was interrupted from the keyboard.
+            If training was interrupted from the keyboard, or if the shape of X can mean something else than it was read
+            as.
         FutureWarning
             If a deprecated parameter is set.
         """
@@ -628,7 +629,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : as in ``fit``
-            Rows with the columns seen in ``fit``; images and series of the same shape as in ``fit``.
+            Rows with the columns seen in ``fit``; images and series of the same shape as in ``fit``, except for series
+            of unequal lengths. Images of 8 bits may be divided by 255 where those of ``fit`` were not, and conversely.
 
         Returns
         -------
@@ -639,7 +641,12 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If X does not have the columns seen in ``fit`` or holds infinite values, or if images or series hold NaN.
+            If X does not have the columns seen in ``fit`` or holds infinite values, or if images hold NaN.
+
+        Warns
+        -----
+        UserWarning
+            If the values are far from those of ``fit``, as in other units.
         """
         return self._embed(X)
 
@@ -909,8 +916,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ImportError
             If onnx, onnxscript or onnxruntime is missing.
         SavedFileError
-            If the encoder cannot be exported, or if embeddings by onnxruntime differ by more than 1e-5 of their largest
-            value.
+            If the encoder cannot be exported, if embeddings by onnxruntime differ by more than 1e-5 of their largest
+            value, or if series have gaps or unequal lengths.
         """
         check_is_fitted(self)
         with known_settings(self.n_threads):

@@ -15,13 +15,24 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
 from .._builders.loss import LossOptions, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
 from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module
 from .._builders.views import ViewOptions, make_views
-from .._data import Reader, RowDataset, Rows, evenly_spaced, make_reader, n_even_batches, read_ahead, spaced
+from .._data import (
+    Reader,
+    RowDataset,
+    Rows,
+    SeriesReader,
+    evenly_spaced,
+    make_reader,
+    n_even_batches,
+    read_ahead,
+    spaced,
+)
 from .._data.held_out import hold_out
 from .._inference.embedding import embed_inputs, fit_readout
 from .._training.checkpoints import Checkpoints, SaveCheckpoints, identity
@@ -184,7 +195,9 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> 
     """Read the rows of X, by a newly fitted reader or by that of the last fit."""
     first = inputs.measured[0]
     reader = estimator.reader_ if continues else _fitted_reader(estimator, first)
-    fetch = [read_ahead(source, reader.read) for source in inputs.measured]
+    # Rows that the reader was not fitted on may be in other units: those of partial_fit, and second measurements.
+    read = [reader.at(source) if continues or k else reader.read for k, source in enumerate(inputs.measured)]
+    fetch = [read_ahead(source, one) for source, one in zip(inputs.measured, read, strict=True)]
     dataset = RowDataset(len(inputs), *fetch, **inputs.extras)
     return TrainingRows(reader, dataset, fetch[0](evenly_spaced(first)), first.chunk_size())
 
@@ -199,7 +212,13 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
         encoded=encoded_kind(estimator.encoder),
     )
     check_encoder(NetworkOptions.of(vars(estimator)), reader, changed=_changed(estimator))
-    return reader.fit(rows)
+    reader.fit(rows)
+    if isinstance(reader, SeriesReader) and isinstance(estimator.encoder, str):
+        is_flat = estimator.encoder not in ("auto", reader.auto_encoder) or estimator.passthrough is True
+        reader.takes_any_length = not is_flat  # a perceptron has a weight for each step
+    if estimator.verbose and reader.summary:
+        tqdm.write(f"X is read as {reader.summary}.")
+    return reader
 
 
 def inputs_to_measure(dataset: RowDataset) -> tuple[Tensor, ...]:

@@ -90,8 +90,17 @@ def check_inputs(
 
 
 def check_pair(estimator: GCAEmbedder, X_pair: Any, rows: Rows) -> Rows:
-    """Check the second measurement of each row."""
-    pair = check_rows(estimator, X_pair, reset=False)
+    """Check the second measurement of each row.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it has other columns than X, or another shape; the message names X_pair.
+    """
+    try:
+        pair = check_rows(estimator, X_pair, reset=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"X_pair is not a second measurement of X: {error}") from error
     if pair.shape != rows.shape:
         raise ValueError(
             f"X_pair has shape {pair.shape}, but X has {rows.shape}; row i of one must be another view of row i of "

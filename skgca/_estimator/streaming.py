@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import IterableDataset
 
 from .._data import n_even_batches
@@ -84,10 +85,17 @@ class RowSample:
     def add(self, rows: Tensor) -> Tensor:
         """Add rows (k, ...), and return the sample."""
         keys = np.concatenate([self._keys, self._random.uniform(size=len(rows))])
-        rows = rows if self._rows is None else torch.cat([self._rows, rows])
+        if self._rows is not None:
+            rows = torch.cat(_padded(self._rows, rows))
         kept = np.sort(np.argsort(keys)[:_N_KEPT])  # in the order in which they were added
         self._keys, self._rows = keys[kept], rows[torch.from_numpy(kept)]
         return self._rows
+
+
+def _padded(first: Tensor, second: Tensor) -> list[Tensor]:
+    """Return two batches of equal length: series of one call may be longer than those of another."""
+    length = max(first.shape[-1], second.shape[-1])
+    return [pad(rows, (0, length - rows.shape[-1]), value=torch.nan) for rows in (first, second)]
 
 
 class Stream:

@@ -50,11 +50,12 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Devi
         If an embedding is not finite; the message names the row.
     """
     embedding: np.ndarray = np.empty((len(rows), width), dtype=reader.output_dtype(rows.dtype))
+    read = reader.at(rows)
     # the rows of one chunk of the encoder, or of up to eight of them, are read at a time
     chunk_size = min(_CHUNK, rows.chunk_size())
     step = max(1, min(8, rows.chunk_size() // _CHUNK)) * chunk_size
     place = 0
-    for inputs in _regrouped(map(reader.read, rows.chunks(step)), chunk_size):
+    for inputs in _regrouped(map(read, rows.chunks(step)), chunk_size):
         for part in inputs.split(_CHUNK):
             encoded = _encode(encoder, part, device)
             if not encoded.sum().isfinite():  # faster than a look at each value

@@ -33,7 +33,7 @@ def information_of_views(encoder: Encoder, reader: Reader, rows: Rows, device: D
     device : torch.device
         Device of the encoder.
     """
-    inputs = reader.read(rows.sample(_N_ROWS)).to(device)
+    inputs = reader.at(rows)(rows.sample(_N_ROWS)).to(device)
     view, generator = standard_view(reader), torch.Generator(device).manual_seed(_SEED)
     learned = slice(encoder.readout.n_outputs)  # these columns come first
     views = [embed_inputs(encoder, view(inputs, generator), device)[:, learned] for _ in range(_N_VIEWS)]

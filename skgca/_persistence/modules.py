@@ -60,7 +60,7 @@ def describe(module: EncoderWithHead, own: dict[str, type] | None = None) -> dic
 def _own_body_described(module: EncoderWithHead, own: dict[str, type] | None) -> dict[str, Any]:
     first: Any = module.head.get_submodule("1.0")  # the head is a ReLU, then an MLP; this is its first linear layer
     stem = module.encoder.stem
-    n_inputs = stem.n_features if isinstance(stem, TableStem) else stem.mean.numel()
+    n_inputs = stem.n_features if isinstance(stem, TableStem) else stem.n_outputs
     body: dict[str, Any] = {"own": [n_inputs, first.in_features]}
     if own is not None:
         classes: dict[str, type] = {}

@@ -213,11 +213,20 @@ class _Category(nn.Module):
 class _Stack(_Preprocessing):
     """Does what :class:`ImageReader` or :class:`SeriesReader` does."""
 
+    low: Tensor
+    span: Tensor
+    limits: Tensor | None
+
     def __init__(
         self, reader: ImageReader | SeriesReader, layout: tuple[int, ...], *, adds_channel: bool, last: bool
     ) -> None:
         super().__init__()
-        self.low, self.span = reader.low, reader.span
+        shape = (-1, *[1] * reader.n_dimensions)  # (n_channels or 1, 1, ...), which broadcasts over a batch
+        self.register_buffer("low", torch.as_tensor(reader.low, dtype=torch.float32).reshape(shape))
+        self.register_buffer("span", torch.as_tensor(reader.span, dtype=torch.float32).reshape(shape))
+        limits = None if reader.limits is None else torch.from_numpy(reader.limits).float().view(2, *shape)
+        self.register_buffer("limits", None if limits is None or limits.isinf().all() else limits)
+        self.maps = bool((self.low != 0).any() or (self.span != 1).any())
         self.layout = layout
         self.adds_channel = adds_channel
         self.last = last
@@ -228,9 +237,12 @@ class _Stack(_Preprocessing):
             X = X[:, None]  # (n, h, w) -> (n, 1, h, w)
         elif self.last:
             X = X.permute(0, 3, 1, 2)  # (n, h, w, c) -> (n, c, h, w)
-        if self.low != 0:
-            X = X - self.low
-        return X / self.span if self.span != 1 else X
+        if self.maps:
+            X = (X - self.low) / self.span
+        return X if self.limits is None else X.clamp(self.limits[0], self.limits[1])
+
+    def rounded(self, rows: np.ndarray) -> np.ndarray:
+        return rows if rows.dtype == np.uint8 else rows.astype(np.float32)
 
 
 @singledispatch
@@ -257,6 +269,11 @@ def _(reader: ImageReader) -> _Preprocessing:
 
 @_preprocessing.register
 def _(reader: SeriesReader) -> _Preprocessing:
+    if reader.is_ragged or (reader.has_gaps is not None and reader.has_gaps.any()):
+        what = "of unequal lengths" if reader.is_ragged else "with gaps"
+        raise SavedFileError(
+            f"Series {what} cannot be exported to ONNX; use save, or fit on series of equal length without NaN."
+        )
     return _Stack(reader, reader.shape, adds_channel=False, last=False)
 
 

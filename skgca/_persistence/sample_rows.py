@@ -83,14 +83,23 @@ def _as_date(number: float, column: DateColumn) -> Any:
 @_rows_like.register
 def _(reader: ImageReader, draws: np.ndarray) -> np.ndarray:
     shares = np.abs(draws) % 1  # in [0, 1)
-    if (reader.low, reader.span) == (0.0, 255.0):
+    low, span = reader.low, reader.span
+    if isinstance(span, float) and (low, span) == (0.0, 255.0):
         rows: np.ndarray = (256 * shares).astype(np.uint8)
     else:
-        rows = (reader.low + reader.span * shares).astype(np.float32)
+        if not isinstance(span, float):  # one for each channel: (c,) -> (c, 1, 1), or (c,) if channels are last
+            low, span = (np.reshape(value, (-1,) if reader.last else (-1, 1, 1)) for value in (low, span))
+            shares = shares.reshape(len(shares), *reader.layout)
+        rows = (low + span * shares).astype(np.float32).reshape(draws.shape)
     return rows
 
 
 @_rows_like.register
 def _(reader: SeriesReader, draws: np.ndarray) -> np.ndarray:
-    rows: np.ndarray = (reader.mean[:, None] + reader.std[:, None] * draws).astype(np.float32)
-    return rows
+    low, span = (np.reshape(value, (-1, 1)) for value in (reader.low, reader.span))
+    rows: np.ndarray = low + span * (reader.mean[:, None] + reader.std[:, None] * draws)
+    if reader.has_gaps is not None:
+        rows[0, reader.has_gaps, 0] = np.nan
+    if reader.is_ragged:
+        rows[-1, :, -1] = np.nan
+    return rows if isinstance(reader.span, np.ndarray) else rows.astype(np.float32)

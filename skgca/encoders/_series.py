@@ -25,6 +25,9 @@ class Conv1dEncoder(Configured, nn.Module):
     their maximum: how much of a feature there is, and how clearly it appears, whenever it does. Mean and maximum are as
     many numbers as two time steps hold. So if at most two steps remain, they are not pooled, which keeps their order.
 
+    With ``masked=True``, series have unequal lengths: a last channel of the input is 1 within each series and 0 behind
+    its end. A series is then encoded as it would be without its padding. Series may be longer than ``length``.
+
     Parameters
     ----------
     n_channels : int
@@ -37,6 +40,8 @@ class Conv1dEncoder(Configured, nn.Module):
         Number of output channels of each convolution; at least one convolution.
     kernel_size : int, default=5
         Number of time steps in the window of a convolution, at least its stride of 2.
+    masked : bool, default=False
+        Whether the input has a mask as an additional last channel. Time steps are then always pooled.
 
     Raises
     ------
@@ -59,6 +64,7 @@ class Conv1dEncoder(Configured, nn.Module):
         *,
         widths: Sequence[int] = (32, 64, 128),
         kernel_size: int = 5,
+        masked: bool = False,
     ) -> None:
         super().__init__()
         if length < 2:
@@ -68,7 +74,7 @@ class Conv1dEncoder(Configured, nn.Module):
         if kernel_size < _STRIDE:
             raise ValueError(f"kernel_size={kernel_size!r} must be at least {_STRIDE}, or samples are skipped; take 5.")
         self.n_channels, self.length, self.n_outputs = n_channels, length, n_outputs
-        self.widths, self.kernel_size = tuple(widths), kernel_size
+        self.widths, self.kernel_size, self.masked = tuple(widths), kernel_size, masked
         padding = kernel_size // 2
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((n_channels, *widths)):
@@ -77,7 +83,7 @@ class Conv1dEncoder(Configured, nn.Module):
             layers += [nn.BatchNorm1d(fan_out), nn.ReLU()]
             length = (length + 2 * padding - kernel_size) // _STRIDE + 1
         self.convolutions = nn.Sequential(*layers)
-        self.pools = length > 2  # length is now the number of remaining time steps
+        self.pools = masked or length > 2  # length is now the number of remaining time steps
         self.last = nn.Linear((2 if self.pools else length) * widths[-1], n_outputs)
 
     def get_config(self) -> dict[str, Any]:
@@ -88,12 +94,34 @@ class Conv1dEncoder(Configured, nn.Module):
             "n_outputs": self.n_outputs,
             "widths": list(self.widths),
             "kernel_size": self.kernel_size,
+            "masked": self.masked,
         }
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Encode series, (n, n_channels, length) -> (n, n_outputs)."""
+        """Encode series, (n, n_channels, length), or n_channels + 1 with a mask -> (n, n_outputs)."""
+        if self.masked:
+            return self._encode_masked(batch[:, :-1], batch[:, -1].sum(1))
         features = self.convolutions(batch)  # (n, widths[-1], steps)
         # (n, 2 * widths[-1]) if pooled, otherwise (n, steps * widths[-1])
         pooled = torch.cat([features.mean(2), features.amax(2)], 1) if self.pools else features.flatten(1)
         encoded: Tensor = self.last(pooled)
+        return encoded
+
+    def _encode_masked(self, values: Tensor, lengths: Tensor) -> Tensor:
+        """Encode padded series (n, n_channels, length) whose own lengths are (n,)."""
+        lengths = lengths.long()
+        layers = iter(self.convolutions)
+        for convolution, normalization, activation in zip(layers, layers, layers, strict=True):
+            # Padding is 0 before each convolution, as are the zeros that a convolution adds at the ends of a series.
+            values = convolution(values)
+            lengths = (lengths + 2 * (self.kernel_size // 2) - self.kernel_size) // _STRIDE + 1
+            inside = torch.arange(values.shape[2], device=values.device) < lengths[:, None]  # (n, steps)
+            if self.training:
+                # statistics of the batch are those of what is inside; (k, width) is normalised as (k, width, 1)
+                steps = activation(normalization(values.movedim(1, 2)[inside]))
+                values = steps.new_zeros(*inside.shape, values.shape[1]).index_put((inside,), steps).movedim(2, 1)
+            else:
+                values = activation(normalization(values)) * inside[:, None]
+        mean = values.sum(2) / lengths[:, None]
+        encoded: Tensor = self.last(torch.cat([mean, values.amax(2)], 1))  # no feature is below 0, the padding
         return encoded

@@ -183,12 +183,20 @@ def _own_vectors(n_categories: int) -> nn.Embedding:
 class ChannelStem(Configured, nn.Module):
     """Standardise the channels of images or series with a given mean and standard deviation.
 
+    Series may have gaps (NaN). A gap is interpolated between its neighbours in time, and channels that had gaps in
+    training also get an indicator channel, which is 1 in gaps. Shorter series are padded with NaN in all channels up to
+    the end: padding becomes 0 in all channels, and the last channel is a mask, which is 1 within each series.
+
     Parameters
     ----------
     mean, std : sequence of float, of shape (n_channels,)
         Mean and standard deviation of each channel.
     n_dimensions : int
         Number of axes after the channel axis: 2 for images, 1 for series.
+    has_gaps : sequence of bool, default=()
+        Which channels of series get an indicator. Empty means none, and that there are no gaps.
+    masked : bool, default=False
+        Whether series are padded.
 
     Examples
     --------
@@ -197,27 +205,72 @@ class ChannelStem(Configured, nn.Module):
     >>> stem = ChannelStem([0.5], [0.25], n_dimensions=2)
     >>> stem(torch.ones(1, 1, 1, 3))
     tensor([[[[2., 2., 2.]]]])
+    >>> ChannelStem([0.0], [1.0], 1, has_gaps=[True], masked=True)(torch.tensor([[[1.0, torch.nan, 2.0, torch.nan]]]))
+    tensor([[[1.0000, 1.5000, 2.0000, 0.0000],
+             [0.0000, 1.0000, 0.0000, 0.0000],
+             [1.0000, 1.0000, 1.0000, 0.0000]]])
     """
 
     mean: Tensor
     std: Tensor
+    gapped: Tensor
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], n_dimensions: int) -> None:
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        n_dimensions: int,
+        *,
+        has_gaps: Sequence[bool] = (),
+        masked: bool = False,
+    ) -> None:
         super().__init__()
         shape = (-1, *[1] * n_dimensions)  # (n_channels, 1, ...), which broadcasts over a batch
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32).view(shape))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32).view(shape))
+        self.has_gaps, self.masked = [bool(has) for has in has_gaps], masked
+        gapped = torch.as_tensor(self.has_gaps, dtype=torch.bool).nonzero()[:, 0]
+        self.register_buffer("gapped", gapped, persistent=False)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of channels that :meth:`forward` returns."""
+        return self.mean.numel() + len(self.gapped) + self.masked
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         mean, std = self.mean.flatten().tolist(), self.std.flatten().tolist()
-        return {"mean": mean, "std": std, "n_dimensions": self.mean.ndim - 1}
+        config = {"mean": mean, "std": std, "n_dimensions": self.mean.ndim - 1}
+        return {**config, "has_gaps": list(self.has_gaps), "masked": self.masked}
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Standardise a batch: (n, c, ...) -> (n, c, ...)."""
-        return (batch - self.mean) / self.std
+        """Standardise a batch: (n, c, ...) -> (n, n_outputs, ...)."""
+        standardized = (batch - self.mean) / self.std
+        if not (self.masked or self.has_gaps):
+            return standardized
+        missing = batch.isnan()
+        known = (~missing).any(1, keepdim=True)  # (n, 1, length)
+        inside = known.flip(2).cummax(2).values.flip(2) if self.masked else torch.ones_like(known)
+        parts = [fill_gaps(standardized) * inside, (missing & inside)[:, self.gapped].to(batch.dtype)]
+        return torch.cat([*parts, inside.to(batch.dtype)] if self.masked else parts, dim=1)
 
     def plain(self, batch: Tensor) -> Tensor:
         """Return the standardised values as rows: (n, c, ...) -> (n, k)."""
-        standardized: Tensor = self(batch)
+        standardized: Tensor = self(batch)[:, : self.mean.numel()]
         return standardized.flatten(1)
+
+
+def fill_gaps(series: Tensor) -> Tensor:
+    """Interpolate missing values (NaN) linearly in time, each channel by itself: (n, channels, length) -> the same.
+
+    Before the first and after the last value of a channel, that value is repeated. A channel without a value is 0.
+    """
+    length = series.shape[2]
+    steps = torch.arange(length, device=series.device)
+    known = ~series.isnan()
+    before = torch.where(known, steps, -1).cummax(2).values  # the last known step, -1 if there is none
+    after = torch.where(known, steps, length).flip(2).cummin(2).values.flip(2)
+    left, right = series.gather(2, before.clamp(min=0)), series.gather(2, after.clamp(max=length - 1))
+    left, right = torch.where(before < 0, right, left), torch.where(after == length, left, right)
+    share = ((steps - before) / (after - before).clamp(min=1)).to(series.dtype).clamp(0, 1)
+    return torch.where(known, series, left + share * (right - left)).nan_to_num(nan=0.0)

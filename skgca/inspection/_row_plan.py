@@ -273,7 +273,7 @@ def _projections(embedder: Any, measurements: list[Rows], rows: np.ndarray, seed
     """Project two views of some rows, in double precision on the CPU; both have shape (n, d)."""
     net, reader = embedder.net_, embedder.reader_
     taken = [measurement.only(rows) for measurement in measurements]
-    inputs = [torch.cat([reader.read(chunk) for chunk in part.chunks()]).to(net.device) for part in taken]
+    inputs = [torch.cat([*map(reader.at(part), part.chunks())]).to(net.device) for part in taken]
     make_two = _two_views(embedder, inputs)
     views = make_two(inputs[0] if len(inputs) == 1 else inputs, torch.Generator(net.device).manual_seed(seed))
     net.module_.eval()

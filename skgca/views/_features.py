@@ -211,6 +211,8 @@ class FeatureDropout(_ColumnView):
                 < self.rate
             )
             dropped = dropped[:, self._groups.to(batch.device)]  # (n, n_groups) -> (n, d)
+        if batch.ndim > 2:  # NaN in series may be padding
+            dropped = dropped & ~batch.isnan()
         return self._in_columns(batch, batch.masked_fill(dropped, 0))
 
     def __repr__(self) -> str:

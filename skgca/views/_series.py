@@ -1,7 +1,8 @@
 """Views of time series (n, channels, length): shifted and stretched in time.
 
 Both views read each series at new times, which lie between samples, and interpolate linearly. All channels of a series
-are read at the same times, so that events in different channels stay simultaneous.
+are read at the same times, so that events in different channels stay simultaneous. Padding behind the end of a shorter
+series, NaN in all channels, stays padding.
 """
 
 from typing import Any
@@ -57,9 +58,10 @@ class TimeJitter(Configured):
         """Return a shifted copy of a batch of shape (n, channels, length)."""
         _check_series(self, batch)
         n, _, length = batch.shape
+        own = _own_lengths(batch)
         draw = torch.rand(n, 1, generator=generator, device=batch.device, dtype=torch.float32)
-        shift = (2 * draw - 1) * (self.max_shift * length)  # (n, 1), in samples
-        return _interpolate(batch, torch.arange(length, device=batch.device) - shift)
+        shift = (2 * draw - 1) * (self.max_shift * own)  # (n, 1), in samples
+        return _interpolate(batch, torch.arange(length, device=batch.device) - shift, own)
 
     def __repr__(self) -> str:
         return f"TimeJitter(max_shift={self.max_shift})"
@@ -105,11 +107,11 @@ class TimeCrop(Configured):
         """Return a stretched copy of a batch of shape (n, channels, length)."""
         _check_series(self, batch)
         n, _, length = batch.shape
-        draws = torch.rand(2, n, 1, generator=generator, device=batch.device, dtype=torch.float32)
-        draw_share, draw_start = draws
+        own = _own_lengths(batch)
+        draw_share, draw_start = torch.rand(2, n, 1, generator=generator, device=batch.device, dtype=torch.float32)
         share = self.low + (1 - self.low) * draw_share
-        start = draw_start * (1 - share) * (length - 1)  # the window ends at the last sample at most
-        return _interpolate(batch, start + share * torch.arange(length, device=batch.device))
+        start = draw_start * (1 - share) * (own - 1)  # the window ends at the last sample at most
+        return _interpolate(batch, start + share * torch.arange(length, device=batch.device), own)
 
     def __repr__(self) -> str:
         return f"TimeCrop(low={self.low})"
@@ -124,12 +126,22 @@ def _check_series(view: object, batch: Tensor) -> None:
         )
 
 
-def _interpolate(batch: Tensor, times: Tensor) -> Tensor:
+def _own_lengths(batch: Tensor) -> int | Tensor:
+    """Return the length of the series of a batch, or of each, (n, 1), if some are padded."""
+    length = batch.shape[2]
+    if length == 0 or not batch[:, :, -1].isnan().all(1).any():
+        return length
+    steps = torch.arange(1, length + 1, device=batch.device)
+    known = ~batch.isnan().all(1)  # (n, length)
+    return (known * steps).amax(1, keepdim=True).clamp(min=1)
+
+
+def _interpolate(batch: Tensor, times: Tensor, own: int | Tensor) -> Tensor:
     """Return the values of series at times in samples: (n, channels, length), (n, k) -> (n, channels, k).
 
-    Times outside the series take the value of the nearest sample.
+    Times outside a series, of the length ``own``, take the value of the nearest sample.
     """
-    times = times.clamp(0, batch.shape[2] - 1)
+    times = times.clamp(min=0).minimum(torch.as_tensor(own - 1, device=times.device))
     before = times.floor()
     fraction = (times - before).to(batch.dtype)[:, None]  # (n, 1, k)
     before = before.long()[:, None].expand(-1, batch.shape[1], -1)  # (n, channels, k)
@@ -137,4 +149,7 @@ def _interpolate(batch: Tensor, times: Tensor) -> Tensor:
     right = batch.gather(2, (before + 1).clamp(max=batch.shape[2] - 1))
     # At the time of a sample, the result is that sample. The formula would give NaN if the next sample is missing,
     # since 0 times NaN is NaN.
-    return torch.where(fraction == 0, left, left + fraction * (right - left))
+    values = torch.where(fraction == 0, left, left + fraction * (right - left))
+    if isinstance(own, int):
+        return values
+    return values.masked_fill((torch.arange(times.shape[1], device=times.device) >= own)[:, None], torch.nan)

@@ -82,6 +82,22 @@ def test_two_steps_or_one_are_kept_as_they_are(length, left, n_features):
         assert_close(encoder(batch), encoder.last(features.flatten(1)), SINGLE)
 
 
+@pytest.mark.parametrize("kernel_size", [2, 3, 5, 8])
+@pytest.mark.parametrize("is_training", [False, True])
+def test_a_mask_hides_what_is_behind_the_end(kernel_size, is_training):
+    encoder = trained(3, 40, 5, kernel_size=kernel_size)
+    masked = Conv1dEncoder(**{**encoder.get_config(), "masked": True})
+    masked.load_state_dict(encoder.state_dict())
+    encoder.train(is_training)
+    masked.train(is_training)
+    assert masked.get_config() == {**encoder.get_config(), "masked": True}
+    batch = series(6, 3, 40)
+    assert_close(masked(torch.cat([batch, torch.ones(6, 1, 40)], 1)), encoder(batch), SINGLE)
+    behind = torch.cat([batch, torch.ones(6, 1, 40)], 1)
+    behind = torch.cat([behind, torch.zeros(6, 4, 23)], 2)
+    assert_close(masked(behind), encoder(batch), SINGLE)
+
+
 def test_copies_and_the_global_generator():
     encoder, batch = trained(2, 30, 5), series(6, 2, 30)
     before = torch.get_rng_state()

@@ -69,7 +69,7 @@ def test_several_are_refused_by_displays_which_take_one_of_them():
 def test_several_are_refused_by_a_search_which_takes_others_frozen():
     with pytest.raises(ValueError, match=SEVERAL + "GCASearchCV takes"):
         GCASearchCV(twice(), {"second__epsilon": [0.2, 0.5]}, cv=2).fit(X)
-    pipeline = twice().set_params(first=FrozenEstimator(quick().fit(X)))
+    pipeline = twice().set_params(first=FrozenEstimator(quick().fit(StandardScaler().fit_transform(X))))
     search = GCASearchCV(pipeline, {"second__epsilon": [0.2, 0.5]}, cv=2, error_score="raise").fit(X)
     assert search.best_params_["second__epsilon"] in (0.2, 0.5)
 

@@ -63,7 +63,7 @@ def test_as_many_classes_as_can_be_told_apart():
 def test_methods_pipelines_and_axes():
     _, ax = plt.subplots()
     pipeline = make_pipeline(StandardScaler(), fitted())
-    pipeline[0].fit(X)
+    pipeline.fit(X)
     display = EmbeddingDisplay.from_estimator(pipeline, X, Y, method="tsne", ax=ax)
     assert display.ax_ is ax
     assert ax.get_xlabel() == "t-SNE 1"

@@ -49,7 +49,17 @@ MODULES = {
     "ChannelStem": ([ChannelStem([0.1, 0.2], [1.0, 2.0], 2)], IMAGES),
     "Conv1dEncoder": ([Conv1dEncoder(3, 20, 5, widths=(4, 6), kernel_size=4)], SERIES),
     "ConvEncoder": ([ConvEncoder(2, (8, 9), 5, widths=(4, 6))], IMAGES),
-    "Encoder": ([Encoder(ChannelStem([0.1] * 3, [1.0] * 3, 1), nn.Flatten(), Standardization(60))], SERIES),
+    "Encoder": (
+        [
+            Encoder(ChannelStem([0.1] * 3, [1.0] * 3, 1), nn.Flatten(), Standardization(60)),
+            Encoder(
+                ChannelStem([0.1] * 3, [1.0] * 3, 1, has_gaps=[True, False, True], masked=True),
+                nn.Flatten(),
+                Standardization(120),  # 3 channels, 2 indicators and a mask, of 20 steps
+            ),
+        ],
+        SERIES,
+    ),
     "EncoderWithHead": (
         [EncoderWithHead(Encoder(TableStem([0] * 4, [False] * 4), MLP(4, (), 3), Standardization(3)), MLP(3, (), 2))],
         TABLE,

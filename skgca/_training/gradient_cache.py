@@ -87,7 +87,7 @@ class CachedForward:
 
     Notes
     -----
-    Batch normalisation is recognised by its module. Where it is a functional call, or inside TorchScript, each part is
+    Batch normalisation is recognised by its module. If it is a functional call, or inside TorchScript, each part is
     normalised by its own statistics.
 
     References

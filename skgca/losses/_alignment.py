@@ -74,7 +74,7 @@ class AlignmentLoss(nn.Module):
     memory_limit : float, default=None
         Largest size of the kernel of a batch, in bytes, at which it is stored; a larger one is recomputed tile by tile.
         None is a quarter of the free memory. A target other than "pairs", related rows, the cost "student_t" and
-        penalties on single entries need whole matrices in any case.
+        penalties on single entries need full matrices in any case.
 
     Attributes
     ----------

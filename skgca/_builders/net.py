@@ -1,4 +1,4 @@
-"""Make the net that trains from the parameters of the estimator."""
+"""Make the net, which runs the training, from the parameters of the estimator."""
 
 from __future__ import annotations
 

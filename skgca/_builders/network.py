@@ -166,7 +166,7 @@ def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[s
 
 
 def encoded_kind(encoder: object) -> type[Reader] | None:
-    """Return the only kind of data that a named encoder accepts; None for several kinds, or without a name."""
+    """Return the only kind of data that a named encoder accepts; None if there are several, or it has no name."""
     kinds = ENCODERS[encoder].kinds if isinstance(encoder, str) and encoder in ENCODERS else ()
     return kinds[0] if len(kinds) == 1 else None
 
@@ -200,7 +200,7 @@ def make_module(
     Raises
     ------
     InvalidParameterError
-        If the encoder does not return a tensor (n, k), or one with another k than ``n_components``.
+        If the encoder does not return a tensor (n, k), or k is not ``n_components``.
     """
     with seeded_global_generator(random_streams.seed("weights")):  # torch initialises weights from its global generator
         encoding = _numeric_encoding(options, reader, rows)
@@ -341,10 +341,11 @@ def _make_readout(
 
     A readout of all layers reduces the activations to principal components. How many are useful depends on a linear
     model that is fitted later. On the inputs it has about one free parameter for each effective dimension, which the
-    participation ratio counts. With more rows per parameter, the model can use more additional components. So there are
-    as many components as rows per effective dimension, but at least 8. A rotation spreads them over columns of variance
-    1. With more columns, an L2 penalty of the linear model weighs less on the components than on inputs that pass
-    through. By default there are twice as many columns as inputs, at least one per component, and at most 256.
+    participation ratio counts. With more rows per parameter, the model can use more additional components. So their
+    number is the number of rows per effective dimension, but at least 8. A rotation spreads the components over columns
+    of variance 1. With more columns, an L2 penalty of the linear model weighs less on the components than on inputs
+    that pass through. By default there are twice as many columns as inputs, at least one per component, and at most
+    256.
     """
     activations: Callable[[Tensor], list[Tensor]] | None = getattr(body, "activations", None)
     if options.layers == "all" and activations is None:
@@ -360,12 +361,12 @@ def _make_readout(
         plain_inputs = stem.plain(rows)
         n_activations = sum(layer.shape[1] for layer in activations(stem(rows[:2])))
     body.train()
-    n_components = max(_FEWEST_COMPONENTS, round(n_rows / participation_ratio(plain_inputs)))
+    n_principal = max(_FEWEST_COMPONENTS, round(n_rows / participation_ratio(plain_inputs)))
     if isinstance(options.n_components, str):
-        n_columns = min(_MOST_COLUMNS, max(n_components, 2 * plain_inputs.shape[1]))
+        n_columns = min(_MOST_COLUMNS, max(n_principal, 2 * plain_inputs.shape[1]))
     else:
         n_columns = options.n_components
-    return RotatedComponents(n_activations, n_columns, n_components, seed=seed)
+    return RotatedComponents(n_activations, n_columns, n_principal, seed=seed)
 
 
 def _output_width(options: NetworkOptions, encoder: Encoder, rows: Tensor) -> int:
@@ -397,8 +398,8 @@ def _output_width(options: NetworkOptions, encoder: Encoder, rows: Tensor) -> in
     if not isinstance(options.encoder, nn.Module) and output.shape[1] != options.n_outputs:
         raise InvalidParameterError(
             f"The encoder {name} has {output.shape[1]} outputs, but n_components={options.n_components!r} needs "
-            f"{options.n_outputs}, the second argument of its call; set n_components={output.shape[1]}, or use that "
-            "argument."
+            f"{options.n_outputs}; set n_components={output.shape[1]}, or make as many outputs as the second argument "
+            "of the call says."
         )
     return output.shape[1]
 

@@ -109,7 +109,7 @@ def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
             value = before[name]
             if isinstance(value, str) and value == _UNSET:
                 continue
-            # Level 5 is the user's line, above this generator, contextlib, scikit-learn's wrapper and the method.
+            # Level 5 is the user's line, after this generator, contextlib, the method and scikit-learn's wrapper.
             warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
             estimator.__dict__.update({**parameter.replace(estimator, value), name: _UNSET})
         yield

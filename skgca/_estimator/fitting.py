@@ -340,7 +340,7 @@ def _changed(estimator: GCAEmbedder) -> dict[str, Any]:
 def _warn_of_problems(net: ContrastiveNet) -> None:
     """Warn if training was interrupted, diverged, or was rolled back."""
     n_epochs = sum("train_loss" in record for record in net.history)
-    retries = f"went back to the last good weights {net.guard.n_retries} times, and halved the rate each time"
+    retries = f"went back to the last good weights {net.guard.n_retries} times, halving the rate each time"
     if net.stop_reason == "interrupted":
         warnings.warn(
             f"Training was interrupted after {n_epochs} of {net.max_epochs} epochs; the embedder has the weights "
@@ -349,8 +349,8 @@ def _warn_of_problems(net: ContrastiveNet) -> None:
         )
     elif net.stop_reason == "diverged":
         warnings.warn(
-            f"The loss or its gradient stopped being finite in epoch {len(net.history)}; training {retries}, then "
-            f"ended. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or add "
+            f"The loss or its gradient stopped being finite in epoch {len(net.history)}; training {retries}, and "
+            f"then ended. The weights are those of {n_epochs} epochs. Lower lr (now {net.lr:g}), or add "
             "skorch.callbacks.GradientNormClipping(1.0) to callbacks.",
             ConvergenceWarning,
             stacklevel=5,

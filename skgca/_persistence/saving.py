@@ -357,10 +357,10 @@ def _verify(
     estimator: FittedEmbedder, encoder: Encoder, rows: np.ndarray, tensors: dict[str, Tensor], versions: dict[str, str]
 ) -> None:
     """Raise SavedFileError if the reference rows are read or embedded differently from when they were saved."""
-    versions_differ = f"It was saved with {versions}, and this is {_versions()}."
+    versions_hint = f"It was saved with {versions}, and this is {_versions()}."
     inputs, expected = tensors["reference.inputs"], tensors["reference.embedding"].numpy()
     if not torch.allclose(estimator.reader_.read(rows), inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
-        raise SavedFileError(f"its reference rows are read differently from when it was saved. {versions_differ}")
+        raise SavedFileError(f"its reference rows are read differently from when it was saved. {versions_hint}")
     try:
         embedding = _embedded(estimator, encoder, estimator.reader_, rows)
     except ValueError as error:
@@ -369,5 +369,5 @@ def _verify(
     if not difference <= _TOLERANCE:
         raise SavedFileError(
             f"its reference rows are embedded differently from when it was saved, by {difference:.1e} of the largest "
-            f"entry. An encoder of your own may not be the one that was saved. {versions_differ}"
+            f"entry. An encoder of your own may not be the one that was saved. {versions_hint}"
         )

@@ -85,7 +85,7 @@ def _name(name: Any) -> Any:
 
 
 def requests_of(routing: Any) -> dict[str, dict[str, Any]]:
-    """Return the metadata that each method requests, from scikit-learn's MetadataRequest, or from None if not set."""
+    """Return the metadata that each method requests; ``routing`` is scikit-learn's MetadataRequest, or None."""
     methods = {} if routing is None else vars(routing)
     return {name: dict(method.requests) for name, method in methods.items() if getattr(method, "requests", None)}
 

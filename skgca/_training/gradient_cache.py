@@ -87,7 +87,7 @@ class CachedForward:
 
     Notes
     -----
-    Batch normalisation is recognised by its module. Where it is a functional call, or inside TorchScript, each part is
+    Batch normalisation is recognised by its module. If it is a functional call, or inside TorchScript, each part is
     normalised by its own statistics.
 
     References
@@ -349,7 +349,7 @@ class _BatchNorms:
     def patched(self) -> Iterator[None]:
         """Let the modules normalise through this object inside the block."""
         for norm in self.modules:
-            # mypy reports assigning to a method; here the attribute of the instance is to hide it
+            # mypy reports an assignment to a method, but here an instance attribute is meant to hide it
             norm.forward = functools.partial(self._normalize, norm)  # type: ignore[method-assign]
         try:
             yield

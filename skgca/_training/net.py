@@ -169,7 +169,7 @@ class ContrastiveNet(NeuralNet):
         return self
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call a method of all callbacks. Callbacks end training by a KeyboardInterrupt, which is recorded."""
+        """Call a method of all callbacks. A KeyboardInterrupt, by which one ends training, is recorded."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:

@@ -58,8 +58,8 @@ class AlignmentLoss(nn.Module):
         A :class:`Divergence`, or a callable ``(plan, target_plan) -> scalar``.
     target : {"pairs", "labels", "continuous", "domains", "affinity"}, Target or callable, default="pairs"
         Which rows should match. With "pairs", the mass of each row goes to the other view of the same row. The other
-        names distribute it in proportion to an affinity of rows, from equal labels, close values, equal or different
-        domains, or given as a matrix. An object, such as ``DomainsTarget(alpha=0.1)``, has its own options. A callable
+        names distribute it in proportion to an affinity of rows: from labels, continuous values or domains, or a given
+        affinity. An object, such as ``DomainsTarget(alpha=0.1)``, has its own options. A callable
         ``(values) -> affinity (n, n)`` gets the ``target`` of the call.
     cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
         Ground cost; see :func:`skgca.ot.sinkhorn_embeddings`.
@@ -76,7 +76,7 @@ class AlignmentLoss(nn.Module):
     memory_limit : float, default=None
         Largest size of the kernel of a batch, in bytes, at which it is stored; a larger one is recomputed tile by tile.
         None is a quarter of the free memory. A target other than "pairs", related rows, the cost "student_t" and
-        penalties on single entries need whole matrices in any case.
+        penalties on single entries need full matrices in any case.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class AlignmentLoss(nn.Module):
 
     Examples
     --------
-    With a relaxed column marginal, the rows of view A have almost equal mass, and those of view B have not:
+    With a relaxed column marginal, the rows of view A keep almost equal mass, but those of view B do not:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, KLDivergence
@@ -187,9 +187,9 @@ class AlignmentLoss(nn.Module):
             prescribed mass of a row's views, and also scales their rows and columns of the kernel. So the weight of a
             row applies to it both as a match and as a negative. A row of weight zero is left out.
         related : Tensor of shape (n,) or (n, n), default=None
-            Pairs of rows that are neither negatives nor matches, such as rows of the same subject. Groups (n,) relate
-            rows of the same group, except for -1, which is no group; a boolean matrix (n, n) gives the pairs. The plan
-            has no entry between views of two related rows. The views of a row always match.
+            Which rows are related and thus neither negatives nor matches of each other, such as rows of the same
+            subject. Either groups (n,), which relate all rows of a group, with -1 for no group, or a boolean matrix
+            (n, n). The plan has no entry between views of two related rows. The views of a row always match.
 
         Returns
         -------

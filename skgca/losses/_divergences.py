@@ -277,7 +277,7 @@ class MarginalPenalty(Divergence):
 
 @dataclass(frozen=True)
 class EntropyPenalty(Divergence):
-    """Negative entropy of the plan, ``sum P (log P - 1)``. It needs the plan as a whole matrix.
+    """Negative entropy of the plan, ``sum P (log P - 1)``. It needs the plan as a full matrix.
 
     Examples
     --------
@@ -300,7 +300,7 @@ class UniformityPenalty(Divergence):
     """Divergence of the mass on negative pairs from a uniform distribution over them.
 
     It is ``KL(U || P)`` over the entries without target mass. P is normalised to sum to 1 there, and U is proportional
-    to the product of the row and the column mass. It needs the plan as a whole matrix.
+    to the product of the row and the column mass. It needs the plan as a full matrix.
 
     Examples
     --------

@@ -30,14 +30,14 @@ _SCALING_TOL = {torch.float32: 1e-5, torch.float64: 1e-12}  # relative to the ma
 
 @dataclass(frozen=True)
 class TargetPlan:
-    """A target plan, stored as a whole matrix or by its non-zero entries.
+    """A target plan, stored as a full matrix or by its non-zero entries.
 
     Parameters
     ----------
     mass : Tensor of shape (k,) or (n, m)
         Mass of the entries, >= 0. Over each row it sums to the prescribed mass of that row.
     rows, cols : Tensor of shape (k,), integer, default=None
-        Positions of the entries; None for a whole matrix.
+        Positions of the entries; None for a full matrix.
     shift : int, default=None
         Replaces ``rows`` and ``cols``: row i has one entry, in column ``(i + shift) % n`` of n, with mass above 0.
 
@@ -68,13 +68,13 @@ class TargetPlan:
         return plan.log_plan_at(self.rows, self.cols).masked_fill(self.mass == 0, 0.0)
 
     def of_rows(self, values: Tensor) -> Tensor:
-        """Take the value of each entry's row from values (n,): -> (k,), or (n, 1) for a whole matrix."""
+        """Take the value of each entry's row from values (n,): -> (k,), or (n, 1) for a full matrix."""
         if self.shift is not None:
             return values
         return values[:, None] if self.rows is None else values.index_select(0, self.rows)
 
     def of_cols(self, values: Tensor) -> Tensor:
-        """Take the value of each entry's column from values (m,): -> (k,), or (1, m) for a whole matrix."""
+        """Take the value of each entry's column from values (m,): -> (k,), or (1, m) for a full matrix."""
         if self.shift is not None:
             return values.roll(-self.shift)
         return values[None, :] if self.cols is None else values.index_select(0, self.cols)

@@ -278,8 +278,8 @@ class GCASearchCV(GridSearchCV):
     def _refit(self, X: Any, y: Any, fit_params: dict[str, Any]) -> None:
         """Train the best setting on all rows, from the start."""
         self.best_estimator_ = clone(self.estimator).set_params(**clone(self.best_params_, safe=False))
-        began = time.time()
+        start = time.time()
         self.best_estimator_.fit(X, **({} if y is None else {"y": y}), **fit_params)
-        self.refit_time_ = time.time() - began
+        self.refit_time_ = time.time() - start
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_

@@ -360,7 +360,7 @@ def test_warm_start_and_copies_of_byol(iris):
     fitted = quick(loss="byol", warm_start=True).fit(X)
     other = pickle.loads(pickle.dumps(fitted))
     assert np.array_equal(other.fit(X).transform(X), fitted.fit(X).transform(X))
-    with pytest.raises(ValueError, match="nor change between a loss with a predictor and one without"):
+    with pytest.raises(ValueError, match="nor switch between a loss that needs a predictor and one that does not"):
         fitted.set_params(loss="ince").fit(X)
 
 

@@ -207,7 +207,9 @@ def test_held_out_rows_are_held_out(fraction):
 
 
 def test_rows_to_hold_out_must_be_enough_and_leave_enough():
-    with pytest.raises(ValueError, match=r"validation_fraction=0.1 holds out 2 of 3 rows, but 2 at least"):
+    with pytest.raises(
+        ValueError, match=r"validation_fraction=0.1 holds out 2 of 3 rows, but each part needs at least 2"
+    ):
         quick(early_stopping=True).fit(X[:3])
     assert quick(early_stopping=True).fit(X[:4]).n_epochs_ == 4
 
@@ -326,7 +328,7 @@ def test_an_encoder_that_keeps_blowing_up_ends_training_with_the_last_good_weigh
 
 def test_the_best_weights_are_kept_where_they_are_known():
     model = blowing_up(range(23, 10_000), max_epochs=30, early_stopping=True, lr=0.3, callbacks=[Spy])
-    with pytest.warns(ConvergenceWarning, match="gave up"):
+    with pytest.warns(ConvergenceWarning, match="and then ended"):
         model.fit(X)
     losses = pd.DataFrame(model.history_)["valid_loss"]
     assert model.best_epoch_ == losses.idxmin() + 1

@@ -135,8 +135,8 @@ def gca_uot(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=1.0
-        Strengths rho. With large values the loss tends to :func:`gca_ince`, with small ones the plan tends to the free
-        plan. Among values from 0.1 to 5 at epsilon 0.5, the best embeddings had 1; those of 0.1 with "mass" were bad.
+        Strengths rho. With large values the loss tends to :func:`gca_ince`, and with small ones the plan tends to the
+        free plan. At epsilon 0.5, 1 was the best of several values from 0.1 to 5; 0.1 with "mass" was bad.
     kl : {"mass", "rows"}, default="mass"
         Form of the divergence: with its mass term, or, as in the released code, of the plan with normalised rows.
         Embeddings with "rows" are like those of :func:`ince`, for all rho. At the default rho, embeddings with "mass"

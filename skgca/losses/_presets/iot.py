@@ -17,7 +17,8 @@ def iot(
 ) -> AlignmentLoss:
     r"""IOT: contrastive learning as inverse optimal transport, with Sinkhorn iterations until convergence [1]_.
 
-    It is :func:`gca_ince` with more iterations. On a CPU they stop once more would only change rounding.
+    It is :func:`gca_ince` with more iterations. On a CPU, they stop when more of them would only
+    change rounding errors.
 
     Parameters
     ----------

@@ -129,9 +129,21 @@ class TableReader(Reader):
 
     def at(self, rows: Rows) -> Callable[[Chunk], Tensor]:
         """Return :meth:`read`, after a warning if many rows are far from those of ``fit``."""
-        if rows.shape[1:] == self.shape and len(rows) > 1:
+        if rows.shape[1:] != self.shape or len(rows) < 2:
+            return self.read
+        if rows.part_sizes is None:
             self.scaler.warn_if_far(self._split(rows.sample(_LOOKED_AT))[0])
-        return self.read
+            return self.read
+        is_first = True
+
+        def read(chunk: Chunk) -> Tensor:
+            nonlocal is_first
+            if is_first:  # a sample of a file would read all of it
+                self.scaler.warn_if_far(self._split(chunk)[0][:_LOOKED_AT])
+                is_first = False
+            return self.read(chunk)
+
+        return read
 
     def read(self, X: Chunk) -> Tensor:
         """Read rows: (n, n_columns), and the columns that are derived from dates.

@@ -71,13 +71,13 @@ class Encoder(Configured, nn.Module):
 
     def features(self, batch: Tensor) -> Tensor:
         """Return the outputs of the body, which the projection head takes: (n, ...) -> (n, n_outputs)."""
-        outputs: Tensor = _single(self.body(self._body_inputs(batch)))
+        outputs: Tensor = self._in_own_precision(self.body(self._body_inputs(batch)))
         return outputs
 
     def activations(self, batch: Tensor) -> Tensor:
         """Return what the readout takes: (n, ...) -> (n, n_activations)."""
         if isinstance(self.readout, RotatedComponents):
-            layers: Tensor = _single(torch.cat(self.body.activations(self._body_inputs(batch)), dim=1))
+            layers: Tensor = self._in_own_precision(torch.cat(self.body.activations(self._body_inputs(batch)), dim=1))
             return layers
         return self.features(batch)
 
@@ -86,6 +86,18 @@ class Encoder(Configured, nn.Module):
         inputs: Tensor = self.stem(batch)
         weight = next(self.body.parameters(), None)
         return inputs if weight is None or not weight.is_floating_point() else inputs.to(weight.dtype)
+
+
+    def _in_own_precision(self, outputs: Any) -> Any:
+        """Return outputs of the body in the precision of the readout, which the head has too.
+
+        That is float32, unless this module was converted as a whole. Autocast casts half precision anyway.
+        """
+        dtype = next(self.readout.buffers()).dtype
+        if not isinstance(outputs, Tensor) or outputs.dtype == dtype or not outputs.is_floating_point():
+            return outputs
+        casts = outputs.dtype in (torch.float16, torch.bfloat16) and torch.is_autocast_enabled(outputs.device.type)
+        return outputs if casts else outputs.to(dtype)
 
 
 class EncoderWithHead(Configured, nn.Module):
@@ -144,11 +156,3 @@ def _freeze(module: nn.Module) -> None:
     elif needs_grad:
         for part in module.children():
             _freeze(part)
-
-
-def _single(outputs: Any) -> Any:
-    """Return outputs of a body in single precision, as heads and readouts have it, unless autocast casts anyway."""
-    if not isinstance(outputs, Tensor) or outputs.dtype == torch.float32 or not outputs.is_floating_point():
-        return outputs
-    casts = outputs.dtype != torch.float64 and torch.is_autocast_enabled(outputs.device.type)
-    return outputs if casts else outputs.float()

@@ -565,7 +565,7 @@ def _():
 @situation("flat series with encoder='conv1d', flat colour images, and a second measurement of another shape")
 def _():
     X = np.random.default_rng(0).random((20, 192))
-    with pytest.raises(ValueError, match=r"X\[:, None\] series of one channel"):
+    with pytest.raises(ValueError, match=r"X\[:, None\] turns them into series of one channel"):
         models.quick(encoder="conv1d").fit(X)
     with pytest.raises(ValueError, match=r"3 times as many; use image_shape=\(3, 8, 8\) .* or image_shape=\(8, 8, 3\)"):
         quick(image_shape=(8, 8)).fit(X)

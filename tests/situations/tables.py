@@ -258,7 +258,6 @@ def cells_of_other_types():
     remedies = {
         "decode": [b"a", b"b"],
         "pandas.DataFrame": [[1, 2], [3]],
-        "each of its entries": [np.ones(2), np.ones(3)],
         "json_normalize": [{"k": 1}, {}],
         "real and imaginary": [1j, "x"],
         r"X\['a'\].astype\(str\)": [object(), None],

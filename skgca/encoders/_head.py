@@ -71,15 +71,16 @@ class Encoder(Configured, nn.Module):
 
     def features(self, batch: Tensor) -> Tensor:
         """Return the outputs of the body, which the projection head takes: (n, ...) -> (n, n_outputs)."""
-        outputs: Tensor = _single(self.body(self._body_inputs(batch)))
+        outputs: Tensor = self.body(self._body_inputs(batch))
         return outputs
 
     def activations(self, batch: Tensor) -> Tensor:
         """Return what the readout takes: (n, ...) -> (n, n_activations)."""
         if isinstance(self.readout, RotatedComponents):
-            layers: Tensor = _single(torch.cat(self.body.activations(self._body_inputs(batch)), dim=1))
-            return layers
-        return self.features(batch)
+            layers = torch.cat(self.body.activations(self._body_inputs(batch)), dim=1)
+        else:
+            layers = self.features(batch)
+        return _in_precision(self.readout.mean, layers)
 
     def _body_inputs(self, batch: Tensor) -> Tensor:
         """Return the outputs of the stem in the precision of the weights of the body, which may be a user's module."""
@@ -122,7 +123,9 @@ class EncoderWithHead(Configured, nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Project a batch: (n, ...) -> (n, d)."""
-        projected: Tensor = self.head(self.encoder.features(batch))
+        features = self.encoder.features(batch)
+        weight = next(self.head.parameters(), features)
+        projected: Tensor = self.head(_in_precision(weight, features))
         return projected
 
     def train(self, mode: bool = True) -> "EncoderWithHead":
@@ -146,9 +149,7 @@ def _freeze(module: nn.Module) -> None:
             _freeze(part)
 
 
-def _single(outputs: Any) -> Any:
-    """Return outputs of a body in single precision, as heads and readouts have it, unless autocast casts anyway."""
-    if not isinstance(outputs, Tensor) or outputs.dtype == torch.float32 or not outputs.is_floating_point():
-        return outputs
+def _in_precision(like: Tensor, outputs: Tensor) -> Tensor:
+    """Return outputs of a body in the type of what takes them, unless autocast casts them anyway."""
     casts = outputs.dtype != torch.float64 and torch.is_autocast_enabled(outputs.device.type)
-    return outputs if casts else outputs.float()
+    return outputs if casts else outputs.to(like.dtype)

@@ -59,7 +59,7 @@ def check_effects(
 
 def _check_labels(codes: Tensor, shown: str) -> None:
     n_classes, n_known = _counts(codes)
-    if 1 < n_known == n_classes:
+    if 2 < n_known == n_classes:  # of two rows, more cannot be asked
         message = (
             f"y holds a class of its own for each of {n_known} rows, so no two rows match, and target={shown} is the "
             "same as target='pairs'. "

@@ -71,33 +71,22 @@ class Encoder(Configured, nn.Module):
 
     def features(self, batch: Tensor) -> Tensor:
         """Return the outputs of the body, which the projection head takes: (n, ...) -> (n, n_outputs)."""
-        outputs: Tensor = self._in_own_precision(self.body(self._body_inputs(batch)))
+        outputs: Tensor = self.body(self._body_inputs(batch))
         return outputs
 
     def activations(self, batch: Tensor) -> Tensor:
         """Return what the readout takes: (n, ...) -> (n, n_activations)."""
         if isinstance(self.readout, RotatedComponents):
-            layers: Tensor = self._in_own_precision(torch.cat(self.body.activations(self._body_inputs(batch)), dim=1))
-            return layers
-        return self.features(batch)
+            layers = torch.cat(self.body.activations(self._body_inputs(batch)), dim=1)
+        else:
+            layers = self.features(batch)
+        return _in_precision(self.readout.mean, layers)
 
     def _body_inputs(self, batch: Tensor) -> Tensor:
         """Return the outputs of the stem in the precision of the weights of the body, which may be a user's module."""
         inputs: Tensor = self.stem(batch)
         weight = next(self.body.parameters(), None)
         return inputs if weight is None or not weight.is_floating_point() else inputs.to(weight.dtype)
-
-
-    def _in_own_precision(self, outputs: Any) -> Any:
-        """Return outputs of the body in the precision of the readout, which the head has too.
-
-        That is float32, unless this module was converted as a whole. Autocast casts half precision anyway.
-        """
-        dtype = next(self.readout.buffers()).dtype
-        if not isinstance(outputs, Tensor) or outputs.dtype == dtype or not outputs.is_floating_point():
-            return outputs
-        casts = outputs.dtype in (torch.float16, torch.bfloat16) and torch.is_autocast_enabled(outputs.device.type)
-        return outputs if casts else outputs.to(dtype)
 
 
 class EncoderWithHead(Configured, nn.Module):
@@ -134,7 +123,9 @@ class EncoderWithHead(Configured, nn.Module):
 
     def forward(self, batch: Tensor) -> Tensor:
         """Project a batch: (n, ...) -> (n, d)."""
-        projected: Tensor = self.head(self.encoder.features(batch))
+        features = self.encoder.features(batch)
+        weight = next(self.head.parameters(), features)
+        projected: Tensor = self.head(_in_precision(weight, features))
         return projected
 
     def train(self, mode: bool = True) -> "EncoderWithHead":
@@ -156,3 +147,9 @@ def _freeze(module: nn.Module) -> None:
     elif needs_grad:
         for part in module.children():
             _freeze(part)
+
+
+def _in_precision(like: Tensor, outputs: Tensor) -> Tensor:
+    """Return outputs of a body in the type of what takes them, unless autocast casts them anyway."""
+    casts = outputs.dtype != torch.float64 and torch.is_autocast_enabled(outputs.device.type)
+    return outputs if casts else outputs.to(like.dtype)

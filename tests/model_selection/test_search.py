@@ -407,7 +407,7 @@ def test_groups_and_weights_reach_what_reads_them():
 
 
 def test_metadata_by_routing():
-    domain, groups = np.arange(len(X)) % 2, np.arange(len(X)) % 4
+    domain, groups = np.arange(len(X)) // 4 % 2, np.arange(len(X)) % 4  # both domains in each fold
     weight = np.linspace(0.5, 1.5, len(X))
     with sklearn.config_context(enable_metadata_routing=True):
         embedder = quick(target="domains").set_fit_request(sample_domain=True, sample_weight=False)

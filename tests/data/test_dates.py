@@ -292,7 +292,7 @@ def test_many_dates_as_text_are_warned_of():
         warnings.simplefilter("error")
         reader(frame(texts), categorical_features=["when", "c"])
         reader(frame(list(texts[:20]) * 2))
-        reader(frame([f"10.1.{k}" for k in range(40)]))  # versions
+        reader(frame([f"10.1.{k % 35}" for k in range(40)]))  # versions
 
 
 CASES = {

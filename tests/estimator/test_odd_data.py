@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import scipy.sparse
 
 from skgca.losses import PRESETS
 
@@ -105,11 +104,6 @@ def test_data_that_cannot_be_trained_on(name):
     X, message = BAD[name]
     with pytest.raises(ValueError, match=message):
         quick().fit(X)
-
-
-def test_sparse_data_is_refused_with_a_remedy():
-    with pytest.raises(TypeError, match="toarray"):
-        quick().fit(scipy.sparse.csr_array(np.eye(5)))
 
 
 def test_another_width_at_transform_is_refused():

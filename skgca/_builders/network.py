@@ -246,11 +246,13 @@ def last_module(
     module = copy.deepcopy(last)
     # the module for the current parameters, without its weights
     fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
-    if [p.shape for p in module.parameters()] != [p.shape for p in fresh.parameters()]:
+    same_shapes = [p.shape for p in module.parameters()] == [p.shape for p in fresh.parameters()]
+    # the repr of a body shows its layers with their settings, such as the rate of dropout
+    if not same_shapes or repr(module.encoder.body) != repr(fresh.encoder.body):
         raise ValueError(
-            "warm_start=True cannot continue with another n_components, hidden_layer_sizes or projection_sizes than "
-            "the last fit had, nor switch between a loss that needs a predictor and one that does not; restore these "
-            "parameters, or fit with warm_start=False."
+            "warm_start=True cannot continue with another n_components, hidden_layer_sizes, projection_sizes, dropout, "
+            "normalization or encoder than the last fit had, nor switch between a loss that needs a predictor and one "
+            "that does not; restore these parameters, or fit with warm_start=False."
         )
     module.encoder.passthrough = fresh.encoder.passthrough
     old, new = module.encoder.readout, fresh.encoder.readout
@@ -388,8 +390,8 @@ def _output_width(options: NetworkOptions, encoder: Encoder, rows: Tensor) -> in
     returned = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(rows):
         raise InvalidParameterError(
-            f"The encoder {name} returns {returned} for a batch of shape {tuple(rows.shape)}; it must return "
-            f"({len(rows)}, k), one vector for each row, for example by a last nn.Flatten()."
+            f"The encoder {name} returns {returned} for a batch of shape {tuple(encoder.stem(rows).shape)}; it must "
+            f"return ({len(rows)}, k), one vector for each row, for example by a last nn.Flatten()."
         )
     if not output.is_floating_point():
         raise InvalidParameterError(

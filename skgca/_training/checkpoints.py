@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,7 +99,11 @@ class Checkpoints:
         except OSError as error:
             raise CheckpointError(
                 f"The checkpoint {self.path} could not be written: {error}. "
-                + ("The old one is intact: free disk space, and fit with resume=True." if self.path.exists() else "")
+                + (
+                    "The old one is intact: free disk space, and fit with resume=True."
+                    if self.path.exists()
+                    else "Free disk space, or name another folder as checkpoint_dir."
+                )
             ) from error
 
     def read(self) -> dict[str, Any] | None:
@@ -297,9 +302,22 @@ def _described(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"({', '.join(map(_described, value))})"
     if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
-        return str(value.__qualname__)
+        code = getattr(value, "__code__", None)
+        return f"{value.__qualname__} {_checksum_of_code(code)}" if code is not None else str(value.__qualname__)
     text = repr(value)
     return type(value).__qualname__ if " at 0x" in text else text
+
+
+def _checksum_of_code(code: CodeType) -> str:
+    """Return a checksum of a function's code: two lambdas have the same name."""
+    constants: list[Any] = []
+    for value in code.co_consts:
+        if isinstance(value, CodeType):  # of a function inside, whose repr has an address
+            constants.append(_checksum_of_code(value))
+        else:  # the order of a set differs from process to process
+            constants.append(sorted(map(repr, value)) if isinstance(value, frozenset) else repr(value))
+    described = repr((code.co_code, code.co_names, code.co_varnames, constants))
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 
 def _checksum(tensors: list[Tensor]) -> str:

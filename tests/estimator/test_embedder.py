@@ -426,14 +426,23 @@ def test_warm_start_follows_what_is_read_and_passed_through(iris):
     assert_close(last[:, : straight.shape[1]], straight, NETWORK)
 
 
+def clone_of(fitted, **params):
+    """Return a fitted copy with other parameters."""
+    return copy.deepcopy(fitted).set_params(**params)
+
+
 def test_warm_start_refuses_another_architecture_or_width(iris):
     X, _ = iris
     fitted = quick(warm_start=True).fit(X)
     before = fitted.transform(X)
     with pytest.raises(ValueError, match="warm_start=True cannot continue with another n_components"):
         fitted.set_params(n_components=7).fit(X)
+    fitted.set_params(n_components=6)
+    for other in ({"dropout": 0.2}, {"normalization": "layer"}, {"normalization": None}):
+        with pytest.raises(ValueError, match=r"warm_start=True cannot continue with another .* dropout, normalization"):
+            clone_of(fitted, **other).fit(X)
     with pytest.raises(ValueError, match="expecting 4 features"):
-        fitted.set_params(n_components=6).fit(X[:, :3])
+        fitted.fit(X[:, :3])
     assert np.array_equal(fitted.transform(X), before)
 
 

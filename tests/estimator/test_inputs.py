@@ -414,7 +414,7 @@ def test_an_encoder_of_images_gets_the_channels():
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (Flat(), r"The encoder Flat returns \(2,\) for a batch of shape \(2, 5\); it must return \(2, k\)"),
+        (Flat(), r"The encoder Flat returns \(2,\) for a batch of shape \(2, 12\); it must return \(2, k\)"),
         (lambda n, k: nn.Linear(n, k + 1), "The encoder Linear has 6 outputs, but n_components=5 needs 5"),
         (lambda n, k: "net", "made a str, but a Module is needed"),
         (lambda n, k: nn.Linear(n + 1, k), r"The encoder Linear fails on a batch of shape \(2, 12\)"),

@@ -354,3 +354,13 @@ class Counter(Callback):
 
     def load_state_dict(self, state):
         self.seen_ = state["seen"]
+
+
+def test_another_function_as_parameter_is_another_training(tmp_path):
+    params = {"checkpoint_dir": tmp_path, "checkpoint_epochs": 1}
+    views = [lambda batch: batch + 0.0, lambda batch: batch * 2.0, lambda batch: batch + 0.0]
+    with pytest.raises(RuntimeError, match="broken off"):
+        quick(**params, views=views[0], callbacks=[Break(13)]).fit(X)
+    with pytest.raises(CheckpointError, match=r"belongs to a training with views=.*lambda"):
+        quick(**params, views=views[1], resume=True).fit(X)
+    assert quick(**params, views=views[2], resume=True).fit(X).n_epochs_ == 6  # the same code elsewhere

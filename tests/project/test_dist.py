@@ -58,7 +58,7 @@ def built(tmp_path_factory):
 
 def test_nothing_is_deprecated_and_the_metadata_are_valid(built):
     *paths, said = built
-    assert "eprecat" not in said
+    assert "eprecat" not in said.replace("deprecated.py", "")  # the name of a module
     assert run(sys.executable, "-m", "twine", "--no-color", "check", "--strict", *paths).count("PASSED") == 2
 
 

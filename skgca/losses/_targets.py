@@ -113,8 +113,16 @@ class Target(Configured, ABC):
         ----------
         values : Tensor or None
             What the caller of the loss passed as ``target``, checked.
-        shift, row_mass, n_rows, two_sided, excluded
-            As in :func:`scaled_plan`: the shape and the marginals that the plan must have.
+        shift : int
+            The other view of row i of the plan is in column ``(i + shift) % N``.
+        row_mass : Tensor of shape (N,)
+            Prescribed row mass, which is also the column mass; N is n or 2 n.
+        n_rows : int
+            Number n of rows in the batch.
+        two_sided : bool
+            Whether the columns of the plan are held to their mass too.
+        excluded : Tensor of shape (N, N), bool, default=None
+            Entries that the transport plan leaves out.
 
         Returns
         -------

@@ -14,7 +14,7 @@ from torch import Tensor
 from .._utils.classes import class_codes, marked_minus_one
 from ..losses import ContinuousTarget
 from .metadata import shown_target, target_of
-from .times import are_times
+from .target_values import are_times
 
 __all__ = ["check_effects"]
 

@@ -21,7 +21,7 @@ from .._utils.missing import is_unlabelled
 from ..losses import AffinityTarget, Target
 from ..losses._targets import CallableTarget, make_target
 from .frame_columns import exact_values
-from .times import are_times, as_numbers
+from .target_values import are_times, target_numbers
 
 __all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y", "shown_target", "target_of"]
 
@@ -191,7 +191,7 @@ def _first_known(values: Any) -> Any:
 def _numbers_or_codes(name: str, values: Any, X: np.ndarray) -> Tensor:
     """Return numbers as they are, times in seconds since 1970, and the codes of anything else."""
     if are_times(values):
-        return _numbers(name, as_numbers(name, values), X)
+        return _numbers(name, target_numbers(name, values), X)
     encode = _numbers if np.asarray(values).dtype.kind in "buif" else _codes
     return encode(name, values, X)
 
@@ -224,7 +224,7 @@ def _numbers(name: str, values: Any, X: np.ndarray) -> Tensor:
 
 def _measurements(name: str, values: Any, X: np.ndarray) -> Tensor:
     """Return numbers, times in seconds from the first of them, and text as the numbers that it holds."""
-    return _numbers(name, as_numbers(name, values, from_first=True), X)
+    return _numbers(name, target_numbers(name, values, from_first=True), X)
 
 
 # Encodings that a target can ask for: (name, values, X) -> Tensor (n,) or (n, k)

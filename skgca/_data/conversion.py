@@ -46,8 +46,16 @@ def converted(X: Any) -> Any:
         return X if isinstance(X.data, np.memmap) else filled(X)
     if isinstance(X, list | tuple) and any(isinstance(row, Tensor | np.ma.MaskedArray) for row in X):
         return [plain_values(row) for row in X]  # numpy would drop the masks, and refuse some tensors
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and _holds_stacks(X):
+        return np.stack(list(X))
     _refuse(X)
     return X
+
+
+def _holds_stacks(X: np.ndarray) -> bool:
+    """Whether an array of objects holds arrays of one shape and of two axes or more, as a list of images does."""
+    shapes = {value.shape if isinstance(value, np.ndarray) else () for value in X}
+    return len(shapes) == 1 and len(next(iter(shapes))) > 1
 
 
 def plain_values(values: Any) -> Any:

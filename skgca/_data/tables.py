@@ -361,14 +361,28 @@ class TableReader(Reader):
                 f"Column {self.names[j]!r} held dates in fit, and now holds text, such as {shown!r}; convert it to "
                 f"dates, for example by pandas.to_datetime(X[{self.names[j]!r}])."
             )
-        example = {
-            "number": f", for example by pandas.to_numeric(X[{self.names[j]!r}], errors='coerce')",
-            "text": f", for example by X[{self.names[j]!r}].astype(str)",
-        }.get(before, "")
+        example = _EXAMPLES.get((before, held), _EXAMPLES.get((before, None), "")).format(f"X[{self.names[j]!r}]")
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
-            f"{before}{example}."
+            f"{before}{example and ', for example by '}{example}."
         )
+
+
+# How a column becomes what it was in fit; pandas.to_numeric would make nanoseconds of dates and durations.
+_EXAMPLES: dict[tuple[Content, Content | None], str] = {
+    ("number", "text"): "pandas.to_numeric({}, errors='coerce')",
+    ("number", "duration"): "{}.dt.total_seconds()",
+    ("truth", "number"): "{}.astype(bool)",
+    ("date", "number"): "pandas.to_datetime({}, unit='s') if it holds seconds",
+    ("duration", "number"): "pandas.to_timedelta({}, unit='s') if it holds seconds",
+    ("duration", "text"): "pandas.to_timedelta({})",
+    ("text", "date"): "{0}.astype('category') if fit had dates of a categorical type, and {0}.astype(str) if not",
+    (
+        "text",
+        "duration",
+    ): "{0}.astype('category') if fit had durations of a categorical type, and {0}.astype(str) if not",
+    ("text", None): "{}.astype(str)",
+}
 
 
 def _known(counts: Counter[Any]) -> np.ndarray:

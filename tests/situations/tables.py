@@ -361,3 +361,31 @@ def neighborhoods_of_text():
     assert neighborhood_preservation(X, Z) == neighborhood_preservation(of_polars, Z) == expected
     with pytest.raises(ValueError, match="text or categories in column 'c', which metric='cosine' cannot compare"):
         neighborhood_preservation(X, Z, metric="cosine")
+
+
+@situation("a column of another type than in fit: the remedy, followed, gives what fit had")
+def remedies_of_other_types():
+    days = pd.to_datetime(["2020-01-01", "2021-01-01", "2020-01-01", "2022-05-01"])
+    steps = pd.to_timedelta([1, 2, 1, 3], unit="h")
+    cases = [  # values of fit, other values, the remedy that the error names, and the other values after it
+        (column([True, False, True, True]), [1, 0, 1, 1], r"X\['a'\].astype\(bool\)", lambda a: a.astype(bool)),
+        (column(pd.Categorical(days)), days, r"X\['a'\].astype\('category'\)", lambda a: a.astype("category")),
+        (column(days.astype(str)), days, r"and X\['a'\].astype\(str\) if not", lambda a: a.astype(str)),
+        (column(steps), [3600, 7200, 3600, 10800], r"pandas.to_timedelta\(X\['a'\], unit='s'\)", seconds),
+        (column([3600, 7200, 3600, 10800]), steps, r"X\['a'\].dt.total_seconds\(\)", lambda a: a.dt.total_seconds()),
+    ]
+    for first, values, remedy, convert in cases:
+        reader, expected = read(first)
+        with pytest.raises(ValueError, match=remedy):
+            reader.read(column(values))
+        converted = column(convert(column(values)["a"]))
+        assert torch.equal(reader.read(converted).nan_to_num(-1.0), expected)
+    with pytest.raises(
+        ValueError, match="held number in fit, and now holds date"
+    ) as error:  # pandas.to_numeric would make nanoseconds of dates
+        read(column([1.0, 2.0, 3.0, 4.0]), column(days))
+    assert "to_numeric" not in str(error.value)
+
+
+def seconds(values):
+    return pd.to_timedelta(values, unit="s")

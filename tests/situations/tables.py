@@ -389,3 +389,30 @@ def remedies_of_other_types():
 
 def seconds(values):
     return pd.to_timedelta(values, unit="s")
+
+
+@situation("a column that is NaN in all rows of a frame has no value, of whatever type it was in fit, or will be")
+def columns_of_nan():
+    n = 12
+    columns = {
+        "text": np.array(["a", "b", "c"] * 4),
+        "truth": np.array([True, False] * 6),
+        "date": pd.date_range("2024-01-01", periods=n, freq="7h"),
+        "duration": pd.to_timedelta(np.arange(n), unit="h"),
+        "number": np.arange(n, dtype=float),
+    }
+    later = pd.Series(["z", None] * 6)
+    for values in columns.values():
+        frame = column(values, x=np.arange(n) ** 0.5)
+        model = quick(max_epochs=1).fit(frame)
+        expected = model.transform(frame.assign(a=pd.Series([None] * n, dtype=object)))
+        for empty in (np.nan, pd.Series([None] * n, dtype="Float64")):
+            assert np.array_equal(model.transform(frame.assign(a=empty)), expected)
+        assert np.array_equal(model.transform(frame[:1].assign(a=np.nan)), expected[:1])  # one row
+        assert np.array_equal(model.transform(pl.DataFrame({"a": [np.nan] * n, "x": frame["x"].to_numpy()})), expected)
+        model.partial_fit(frame.assign(a=np.nan))
+        empty_first = quick(max_epochs=1).fit(frame.assign(a=np.nan))
+        assert np.array_equal(empty_first.transform(frame), empty_first.transform(frame.assign(a=later)))
+        empty_first.partial_fit(frame)
+    wider = np.c_[np.full(n, np.nan), np.arange(n)]  # an array holds numbers only: others may follow
+    assert read(wider, wider.copy())[0].held == ["number", "number"]

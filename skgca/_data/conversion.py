@@ -176,6 +176,8 @@ def _remedy(X: Any) -> str | None:
         keys = list(islice(X.keys(), 5))
         shown = f"X[{keys[0]!r}]" if keys else "X[key]"
         return f", with the keys {keys}. Pass one entry, such as {shown}, or pandas.DataFrame(X) if they are columns."
+    if isinstance(X, list | tuple) and len(X) and all(map(is_parquet_path, X)):
+        return ", and holds paths; pyarrow.dataset.dataset(X) reads them as one table."
     if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
         return f", and holds {type(X[0]).__name__} objects; pandas.DataFrame(X) makes a table of them."
     if hasattr(X, "read_row_group") or (hasattr(X, "fragments") and hasattr(X, "files")):  # of pyarrow.parquet

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 
 from skgca import GCAEmbedder
@@ -18,7 +19,7 @@ from skgca._data import Rows, TableReader
 from skgca._data import tables as tables_module
 from skgca._data.metadata import _codes
 from skgca.encoders import TableStem
-from skgca.metrics import neighborhood_preservation
+from skgca.metrics import corrupt_cells, neighborhood_preservation
 
 from ..models import quick
 from ..numerics import NETWORK, assert_close
@@ -416,3 +417,29 @@ def columns_of_nan():
         empty_first.partial_fit(frame)
     wider = np.c_[np.full(n, np.nan), np.arange(n)]  # an array holds numbers only: others may follow
     assert read(wider, wider.copy())[0].held == ["number", "number"]
+
+
+@situation("scorers of rows: Arrow tables are read, and what is no table in memory is refused by name")
+def scorers_of_other_containers():
+    pa = pytest.importorskip("pyarrow")
+    X = pd.DataFrame({"x": RNG.normal(size=30), "c": pd.Categorical(["a", "b", "c"] * 10)})
+    Z = RNG.normal(size=(30, 2))
+    table = pa.Table.from_pandas(X)
+    assert neighborhood_preservation(table, Z, n_neighbors=5) == neighborhood_preservation(X, Z, n_neighbors=5)
+    series = [RNG.normal(size=(2, 8 + k % 3)) for k in range(30)]
+    for other, message in [
+        ("X.parquet", r"X is of type str.*pandas.read_parquet\(X\)"),
+        (pl.from_pandas(X).lazy(), r"X is of type LazyFrame.*pass X.collect\(\)"),
+        (series, "X holds arrays of different shapes"),
+        (scipy.sparse.csr_matrix(Z), r"Sparse data.*\.toarray\(\)"),
+        (RNG.normal(size=(30, 4, 4)), r"X has shape \(30, 4, 4\)"),
+    ]:
+        for function in (lambda X: neighborhood_preservation(X, Z), corrupt_cells):
+            with pytest.raises((TypeError, ValueError), match=message):
+                function(other)
+
+
+@situation("a list of parquet paths is refused with a remedy")
+def list_of_paths():
+    with pytest.raises(TypeError, match=r"X is of type list, and holds paths; pyarrow.dataset.dataset\(X\) reads them"):
+        quick().fit(["a.parquet", "b.parquet"])

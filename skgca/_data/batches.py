@@ -160,7 +160,7 @@ def _gathered(chunks: Iterator[Chunk], read: Callable[[Chunk], Tensor], n_rows: 
     """Read chunks of rows into one tensor, which is made first: to concatenate them would take twice the memory."""
     first = read(next(chunks))
     inputs, done = first.new_empty((n_rows, *first.shape[1:])), 0
-    for chunk in chain([first], map(read, chunks)):
+    for chunk in chain([first], (read(chunk) for chunk in chunks)):
         inputs[done : done + len(chunk)] = chunk
         done += len(chunk)
     return inputs

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from .._utils.missing import is_missing
 from .instants import all_missing, temporal_type
 
-__all__ = ["Content", "as_categories", "as_numbers", "check_order", "content", "parse_categorical"]
+__all__ = ["Content", "as_categories", "as_numbers", "check_order", "content", "holds_nothing", "parse_categorical"]
 
 # truth: booleans; missing: no value at all; the last three as in instants.py
 Content: TypeAlias = Literal["number", "truth", "text", "missing", "date", "duration", "time"]
@@ -68,6 +68,11 @@ def content(values: np.ndarray, name: Any) -> Content:
         "S": "decode it to text: numpy.char.decode(X, 'utf-8')",
     }.get(kind, "turn it into numbers or text")
     raise TypeError(f"Column {name!r} is of type {values.dtype}, which is neither text nor number; {remedy}.")
+
+
+def holds_nothing(values: np.ndarray) -> bool:
+    """Whether a column of floats is NaN in all rows, as frames hold a column of any type that has no value."""
+    return values.dtype.kind == "f" and len(values) > 0 and bool(np.isnan(values).all())
 
 
 def _content_of_objects(values: np.ndarray, name: Any) -> Content:

@@ -46,8 +46,16 @@ def converted(X: Any) -> Any:
         return X if isinstance(X.data, np.memmap) else filled(X)
     if isinstance(X, list | tuple) and any(isinstance(row, Tensor | np.ma.MaskedArray) for row in X):
         return [plain_values(row) for row in X]  # numpy would drop the masks, and refuse some tensors
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and _holds_stacks(X):
+        return np.stack(list(X))
     _refuse(X)
     return X
+
+
+def _holds_stacks(X: np.ndarray) -> bool:
+    """Whether an array of objects holds arrays of one shape and of two axes or more, as a list of images does."""
+    shapes = {value.shape if isinstance(value, np.ndarray) else () for value in X}
+    return len(shapes) == 1 and len(next(iter(shapes))) > 1
 
 
 def plain_values(values: Any) -> Any:
@@ -168,6 +176,8 @@ def _remedy(X: Any) -> str | None:
         keys = list(islice(X.keys(), 5))
         shown = f"X[{keys[0]!r}]" if keys else "X[key]"
         return f", with the keys {keys}. Pass one entry, such as {shown}, or pandas.DataFrame(X) if they are columns."
+    if isinstance(X, list | tuple) and len(X) and all(map(is_parquet_path, X)):
+        return ", and holds paths; pyarrow.dataset.dataset(X) reads them as one table."
     if isinstance(X, list | tuple) and len(X) and isinstance(X[0], Mapping):
         return f", and holds {type(X[0]).__name__} objects; pandas.DataFrame(X) makes a table of them."
     if hasattr(X, "read_row_group") or (hasattr(X, "fragments") and hasattr(X, "files")):  # of pyarrow.parquet

@@ -16,6 +16,7 @@ __all__ = ["ImageReader"]
 
 _FEW_CHANNELS = 4
 _SMALLEST_SIDE = 4
+_NEGATIVE = -0.25  # resizing makes small negative values of images in [0, 1], and no smaller ones
 _SMALLEST_SPAN = 0.01  # of images within [0, 1], and of a channel relative to all
 
 
@@ -180,6 +181,12 @@ class ImageReader(StackReader):
             f"X holds {rows.dtype.name} up to {largest:.0f}, but fit got images in [0, 1]; divide X by the number that "
             "the images of fit were divided by, such as 255 or 65535."
         )
+
+    def _lowest(self, lower: np.ndarray) -> np.ndarray:
+        # 8 bits and fractions have no negative values: images in [-1, 1] are others, even if the extent of fit is kept
+        if isinstance(self.span, float) and self.low == 0.0 and self.span in (1.0, 255.0):
+            return np.asarray(np.maximum(lower, _NEGATIVE))
+        return lower
 
     def _extent(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         return np.ones(len(low))

@@ -140,7 +140,10 @@ class SeriesReader(StackReader):
 
     def _set_layout(self, shape: tuple[int, ...]) -> None:
         if len(shape) != 2 or shape[1] < 2:
-            raise ValueError(f"Series are (n, channels, length) with a length of 2 or more, but X has rows of {shape}.")
+            remedy = "; if the steps come first, use np.swapaxes(X, 1, 2)" if len(shape) == 2 and shape[0] > 1 else ""
+            raise ValueError(
+                f"Series are (n, channels, length) with a length of 2 or more, but X has rows of {shape}{remedy}."
+            )
         if shape[0] > shape[1]:
             warnings.warn(
                 f"X is read as series of {shape[0]} channels and {shape[1]} steps. If the steps come first, as in "

@@ -101,6 +101,11 @@ class StackReader(Reader):
         sample = self._sample(rows)
         self.is_whole = bool((sample == np.floor(sample)).all())
         moments, share = measured(lambda: self._blocks(rows), sample, fixed=self._eight_bits(rows.dtype))
+        if (moments.count == 0).any():
+            empty = int((moments.count == 0).argmax())
+            raise ValueError(
+                f"Channel {empty} of X holds no value in any row; leave it out: numpy.delete(X, {empty}, axis=1)."
+            )
         if not (np.maximum(np.abs(moments.low), np.abs(moments.high)) < _LARGEST).all():
             raise ValueError(
                 f"X holds values up to {np.max(np.abs([moments.low, moments.high])):.3g} in size, too large to "
@@ -244,6 +249,7 @@ class StackReader(Reader):
         """
         assert self.usual is not None
         lower, upper, least, median = self.usual
+        lower = self._lowest(lower)
         mapped = self._together(self._mapped(values, scale))
         outside = ((mapped < lower[:, None]) | (mapped > upper[:, None])).mean(axis=(0, 2))
         deviations = _deviations(mapped)
@@ -269,6 +275,10 @@ class StackReader(Reader):
             "of 0 to 255, convert X to the units of fit; otherwise, fit on rows like these.",
             stacklevel=2,
         )
+
+    def _lowest(self, lower: np.ndarray) -> np.ndarray:
+        """Return the smallest values that later rows may have, of which ``lower`` is the first guess."""
+        return lower
 
     def _check_finite(self, block: np.ndarray) -> None:
         # The sum is faster than a look at each value, and enough for most; it may overflow where all are finite.

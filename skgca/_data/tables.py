@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .._utils.missing import is_missing
 from ..encoders import TableStem
-from .columns import Content, as_categories, as_numbers, check_order, content, parse_categorical
+from .columns import Content, as_categories, as_numbers, check_order, content, holds_nothing, parse_categorical
 from .containers import Chunk, Container, container_of
 from .dates import DateColumn, warn_of_text
 from .instants import TEMPORAL
@@ -273,7 +273,10 @@ class TableReader(Reader):
     def _contents(self, X: Container) -> list[Content]:
         if not X.is_frame and X.dtype.kind in "iufbUT":
             return [content(X.columns()[0][:1], 0)] * X.shape[1]
-        return [content(values, name) for name, values in zip(X.names(), X.columns(), strict=True)]
+        return [
+            "missing" if holds_nothing(values) else content(values, name)
+            for name, values in zip(X.names(), X.columns(), strict=True)
+        ]
 
     def _count_and_split(self, counts: list[Counter[Any]], X: Chunk) -> np.ndarray:
         """Return the columns of numbers, and count the categories of each other column, missing values as None."""
@@ -328,6 +331,8 @@ class TableReader(Reader):
         derived: list[np.ndarray] = []
         for j, values in enumerate(table.columns()):
             held = content(values, self.names[j])
+            if held == "number" and self.held[j] != "number" and holds_nothing(values):
+                held, values = "missing", np.full(n, None, dtype=object)  # frames have NaN for a column without values
             self._check_same_content(j, held, values)
             if j not in self.dates and (held in TEMPORAL or values.dtype.kind in "mM"):
                 values = np.full(n, None, dtype=object)  # NaT, or dates in a column that had no value in fit
@@ -350,7 +355,7 @@ class TableReader(Reader):
     def _check_same_content(self, j: int, held: Content, values: np.ndarray) -> None:
         """Raise ValueError if a column holds another type than in ``fit``; in a column of numbers, truth is numbers."""
         before = self.held[j]
-        if held == before or "missing" in (held, before):
+        if held == before or "missing" in (held, before) or len(values) == 0:
             return
         if not self.is_category[j] and {held, before} == {"truth", "number"}:
             return
@@ -361,14 +366,28 @@ class TableReader(Reader):
                 f"Column {self.names[j]!r} held dates in fit, and now holds text, such as {shown!r}; convert it to "
                 f"dates, for example by pandas.to_datetime(X[{self.names[j]!r}])."
             )
-        example = {
-            "number": f", for example by pandas.to_numeric(X[{self.names[j]!r}], errors='coerce')",
-            "text": f", for example by X[{self.names[j]!r}].astype(str)",
-        }.get(before, "")
+        example = _EXAMPLES.get((before, held), _EXAMPLES.get((before, None), "")).format(f"X[{self.names[j]!r}]")
         raise ValueError(
             f"Column {self.names[j]!r} held {before} in fit, and now holds {held}, such as {shown!r}; convert it to "
-            f"{before}{example}."
+            f"{before}{example and ', for example by '}{example}."
         )
+
+
+# How a column becomes what it was in fit; pandas.to_numeric would make nanoseconds of dates and durations.
+_EXAMPLES: dict[tuple[Content, Content | None], str] = {
+    ("number", "text"): "pandas.to_numeric({}, errors='coerce')",
+    ("number", "duration"): "{}.dt.total_seconds()",
+    ("truth", "number"): "{}.astype(bool)",
+    ("date", "number"): "pandas.to_datetime({}, unit='s') if it holds seconds",
+    ("duration", "number"): "pandas.to_timedelta({}, unit='s') if it holds seconds",
+    ("duration", "text"): "pandas.to_timedelta({})",
+    ("text", "date"): "{0}.astype('category') if fit had dates of a categorical type, and {0}.astype(str) if not",
+    (
+        "text",
+        "duration",
+    ): "{0}.astype('category') if fit had durations of a categorical type, and {0}.astype(str) if not",
+    ("text", None): "{}.astype(str)",
+}
 
 
 def _known(counts: Counter[Any]) -> np.ndarray:

@@ -55,7 +55,7 @@ def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Devi
     chunk_size = min(_CHUNK, rows.chunk_size())
     step = max(1, min(8, rows.chunk_size() // _CHUNK)) * chunk_size
     place = 0
-    for inputs in _regrouped(map(read, rows.chunks(step)), chunk_size):
+    for inputs in _regrouped((read(chunk) for chunk in rows.chunks(step)), chunk_size):
         for part in inputs.split(_CHUNK):
             encoded = _encode(encoder, part, device)
             if not encoded.sum().isfinite():  # faster than a look at each value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,19 @@ def checked_rows(Z: ArrayLike, name: str, **checks: Any) -> np.ndarray:
     """Return a matrix in float64, checked by :func:`sklearn.utils.check_array` with the options ``checks``."""
     checked: np.ndarray = check_array(Z, dtype=np.float64, input_name=name, **checks)
     return checked
+
+
+def check_in_memory(X: Any, function: str) -> None:
+    """Raise TypeError or ValueError for what GCAEmbedder reads, but a function of tables in memory does not."""
+    if isinstance(X, str | PathLike) or hasattr(X, "collect") or hasattr(X, "compute"):
+        remedy = "X.collect()" if hasattr(X, "collect") else "X.compute()" if hasattr(X, "compute") else None
+        raise TypeError(
+            f"X is of type {type(X).__name__}, but {function} takes rows in memory; pass "
+            f"{remedy or 'the frame that pandas.read_parquet(X) returns'}."
+        )
+    of_arrays = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)
+    if of_arrays and len({getattr(row, "shape", None) for row in X}) > 1:
+        raise ValueError(f"X holds arrays of different shapes, but {function} takes a table.")
 
 
 def unit_rows(Z: ArrayLike, name: str, **checks: int) -> np.ndarray:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_consistent_length, gen_batches
 
 from .._utils.compat import Interval, StrOptions, validate_params
 from .._utils.missing import is_missing
-from ._checks import check_views, checked_rows, chunk_rows, directions
+from ._checks import check_in_memory, check_views, checked_rows, chunk_rows, directions
 
 Metric = str | Callable[..., Any]
 
@@ -226,8 +227,18 @@ def _numbers_and_codes(X: Any, metric: Metric) -> tuple[Any, list[np.ndarray]]:
     ValueError
         If there are such columns, and the metric cannot compare them; the message names one.
     """
+    if hasattr(X, "itercolumns"):  # pyarrow
+        X = X.to_pandas()
+    check_in_memory(X, "neighborhood_preservation")
     is_frame = hasattr(X, "columns")
-    if not is_frame and np.asarray(X).dtype.kind not in "OUT":
+    if not is_frame:
+        shape = np.shape(X)
+        if len(shape) > 2:
+            raise ValueError(
+                f"X has shape {shape}, but neighborhood_preservation takes a table; X.reshape(len(X), -1) makes one of "
+                "images or series."
+            )
+    if issparse(X) or (not is_frame and np.asarray(X).dtype.kind not in "OUT"):
         return X, []
     if hasattr(X, "get_columns"):  # polars
         columns = dict(zip(X.columns, X.get_columns(), strict=True))

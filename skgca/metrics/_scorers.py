@@ -14,6 +14,7 @@ from sklearn.utils import check_array, check_random_state
 
 from .._utils.classes import labelled, without_objects
 from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
+from ._checks import check_in_memory
 from ._geometry import alignment_score, effective_rank, uniformity_score
 from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score
@@ -69,6 +70,7 @@ def corrupt_cells(
     """
     take = next((take for mark, take in _FRAMES.items() if hasattr(X, mark)), None)
     if take is None:
+        check_in_memory(X, "corrupt_cells")
         X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True, input_name="X")
         if X.ndim > 2:
             raise ValueError(

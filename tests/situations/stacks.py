@@ -14,6 +14,7 @@ from sklearn.preprocessing import scale
 
 from skgca import GCAEmbedder
 from skgca._data import ImageReader, Rows, SeriesReader, make_reader
+from skgca._data.conversion import converted
 from skgca._data.ranges import bulk
 from skgca._estimator.description import description
 from skgca.exceptions import SavedFileError
@@ -155,6 +156,35 @@ def _():
             assert_close(no_warning(model.score, other), model.score(first), 1e-2)
     continued = no_warning(quick().fit(whole).partial_fit, fractions)
     assert_close(continued.transform(whole), quick().fit(whole).partial_fit(whole).transform(whole), 0.05)
+
+
+@situation("images of 8 bits or in [0, 1], then the same in [-1, 1] or standardised")
+def _():
+    fractions = EIGHT_BITS / 255
+    others = (2 * fractions - 1, torch.tensor(2 * fractions - 1).float(), (fractions - fractions.mean()) / 0.4)
+    for first in (EIGHT_BITS, fractions):
+        model = quick().fit(first[:100])
+        for other in others:
+            for method in (model.transform, model.score, model.outlier_score):
+                with pytest.warns(UserWarning, match="X holds images far from those that fit got"):
+                    method(other)
+        resized = fractions - 0.1 * (fractions == 0)  # undershoot beside edges
+        no_warning(model.transform, resized)
+    model = quick().fit(others[0])  # negative values in fit
+    no_warning(model.transform, others[0][:50])
+
+
+@situation("an array of objects that holds images or series of one size")
+def _():
+    waves = series()[0]
+    for plain in (EIGHT_BITS, DIGITS.images[:60], waves):
+        objects = np.empty(len(plain), dtype=object)
+        objects[:] = list(plain)
+        assert_close(read(converted(objects))[1], read(plain)[1], 0.0)
+        assert Rows(converted(objects)).dtype == plain.dtype
+    model = quick().fit(DIGITS.images[:60])
+    objects[:] = list(DIGITS.images[:60])
+    assert_close(model.transform(objects), model.transform(DIGITS.images[:60]), NETWORK)
 
 
 @situation("images of 8 bits, then the same numbers as floats or whole numbers of another type")
@@ -557,6 +587,12 @@ def _():
     rows, _ = unequal()
     with pytest.raises(ValueError, match=r"series of shape \(2, 30\), but fit got them of shape \(2, 40\)"):
         models.quick(**SERIES_SIZES).fit(series()[0]).transform([row[:, :30] for row in rows])
+    X = series()[0]
+    with pytest.raises(ValueError, match=r"rows of \(40, 1\); if the steps come first, use np.swapaxes\(X, 1, 2\)"):
+        models.quick(**SERIES_SIZES).fit(X[:, :1].swapaxes(1, 2))
+    X[:, 1] = np.nan
+    with pytest.raises(ValueError, match=r"Channel 1 of X holds no value in any row; leave it out: numpy.delete"):
+        models.quick(**SERIES_SIZES).fit(X)
 
 
 # Errors that name the remedy

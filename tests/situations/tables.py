@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse
 import torch
 
 from skgca import GCAEmbedder
@@ -18,7 +19,7 @@ from skgca._data import Rows, TableReader
 from skgca._data import tables as tables_module
 from skgca._data.metadata import _codes
 from skgca.encoders import TableStem
-from skgca.metrics import neighborhood_preservation
+from skgca.metrics import corrupt_cells, neighborhood_preservation
 
 from ..models import quick
 from ..numerics import NETWORK, assert_close
@@ -361,3 +362,84 @@ def neighborhoods_of_text():
     assert neighborhood_preservation(X, Z) == neighborhood_preservation(of_polars, Z) == expected
     with pytest.raises(ValueError, match="text or categories in column 'c', which metric='cosine' cannot compare"):
         neighborhood_preservation(X, Z, metric="cosine")
+
+
+@situation("a column of another type than in fit: the remedy, followed, gives what fit had")
+def remedies_of_other_types():
+    days = pd.to_datetime(["2020-01-01", "2021-01-01", "2020-01-01", "2022-05-01"])
+    steps = pd.to_timedelta([1, 2, 1, 3], unit="h")
+    cases = [  # values of fit, other values, the remedy that the error names, and the other values after it
+        (column([True, False, True, True]), [1, 0, 1, 1], r"X\['a'\].astype\(bool\)", lambda a: a.astype(bool)),
+        (column(pd.Categorical(days)), days, r"X\['a'\].astype\('category'\)", lambda a: a.astype("category")),
+        (column(days.astype(str)), days, r"and X\['a'\].astype\(str\) if not", lambda a: a.astype(str)),
+        (column(steps), [3600, 7200, 3600, 10800], r"pandas.to_timedelta\(X\['a'\], unit='s'\)", seconds),
+        (column([3600, 7200, 3600, 10800]), steps, r"X\['a'\].dt.total_seconds\(\)", lambda a: a.dt.total_seconds()),
+    ]
+    for first, values, remedy, convert in cases:
+        reader, expected = read(first)
+        with pytest.raises(ValueError, match=remedy):
+            reader.read(column(values))
+        converted = column(convert(column(values)["a"]))
+        assert torch.equal(reader.read(converted).nan_to_num(-1.0), expected)
+    with pytest.raises(
+        ValueError, match="held number in fit, and now holds date"
+    ) as error:  # pandas.to_numeric would make nanoseconds of dates
+        read(column([1.0, 2.0, 3.0, 4.0]), column(days))
+    assert "to_numeric" not in str(error.value)
+
+
+def seconds(values):
+    return pd.to_timedelta(values, unit="s")
+
+
+@situation("a column that is NaN in all rows of a frame has no value, of whatever type it was in fit, or will be")
+def columns_of_nan():
+    n = 12
+    columns = {
+        "text": np.array(["a", "b", "c"] * 4),
+        "truth": np.array([True, False] * 6),
+        "date": pd.date_range("2024-01-01", periods=n, freq="7h"),
+        "duration": pd.to_timedelta(np.arange(n), unit="h"),
+        "number": np.arange(n, dtype=float),
+    }
+    later = pd.Series(["z", None] * 6)
+    for values in columns.values():
+        frame = column(values, x=np.arange(n) ** 0.5)
+        model = quick(max_epochs=1).fit(frame)
+        expected = model.transform(frame.assign(a=pd.Series([None] * n, dtype=object)))
+        for empty in (np.nan, pd.Series([None] * n, dtype="Float64")):
+            assert np.array_equal(model.transform(frame.assign(a=empty)), expected)
+        assert np.array_equal(model.transform(frame[:1].assign(a=np.nan)), expected[:1])  # one row
+        assert np.array_equal(model.transform(pl.DataFrame({"a": [np.nan] * n, "x": frame["x"].to_numpy()})), expected)
+        model.partial_fit(frame.assign(a=np.nan))
+        empty_first = quick(max_epochs=1).fit(frame.assign(a=np.nan))
+        assert np.array_equal(empty_first.transform(frame), empty_first.transform(frame.assign(a=later)))
+        empty_first.partial_fit(frame)
+    wider = np.c_[np.full(n, np.nan), np.arange(n)]  # an array holds numbers only: others may follow
+    assert read(wider, wider.copy())[0].held == ["number", "number"]
+
+
+@situation("scorers of rows: Arrow tables are read, and what is no table in memory is refused by name")
+def scorers_of_other_containers():
+    pa = pytest.importorskip("pyarrow")
+    X = pd.DataFrame({"x": RNG.normal(size=30), "c": pd.Categorical(["a", "b", "c"] * 10)})
+    Z = RNG.normal(size=(30, 2))
+    table = pa.Table.from_pandas(X)
+    assert neighborhood_preservation(table, Z, n_neighbors=5) == neighborhood_preservation(X, Z, n_neighbors=5)
+    series = [RNG.normal(size=(2, 8 + k % 3)) for k in range(30)]
+    for other, message in [
+        ("X.parquet", r"X is of type str.*pandas.read_parquet\(X\)"),
+        (pl.from_pandas(X).lazy(), r"X is of type LazyFrame.*pass X.collect\(\)"),
+        (series, "X holds arrays of different shapes"),
+        (scipy.sparse.csr_matrix(Z), r"Sparse data.*\.toarray\(\)"),
+        (RNG.normal(size=(30, 4, 4)), r"X has shape \(30, 4, 4\)"),
+    ]:
+        for function in (lambda X: neighborhood_preservation(X, Z), corrupt_cells):
+            with pytest.raises((TypeError, ValueError), match=message):
+                function(other)
+
+
+@situation("a list of parquet paths is refused with a remedy")
+def list_of_paths():
+    with pytest.raises(TypeError, match=r"X is of type list, and holds paths; pyarrow.dataset.dataset\(X\) reads them"):
+        quick().fit(["a.parquet", "b.parquet"])

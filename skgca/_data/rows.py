@@ -194,7 +194,8 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
     if rows.is_frame and not reset:
         check_order(container.names(), getattr(estimator, "feature_names_in_", []))
     # scikit-learn looks at the names and the number of columns, for which a frame without rows is enough
-    named = rows.take(slice(0, 0)) if rows.is_frame else _Shape(rows.shape)
+    has_names = rows.is_frame and len(set(names := container.names())) == len(names)  # names that repeat name nothing
+    named = rows.take(slice(0, 0)) if has_names else _Shape(rows.shape)
     validate_data(estimator, named, skip_check_array=True, reset=reset)
     return rows
 

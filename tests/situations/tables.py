@@ -443,3 +443,13 @@ def scorers_of_other_containers():
 def list_of_paths():
     with pytest.raises(TypeError, match=r"X is of type list, and holds paths; pyarrow.dataset.dataset\(X\) reads them"):
         quick().fit(["a.parquet", "b.parquet"])
+
+
+@situation("two columns of a frame have one name, and are read by position")
+def columns_of_one_name():
+    X = RNG.normal(size=(40, 3))
+    frame = pd.DataFrame(X, columns=["a", "a", "b"])
+    fitted = quick().fit(frame)
+    assert np.array_equal(fitted.transform(frame), quick().fit(X).transform(X))
+    assert not hasattr(fitted, "feature_names_in_")
+    assert len(set(fitted.get_feature_names_out())) == fitted.transform(frame).shape[1]

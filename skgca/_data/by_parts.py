@@ -190,6 +190,8 @@ class _Dataset(_Arrow):
                 "X is a pyarrow dataset with a filter or a projection, which has no row groups; pass X.to_table(), or "
                 "write its rows to a file."
             ) from error
+        if not isinstance(X, arrow.Dataset):  # its schema is that of the first file
+            self.schema = _common_schema(self.schema, [fragment.physical_schema for fragment in fragments])
         for fragment in fragments:
             # other formats have no row groups: one file is one part
             self._parts += fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
@@ -287,3 +289,37 @@ def _joined(frames: Sequence[Frame]) -> Frame:
 def _first_value(values: np.ndarray) -> int | None:
     """Return the place of the first value that is not missing."""
     return next((place for place, value in enumerate(values.tolist()) if not is_missing(value)), None)
+
+
+def _common_schema(schema: Any, schemas: Sequence[Any]) -> Any:
+    """Return the schema of all files of a folder: a column may lack values in one file, or have a narrower type.
+
+    Raises
+    ------
+    TypeError
+        If a column has types that cannot be read as one; the message names it.
+    """
+    pa = import_optional("pyarrow", needed_for="X as a parquet file")
+    distinct: list[Any] = []
+    for other in schemas:
+        if not any(other.equals(known) for known in distinct):
+            distinct.append(other)
+    for other in distinct:
+        for name in sorted(set(other.names) - set(schema.names), key=other.names.index):
+            schema = schema.append(other.field(name))
+    for place, field in enumerate(schema):
+        types = [other.field(field.name).type for other in distinct if field.name in other.names]
+        kinds = list(dict.fromkeys([field.type, *types]))
+        if len(kinds) == 1 or any(pa.types.is_dictionary(kind) for kind in kinds):
+            continue
+        try:
+            unified = pa.unify_schemas(
+                [pa.schema([(field.name, kind)]) for kind in kinds], promote_options="permissive"
+            )
+        except pa.ArrowTypeError as error:
+            raise TypeError(
+                f"Column {field.name!r} has the types {', '.join(map(str, kinds[:3]))} in different files of X; write "
+                "it with one type in all files."
+            ) from error
+        schema = schema.set(place, field.with_type(unified.field(0).type))
+    return schema

@@ -518,3 +518,22 @@ def hugging_face():
             return pa.Table.from_pandas(mixed(), preserve_index=False)[key]
 
     assert np.array_equal(quick().fit(Dataset()).transform(Dataset()), quick().fit(mixed()).transform(mixed()))
+
+
+@situation("files of a folder whose first one lacks a column, or its values, or has whole numbers")
+def _():
+    pytest.importorskip("pyarrow")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=40), "c": ["a", "b"] * 20, "late": rng.normal(size=40)})
+    first = frame[:20].assign(x=np.arange(20), c=None, late=np.float32(0.5))
+    frame.loc[:19, "x"], frame.loc[:19, "c"], frame.loc[:19, "late"] = np.arange(20), None, 0.5
+    with tempfile.TemporaryDirectory() as folder:
+        first.to_parquet(f"{folder}/0.parquet")
+        frame[20:].to_parquet(f"{folder}/1.parquet")
+        assert_read_as(folder, frame)
+        first.drop(columns="late").to_parquet(f"{folder}/0.parquet")
+        frame.loc[:19, "late"] = np.nan
+        assert_read_as(folder, frame)
+        first.assign(c=np.nan).to_parquet(f"{folder}/0.parquet")  # NaN of floats, and then text
+        with pytest.raises(TypeError, match=r"Column 'c' has the types double, .*string in different files of X"):
+            quick().fit(folder)

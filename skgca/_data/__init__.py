@@ -19,11 +19,12 @@ from .containers import Chunk
 from .images import ImageReader
 from .kinds import READERS, make_reader
 from .reader import Reader, Stem
-from .rows import Rows, check_rows, spaced
+from .rows import N_MEASURED, Rows, check_rows, spaced
 from .series import SeriesReader
 from .tables import TableReader
 
 __all__ = [
+    "N_MEASURED",
     "READERS",
     "Chunk",
     "EvenBatches",

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from .containers import Chunk
-from .metadata import Pairwise
+from .metadata import Pairwise, only_rows
 from .rows import Rows, affordable_rows, spaced
 
 __all__ = [
@@ -119,8 +119,7 @@ class PartFetch:
         self._bounds = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
         self._numbers = None if rows.kept is None else torch.from_numpy(rows.kept)
         capacity = max(1, _PARTS_BYTES // (4 * int(np.prod(rows.shape[1:]))))
-        kept = torch.arange(0) if self._numbers is None else self._part_of(self._numbers)
-        counts = sizes if self._numbers is None else kept.bincount(minlength=len(sizes))
+        counts = sizes if self._numbers is None else self._part_of(self._numbers).bincount(minlength=len(sizes))
         self.parts: Parts = Parts(counts, sizes, capacity)
         self._loaded: dict[int, Tensor] = {}  # the part that was used last comes last
 
@@ -200,10 +199,7 @@ class RowDataset(Dataset[Batch]):
     def only(self, kept: Tensor) -> RowDataset:
         """Return some of the rows, renumbered from 0."""
         inputs = [_only(fetch, kept) for fetch in self.inputs]
-        extras = {
-            name: value[kept] if isinstance(value, Tensor) else value.of(kept) for name, value in self.extras.items()
-        }
-        return RowDataset(len(kept), *inputs, **extras)
+        return RowDataset(len(kept), *inputs, **only_rows(self.extras, kept))
 
 
 class _Kept:

@@ -22,9 +22,10 @@ from .._utils.optional import import_optional
 from .containers import Chunk, Container, Frame, container_of, row_numbers
 from .conversion import is_parquet_path
 
-__all__ = ["BY_PARTS", "ByParts"]
+__all__ = ["BY_PARTS", "ByParts", "between"]
 
 _SLICE = 2**16  # rows of a part of a table that has no parts of its own
+_READ_LITTLE = {"batch_readahead": 1, "fragment_readahead": 0}  # by default, pyarrow reads far ahead
 
 
 class ByParts(Container):
@@ -63,9 +64,6 @@ class ByParts(Container):
     def names(self) -> list[Any]:
         return container_of(self.empty()).names()
 
-    def columns(self) -> list[np.ndarray]:
-        return container_of(self.take(slice(0, self.shape[0]))).columns()
-
     def chunks(self, n_rows: int, remember: np.ndarray | None = None) -> Iterator[Frame]:
         """Read all rows in their order, each part once.
 
@@ -80,7 +78,7 @@ class ByParts(Container):
         for part in np.flatnonzero(self.part_sizes).tolist():
             for frame in self.read_part(part, n_rows):
                 if remember is not None:
-                    samples.append(_between(frame, remember, start))
+                    samples.append(between(frame, remember, start))
                 start += frame.shape[0]
                 yield frame
         if remember is not None:
@@ -98,7 +96,7 @@ class ByParts(Container):
         )
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
-        numbers = np.array(row_numbers(rows, self.shape[0]), dtype=np.int64)
+        numbers = np.array(row_numbers(rows, int(self.part_sizes.sum())), dtype=np.int64)
         if not len(numbers):
             return self.empty()
         if self._remembered is not None and self.remembers(numbers):
@@ -107,11 +105,11 @@ class ByParts(Container):
         unique, place = np.unique(numbers, return_inverse=True)
         found = []
         for part, (start, end) in enumerate(pairwise(self.bounds)):
-            inside = unique[(unique >= start) & (unique < end)]
-            if not len(inside):
+            first, last = np.searchsorted(unique, [start, end])
+            if first == last:
                 continue
             for frame in self.read_part(part, _SLICE):
-                found.append(_between(frame, inside, start))
+                found.append(between(frame, unique[first:last], start))
                 start += frame.shape[0]
         return container_of(_joined(found)).take(place)
 
@@ -123,7 +121,7 @@ class ByParts(Container):
             columns = container_of(frame).columns()
             first = {j: _first_value(columns[j]) for j in unseen}
             rows = sorted({row for row in first.values() if row is not None})
-            found.append(_between(frame, np.array(rows, dtype=np.int64), 0))
+            found.append(between(frame, np.array(rows, dtype=np.int64), 0))
             unseen -= {j for j, row in first.items() if row is not None}
             if not unseen:
                 break
@@ -179,12 +177,11 @@ class _Dataset(_Arrow):
     def __init__(self, X: Any) -> None:
         super().__init__(X)
         arrow = import_optional("pyarrow.dataset", needed_for="X as a parquet file", instead="pass a data frame")
-        self.dataset = X if isinstance(X, arrow.Dataset) else arrow.dataset(X, format="parquet", partitioning="hive")
-        self.schema = self.dataset.schema
-        self._options = {"batch_readahead": 1, "fragment_readahead": 0}  # by default, it reads far ahead
+        dataset = X if isinstance(X, arrow.Dataset) else arrow.dataset(X, format="parquet", partitioning="hive")
+        self.schema = dataset.schema
         self._parts: list[Any] = []
         try:
-            fragments = list(self.dataset.get_fragments())
+            fragments = list(dataset.get_fragments())
         except ValueError as error:
             raise ValueError(
                 "X is a pyarrow dataset with a filter or a projection, which has no row groups; pass X.to_table(), or "
@@ -203,7 +200,7 @@ class _Dataset(_Arrow):
 
     def read_arrow(self, part: int, n_rows: int) -> Iterator[Any]:
         pa = import_optional("pyarrow", needed_for="X as a parquet file")
-        for batch in self._parts[part].to_batches(schema=self.schema, batch_size=n_rows, **self._options):
+        for batch in self._parts[part].to_batches(schema=self.schema, batch_size=n_rows, **_READ_LITTLE):
             if len(batch):
                 yield pa.Table.from_batches([batch])
 
@@ -266,10 +263,10 @@ def _as_frame(table: Any) -> Frame:
     return frame
 
 
-def _between(frame: Frame, numbers: np.ndarray, start: int) -> Frame:
-    """Return the rows of a frame that have some numbers, where its first row has the number ``start``."""
-    inside = numbers[(numbers >= start) & (numbers < start + frame.shape[0])]
-    return container_of(frame).take(inside - start)  # type: ignore[return-value]
+def between(frame: Frame, numbers: np.ndarray, start: int) -> Frame:
+    """Return the rows of a frame that have some of the sorted numbers, where its first row has number ``start``."""
+    first, last = np.searchsorted(numbers, [start, start + frame.shape[0]])
+    return container_of(frame).take(numbers[first:last] - start)  # type: ignore[return-value]
 
 
 def _joined(frames: Sequence[Frame]) -> Frame:

@@ -208,7 +208,7 @@ def parse_categorical(
     held: Sequence[Content],
     *,
     is_frame: bool,
-    of_categorical_type: Sequence[bool] | None = None,
+    of_categorical_type: Sequence[bool],
 ) -> np.ndarray:
     """Return which columns are categories, as a boolean array.
 
@@ -222,8 +222,8 @@ def parse_categorical(
         What the columns hold.
     is_frame : bool
         Whether they come from a data frame, where "from_dtype" takes truth for categories; in an array it is numbers.
-    of_categorical_type : sequence of bool, default=None
-        Which columns are of a type for categories; None means that none is.
+    of_categorical_type : sequence of bool
+        Which columns are of a type for categories.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def parse_categorical(
         If a column is named that is not there, or a column of text or of a categorical type is not among the
         categories.
     """
-    typed = np.zeros(len(names), dtype=bool) if of_categorical_type is None else np.asarray(of_categorical_type)
+    typed = np.asarray(of_categorical_type, dtype=bool)
     if isinstance(categorical_features, str) and categorical_features == _FROM_DTYPE:
         from_content = [of_column == "text" or (is_frame and of_column == "truth") for of_column in held]
         return np.array(np.logical_or(typed, from_content))

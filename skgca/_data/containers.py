@@ -1,7 +1,7 @@
 """What X can be: arrays, data frames, and array-likes that stay on disk; how each is sliced and split into columns.
 
-This is the one place that knows the types of X. A new one is a subclass of :class:`Container` and an entry of
-``_CONTAINERS``.
+This module and ``by_parts`` are the only places that know the types of X. A new one is a subclass of
+:class:`Container` and an entry of ``_CONTAINERS``.
 """
 
 from __future__ import annotations
@@ -269,6 +269,7 @@ class _Series(Container):
     def __init__(self, X: Any) -> None:
         super().__init__(X)
         self.series = as_series(X)
+        self._length = max(item.shape[1] for item in self.series)
 
     @classmethod
     def takes(cls, X: Any) -> bool:
@@ -276,14 +277,14 @@ class _Series(Container):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self.series), len(self.series[0]), max(item.shape[1] for item in self.series))
+        return (len(self.series), len(self.series[0]), self._length)
 
     @property
     def dtype(self) -> np.dtype:
         return self.series[0].dtype
 
     def take(self, rows: np.ndarray | slice) -> Chunk:
-        numbers = np.arange(len(self.series))[rows]
+        numbers = row_numbers(rows, len(self.series))
         padded = np.full((len(numbers), *self.shape[1:]), np.nan, dtype=self.dtype)
         for place, number in enumerate(numbers):
             padded[place, :, : self.series[number].shape[1]] = self.series[number]

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from .._utils.optional import import_optional
+from .frame_columns import EXACT
 
 __all__ = ["converted", "filled", "is_parquet_path", "plain_values", "tensor_values"]
 
 _SUFFIXES = (".parquet", ".parq", ".pq")
-_EXACT = 2**53  # whole numbers of at least this size are not exact in double precision
 
 
 def converted(X: Any) -> Any:
@@ -85,7 +85,7 @@ def filled(values: np.ma.MaskedArray) -> np.ndarray:
         )
     if kind in "Mm":
         return np.where(mask, np.array("NaT", dtype=values.dtype), values.data)
-    if kind in "iu" and np.abs(values.compressed().astype(np.float64)).max(initial=0) >= _EXACT:
+    if kind in "iu" and np.abs(values.compressed().astype(np.float64)).max(initial=0) >= EXACT:
         kind = "O"
     if kind not in "iubfc":
         gaps = np.array(values.data, dtype=object)
@@ -119,9 +119,8 @@ def tensor_values(tensor: Tensor) -> Any:
         return tensor.numpy()
     if tensor.ndim != 2:
         return tensor.to_dense().numpy()
-    rows, columns = tensor.to_sparse_coo().coalesce().indices().numpy()
-    values = tensor.to_sparse_coo().coalesce().values().numpy()
-    return scipy.sparse.csr_array((values, (rows, columns)), shape=tuple(tensor.shape))
+    entries = tensor.to_sparse_coo().coalesce()
+    return scipy.sparse.csr_array((entries.values().numpy(), entries.indices().numpy()), shape=tuple(tensor.shape))
 
 
 def is_parquet_path(X: Any) -> bool:

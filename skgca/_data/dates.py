@@ -8,28 +8,27 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .instants import Instants, Temporal, all_missing, durations, instants_of, times_of_day
-from .zones import UTC, utc_offsets
+from .zones import DAY, UTC, utc_offsets
 
 __all__ = ["DateColumn", "warn_of_text"]
 
-_DAY = 86400  # seconds
 _LEAP_YEAR = np.cumsum([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30])  # days before each month
 _AS_TEXT = re.compile(r"(\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4})([T ]+\d{1,2}:\d\d.*)?")
 _MANY, _LOOKED_AT = 32, 100  # texts
 
 
 def _hour(seconds: np.ndarray, fractions: np.ndarray) -> tuple[np.ndarray, int]:
-    return seconds % _DAY + fractions, _DAY
+    return seconds % DAY + fractions, DAY
 
 
 def _weekday(seconds: np.ndarray, fractions: np.ndarray) -> tuple[np.ndarray, int]:
-    return (seconds // _DAY + 3) % 7, 7  # 1970 began on a Thursday; Monday is 0
+    return (seconds // DAY + 3) % 7, 7  # 1970 began on a Thursday; Monday is 0
 
 
 def _day_of_year(seconds: np.ndarray, fractions: np.ndarray) -> tuple[np.ndarray, int]:
@@ -142,7 +141,7 @@ class DateColumn:
         if self.held == "duration":
             return [durations(values, self.name)]
         if self.held == "time":
-            return _circle(times_of_day(values), _DAY)
+            return _circle(times_of_day(values), DAY)
         instants = instants_of(values, self.name)
         if any((zone is None) != (self.zone is None) for zone in instants.zones):
             had, has = ("no time zone", "one") if self.zone is None else (f"the time zone {self.zone!r}", "none")
@@ -195,12 +194,12 @@ def _with_gaps(present_values: np.ndarray, present: np.ndarray) -> np.ndarray:
     return column
 
 
-def warn_of_text(name: Any, texts: np.ndarray) -> bool:
+def warn_of_text(name: Any, texts: Sequence[Any]) -> bool:
     """Warn, and return True, if the distinct texts of a column are many, and all that are looked at are dates.
 
     As categories they say nothing of a new date. A few are left alone: they may be labels, such as days of a survey.
     """
-    looked_at = [text for text in texts[:: max(1, len(texts) // _LOOKED_AT)].tolist() if isinstance(text, str)]
+    looked_at = [text for text in texts[:: max(1, len(texts) // _LOOKED_AT)] if isinstance(text, str)]
     if len(texts) <= _MANY or not looked_at or not all(_AS_TEXT.fullmatch(text.strip()) for text in looked_at):
         return False
     warnings.warn(

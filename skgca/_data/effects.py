@@ -14,6 +14,7 @@ from torch import Tensor
 from .._utils.classes import class_codes, marked_minus_one
 from ..losses import ContinuousTarget
 from .metadata import shown_target, target_of
+from .rows import spaced
 from .target_values import are_times
 
 __all__ = ["check_effects"]
@@ -128,7 +129,7 @@ def _check_values(values: Tensor, shown: str) -> None:
 def _warn_of_scale(values: Tensor, sigma: float, *, unit: str) -> None:
     """Warn if sigma is so far from the distances of values that the target does not depend on them."""
     known = _known_rows(values)
-    tried = known[torch.linspace(0, len(known) - 1, min(len(known), _N_TRIED)).long()]
+    tried = known[torch.from_numpy(spaced(len(known), _N_TRIED))]
     distance = torch.cdist(tried, tried, compute_mode="donot_use_mm_for_euclid_dist")
     # Rows of equal values match with any sigma, as rows of one class do.
     distance = distance[distance > 0]

@@ -8,9 +8,9 @@ import numpy as np
 
 from .instants import pandas_dates, polars_dates
 
-__all__ = ["exact_values", "is_pandas_categorical", "pandas_values", "polars_values"]
+__all__ = ["EXACT", "exact_values", "is_pandas_categorical", "pandas_values", "polars_values"]
 
-_EXACT = 2**53  # larger whole numbers are not all exact in double precision
+EXACT = 2**53  # larger whole numbers are not all exact in double precision
 
 
 def exact_values(values: Any) -> Any:
@@ -21,7 +21,7 @@ def exact_values(values: Any) -> Any:
         return pandas_values(values) if is_pandas_categorical(values.dtype) or _is_inexact(values) else values
     if hasattr(values, "null_count") and hasattr(values, "to_list") and values.dtype.is_integer():
         return polars_values(values)
-    if isinstance(values, list | tuple) and any(type(value) is int and abs(value) > _EXACT for value in values):
+    if isinstance(values, list | tuple) and any(type(value) is int and abs(value) > EXACT for value in values):
         exact = np.empty(len(values), dtype=object)
         exact[:] = values
         return exact
@@ -101,7 +101,7 @@ def _is_inexact(column: Any) -> bool:
     if not (is_nullable_integer and column.hasnans):
         return False
     present = column.dropna()
-    return len(present) > 0 and bool(max(abs(int(present.min())), abs(int(present.max()))) > _EXACT)
+    return len(present) > 0 and bool(max(abs(int(present.min())), abs(int(present.max()))) > EXACT)
 
 
 def _is_inexact_polars(column: Any) -> bool:
@@ -109,4 +109,4 @@ def _is_inexact_polars(column: Any) -> bool:
         return False
     is_wide = "128" in str(column.dtype)  # numpy has no such type
     largest = max(abs(column.min()), abs(column.max()))
-    return is_wide or (column.null_count() > 0 and largest > _EXACT)
+    return is_wide or (column.null_count() > 0 and largest > EXACT)

@@ -32,7 +32,7 @@ def hold_out(dataset: RowDataset, fraction: float, generator: Generator) -> tupl
     n_rows = len(dataset)
     n_wanted = max(2, round(fraction * n_rows))
     groups = dataset.extras.get("related")
-    if isinstance(groups, Tensor) and groups.ndim == 1:
+    if isinstance(groups, Tensor):
         held_out = _rows_of_some_groups(groups, n_wanted, generator)
     else:
         held_out = torch.randperm(n_rows, generator=generator)[:n_wanted]

@@ -7,7 +7,7 @@ which form. Each argument becomes something that gives the values of a batch by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from ..losses._targets import CallableTarget, make_target
 from .frame_columns import exact_values
 from .target_values import are_times, target_numbers
 
-__all__ = ["Pairwise", "argument_read", "read_metadata", "reads_y", "shown_target", "target_of"]
+__all__ = ["Pairwise", "argument_read", "only_rows", "read_metadata", "reads_y", "shown_target", "target_of"]
 
 
 class Pairwise:
@@ -101,7 +101,12 @@ def read_metadata(
     if kept.all():
         return encoded
     rows = torch.from_numpy(np.flatnonzero(kept))
-    return {name: value.of(rows) if isinstance(value, Pairwise) else value[rows] for name, value in encoded.items()}
+    return only_rows(encoded, rows)
+
+
+def only_rows(encoded: Mapping[str, Tensor | Pairwise], kept: Tensor) -> dict[str, Tensor | Pairwise]:
+    """Return the metadata of some of the rows, by their numbers."""
+    return {name: value.of(kept) if isinstance(value, Pairwise) else value[kept] for name, value in encoded.items()}
 
 
 def argument_read(target: Any) -> str | None:

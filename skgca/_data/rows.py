@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from .by_parts import ByParts
+from .by_parts import ByParts, between
 from .columns import check_order
 from .containers import Chunk, Container, container_of, find_container
 from .conversion import converted
@@ -17,11 +17,13 @@ from .series_lists import as_stack
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-__all__ = ["Rows", "affordable_rows", "check_rows", "spaced"]
+__all__ = ["LOOKED_AT", "N_MEASURED", "Rows", "affordable_rows", "check_rows", "spaced"]
 
 _CHUNK_BYTES = 2**25  # of rows in double precision that are read at a time
 _TOGETHER, _TOGETHER_BYTES, _LEAST_TOGETHER = 10_000, 2**27, 256  # of a sample: most rows, most bytes, fewest rows
-_SAMPLES = (256,)  # sizes of other samples of training rows
+N_MEASURED = 256  # rows that the measures of ``history_`` are computed on
+LOOKED_AT = 256  # rows that are compared with those of fit
+_SAMPLES = (N_MEASURED,)  # sizes of other samples of training rows
 
 
 class Rows:
@@ -91,12 +93,10 @@ class Rows:
         spread = [spaced(len(self), most) for most in (affordable_rows(self.shape), *_SAMPLES)]
         start = 0
         for frame in container.chunks(n_rows, remember=kept[np.unique(np.concatenate(spread))]):
-            end = start + frame.shape[0]
-            if self.kept is None:
-                yield frame
-            elif len(inside := kept[(kept >= start) & (kept < end)]):
-                yield container_of(frame).take(inside - start)
-            start = end
+            inside = frame if self.kept is None else between(frame, kept, start)
+            if inside.shape[0]:
+                yield inside
+            start += frame.shape[0]
 
     @property
     def part_sizes(self) -> np.ndarray | None:
@@ -191,10 +191,11 @@ def check_rows(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int =
         )
     if rows.shape[1] == 0:
         raise ValueError(f"Found array with 0 feature(s) (shape={rows.shape}) while a minimum of 1 is required.")
+    names = container.names() if rows.is_frame else []
     if rows.is_frame and not reset:
-        check_order(container.names(), getattr(estimator, "feature_names_in_", []))
+        check_order(names, getattr(estimator, "feature_names_in_", []))
     # scikit-learn looks at the names and the number of columns, for which a frame without rows is enough
-    has_names = rows.is_frame and len(set(names := container.names())) == len(names)  # names that repeat name nothing
+    has_names = rows.is_frame and len(set(names)) == len(names)  # names that repeat name nothing
     named = rows.take(slice(0, 0)) if has_names else _Shape(rows.shape)
     validate_data(estimator, named, skip_check_array=True, reset=reset)
     return rows

@@ -19,11 +19,11 @@ from torch import Tensor
 from .containers import Chunk
 from .rows import Rows, spaced
 
-__all__ = ["Scaler", "squash", "to_float32"]
+__all__ = ["LARGEST", "Scaler", "squash", "to_float32"]
 
 _NORMAL_IQR = 1.3489795  # interquartile range of the standard normal distribution
 _SQUASH = 3.0  # limit of squashed values, in robust deviations
-_LARGEST = 1e150  # squares of larger values overflow
+LARGEST = 1e150  # squares of larger values overflow
 _FAR = 1e15  # larger scaled values are squashed like this one, whose square float32 can hold
 _BLOCK = 2**15  # entries
 _ROUNDING = 2e-14  # relative error of numbers in double precision that were computed
@@ -133,8 +133,8 @@ class Scaler:
             sample.append(scipy.sparse.csr_array(chosen) if rows.is_sparse else chosen)
             start += len(block)
         if self.standardize and self.names:
-            if (largest > _LARGEST).any():
-                column = (largest > _LARGEST).argmax()
+            if (largest > LARGEST).any():
+                column = (largest > LARGEST).argmax()
                 name = self.names[column]
                 raise ValueError(
                     f"Column {name!r} of X holds values up to {largest[column]:.3g} in size, too large to standardise; "
@@ -175,8 +175,10 @@ class Scaler:
         centre, scale = self.robust.mean_, self.robust.scale_
         with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
             warnings.simplefilter("ignore", RuntimeWarning)  # a column without a value
-            low, median, high = np.nanquantile(numbers, [0.25, 0.5, 0.75], axis=0)
-            largest = np.nanquantile(np.abs(numbers), 0.9, axis=0)
+            # nanquantile loops over the columns, and this is asked for in each call of transform
+            quantile = np.nanquantile if np.isnan(numbers).any() else np.quantile
+            low, median, high = quantile(numbers, [0.25, 0.5, 0.75], axis=0)
+            largest = quantile(np.abs(numbers), 0.9, axis=0)
         spread = (high - low) / _NORMAL_IQR
         ratio = np.where(spread > 0, spread / scale, 1.0)
         is_near_zero = (largest > 0) & (largest < 0.05 * (np.abs(centre) + scale))

@@ -15,7 +15,7 @@ from ..encoders._stems import fill_gaps
 from .containers import Chunk
 from .ranges import Moments
 from .rows import Rows
-from .stacks import LOOKED_AT, Scale, StackReader
+from .stacks import Scale, StackReader
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,9 +54,14 @@ class SeriesReader(StackReader):
         "takes_any_length": True,
     }
 
-    is_ragged: bool = False
-    has_gaps: np.ndarray | None = None
-    takes_any_length: bool = True
+    is_ragged: bool
+    has_gaps: np.ndarray | None
+    takes_any_length: bool
+
+    @property
+    def any_gaps(self) -> bool:
+        """Whether a channel had gaps in ``fit``."""
+        return self.has_gaps is not None and bool(self.has_gaps.any())
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -74,7 +79,7 @@ class SeriesReader(StackReader):
         """What a row is read as, in words."""
         c, length = self.shape
         most = "up to " if self.is_ragged else ""
-        gaps = ", with gaps" if self.has_gaps is not None and self.has_gaps.any() else ""
+        gaps = ", with gaps" if self.any_gaps else ""
         return f"series of {c} channel{'' if c == 1 else 's'} and {most}{length} steps{gaps}"
 
     def fit(self, rows: Rows) -> Self:
@@ -93,8 +98,8 @@ class SeriesReader(StackReader):
                 f"X holds series of up to {length} steps, but fit got {self.shape[1]} at most, and the encoder takes "
                 "no longer ones; use encoder='conv1d', or fit on rows that are as long."
             )
-        if self.usual is not None and len(rows):
-            self._warn_if_far(self._values(rows.sample(min(LOOKED_AT, rows.chunk_size()))), None)
+        if len(rows):
+            self._look_at(rows, None)
         return partial(self._read, length=length)
 
     def _read(self, X: Chunk, *, scale: Scale | None = None, length: int | None = None) -> Tensor:
@@ -109,7 +114,7 @@ class SeriesReader(StackReader):
             values = torch.from_numpy(self._single(block, scale))
         else:
             values = super()._read(X, scale=scale)
-        if self.is_ragged or (self.has_gaps is not None and self.has_gaps.any()):
+        if self.is_ragged or self.any_gaps:
             return values
         return fill_gaps(values) if bool(values.sum().isnan()) else values  # fit saw no gaps: the stem expects none
 
@@ -131,7 +136,7 @@ class SeriesReader(StackReader):
         return infinite
 
     def _stem_options(self) -> dict[str, Any]:
-        gaps = [] if self.has_gaps is None or not self.has_gaps.any() else self.has_gaps.tolist()
+        gaps = self.has_gaps.tolist() if self.has_gaps is not None and self.any_gaps else []
         return {"has_gaps": gaps, "masked": self.is_ragged}
 
     def _own_units(self) -> tuple[np.ndarray, np.ndarray]:

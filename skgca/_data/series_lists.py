@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from .conversion import plain_values
+
 __all__ = ["as_series", "as_stack", "holds_series"]
 
 # Names of the two levels of an index in sktime's data frames. A table may have an index of two levels as well.
@@ -22,7 +24,7 @@ _MOST_CHANNELS = 4  # of 8-bit series; arrays of more rows are images
 
 def holds_series(X: Any) -> bool:
     """Whether X holds series in one of these forms; a look at the first row decides, and at the shapes of a list."""
-    if hasattr(X, "iloc") and hasattr(X, "columns"):
+    if _is_frame(X):
         return _is_long_frame(X) or _is_nested(X)
     if isinstance(X, np.ndarray):
         return X.dtype == object and X.ndim in (1, 2) and X.size > 0 and all(_ndim(item) > 0 for item in X.flat)
@@ -103,7 +105,7 @@ def _stacked(cells: Sequence[Any], row: int) -> np.ndarray:
 
 
 def _array(item: Any) -> np.ndarray:
-    return np.asarray(item.detach().cpu() if hasattr(item, "detach") else item)
+    return np.asarray(plain_values(item))
 
 
 def _ndim(item: Any) -> int:

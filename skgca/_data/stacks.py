@@ -16,19 +16,18 @@ from ..encoders import ChannelStem
 from .containers import Chunk, container_of
 from .ranges import Moments, measured
 from .reader import Reader
-from .rows import Rows
+from .rows import LOOKED_AT, Rows
+from .scaling import LARGEST
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["LOOKED_AT", "Scale", "StackReader"]
+__all__ = ["Scale", "StackReader"]
 
 _OFFSET = 100.0  # offsets of more spans than this are subtracted in double precision
 _SAMPLE, _SAMPLE_ROWS, _SAMPLE_VALUES = 2**23, 1000, 2**18  # values, rows, and values of a channel, at most
-LOOKED_AT = 256  # rows that are compared with those of fit
 _MARGIN = 3.0  # values farther outside than so many spans are read as this
 _FAR_SHARE, _SMALL, _TINY, _SEVERAL = 0.05, 0.1, 0.04, 8  # see StackReader._warn_if_far
-_LARGEST = 1e150  # squares of larger values overflow
 
 Scale: TypeAlias = "tuple[float | np.ndarray, float | np.ndarray]"  # low and span
 
@@ -47,7 +46,7 @@ class StackReader(Reader):
     low, span : float or ndarray of shape (n_channels,)
         ``read`` subtracts the one and divides by the other.
     limits : ndarray of shape (2, n_channels)
-        ``read`` clips its values to these. None in files of version 0.2, as are the following.
+        ``read`` clips its values to these. Files of earlier versions do not hold them, nor the following.
     usual : ndarray of shape (4, n_channels)
         By which rows far from those of ``fit`` are recognised: a smallest and a largest value, both with a margin, and
         the smallest and the median deviation within a row. The channels of images are taken together.
@@ -61,7 +60,7 @@ class StackReader(Reader):
 
     n_dimensions: ClassVar[int]  # axes that follow the channels
     _state: ClassVar[tuple[str, ...]] = ("shape", "low", "span", "mean", "std")
-    _later_state: ClassVar[dict[str, Any]] = {  # not in files of version 0.2
+    _later_state: ClassVar[dict[str, Any]] = {  # not in files of earlier versions
         "limits": None,
         "usual": None,
         "far_share": 0.0,
@@ -106,7 +105,7 @@ class StackReader(Reader):
             raise ValueError(
                 f"Channel {empty} of X holds no value in any row; leave it out: numpy.delete(X, {empty}, axis=1)."
             )
-        if not (np.maximum(np.abs(moments.low), np.abs(moments.high)) < _LARGEST).all():
+        if not (np.maximum(np.abs(moments.low), np.abs(moments.high)) < LARGEST).all():
             raise ValueError(
                 f"X holds values up to {np.max(np.abs([moments.low, moments.high])):.3g} in size, too large to "
                 "standardise; divide X by a constant, or take its logarithm."
@@ -154,7 +153,7 @@ class StackReader(Reader):
         if rows.shape[1:] != self.shape or self.usual is None or not of_numbers or len(rows) == 0:
             return self.read
         scale = self._scale_of(rows)
-        self._warn_if_far(self._values(rows.sample(min(LOOKED_AT, rows.chunk_size()))), scale)
+        self._look_at(rows, scale)
         return self.read if scale is None else partial(self._read, scale=scale)
 
     def read(self, X: Chunk) -> Tensor:
@@ -239,6 +238,10 @@ class StackReader(Reader):
     def _broadcast(self, value: float | np.ndarray) -> np.ndarray:
         """Return a value for all channels, or for each, in a shape that broadcasts over rows and places."""
         return np.reshape(value, (-1, *[1] * self.n_dimensions))
+
+    def _look_at(self, rows: Rows, scale: Scale | None) -> None:
+        """Warn if some of the rows are far from those of ``fit``."""
+        self._warn_if_far(self._values(rows.sample(min(LOOKED_AT, rows.chunk_size()))), scale)
 
     def _warn_if_far(self, values: np.ndarray, scale: Scale | None) -> None:
         """Warn if rows (n, channels, places) are in other units than those of ``fit``.

@@ -26,7 +26,7 @@ from .containers import Chunk, Container, container_of
 from .dates import DateColumn, warn_of_text
 from .instants import TEMPORAL
 from .reader import Reader, Stem
-from .rows import Rows
+from .rows import LOOKED_AT, Rows
 from .scaling import Scaler
 from .text_columns import check_no_numbers, warn_of_unique
 
@@ -35,7 +35,6 @@ __all__ = ["TableReader"]
 _MOST_CATEGORIES = 2**24  # codes are float32, which holds no more whole numbers
 _MAX_VECTORS = 2**14  # see TableStem
 _LARGEST_JSON = 2**24  # characters of categories in the header of a file, which may have 100 MB
-_LOOKED_AT = 256  # rows that are compared with those of fit
 _PLAIN_STATE = ("categorical_features", "standardize", "shape", "names", "held", "is_category", "has_missing")
 
 
@@ -132,14 +131,14 @@ class TableReader(Reader):
         if rows.shape[1:] != self.shape or len(rows) < 2:
             return self.read
         if rows.part_sizes is None:
-            self.scaler.warn_if_far(self._split(rows.sample(_LOOKED_AT))[0])
+            self.scaler.warn_if_far(self._split(rows.sample(LOOKED_AT))[0])
             return self.read
         is_first = True
 
         def read(chunk: Chunk) -> Tensor:
             nonlocal is_first
             if is_first:  # a sample of a file would read all of it
-                self.scaler.warn_if_far(self._split(chunk)[0][:_LOOKED_AT])
+                self.scaler.warn_if_far(self._split(chunk)[0][:LOOKED_AT])
                 is_first = False
             return self.read(chunk)
 
@@ -204,9 +203,12 @@ class TableReader(Reader):
     def get_state(self) -> dict[str, Any]:
         """Return what was learned, by name, in plain values and arrays."""
         state = {name: getattr(self, name) for name in _PLAIN_STATE}
-        state |= {"scaler": self.scaler.get_state(), "max_vectors": self.max_vectors}
-        state |= {"dates": {j: column.get_state() for j, column in self.dates.items()}}
-        state |= {"passes_through": self.passes_through}
+        state |= {
+            "scaler": self.scaler.get_state(),
+            "max_vectors": self.max_vectors,
+            "dates": {j: column.get_state() for j, column in self.dates.items()},
+            "passes_through": self.passes_through,
+        }
         categories = [known.tolist() for known in self.known_categories]
         if sum(len(str(value)) for known in categories for value in known) > _LARGEST_JSON:
             packed = np.frombuffer(json.dumps(categories).encode(), dtype=np.uint8)
@@ -298,7 +300,7 @@ class TableReader(Reader):
             is_read_as_text = self.held[j] == "text" and not is_named and not typed[j]
             is_told = is_read_as_text and (
                 check_no_numbers(name, present, _to_numbers(X, name), in_frame=X.is_frame)
-                or warn_of_text(name, np.array(list(present), dtype=object))
+                or warn_of_text(name, list(present))
             )
             if not is_told:
                 warn_of_unique(name, present, is_named=is_named)

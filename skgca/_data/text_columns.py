@@ -147,11 +147,13 @@ def _numbers(counts: Counter[str]) -> _Numbers | None:
     plain = [text for text, value in stripped.items() if _NUMBER.fullmatch(value)]
     rest = sorted(counts.keys() - plain, key=lambda text: (-counts[text], text))
     written = [text for text in rest if _WRITTEN.fullmatch(stripped[text])]
-    other = [text for text in rest if text not in set(written)]
+    is_written = set(written)
+    other = [text for text in rest if text not in is_written]
     n_numbers = _total(counts, plain) + _total(counts, written)
     if not n_numbers > counts.total() / 2:
         return None
-    coded = any(_DIGITS.fullmatch(value) and value[0] == "0" and len(value) > 1 for value in map(str.strip, plain))
+    values = [stripped[text] for text in plain]
+    coded = any(_DIGITS.fullmatch(value) and value[0] == "0" and len(value) > 1 for value in values)
     return _Numbers(
         share=n_numbers / counts.total(),
         example=max(plain or written, key=lambda text: counts[text]),
@@ -159,7 +161,7 @@ def _numbers(counts: Counter[str]) -> _Numbers | None:
         odd=rest,
         n_other=len(other),
         marked=all(stripped[text].lower() in _MARKS for text in other),
-        measured=bool(written) or not all(_DIGITS.fullmatch(value) for value in map(str.strip, plain)),
+        measured=bool(written) or not all(_DIGITS.fullmatch(value) for value in values),
         coded=coded,
     )
 

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-__all__ = ["UTC", "utc_offsets", "zone_name"]
+__all__ = ["DAY", "UTC", "utc_offsets", "zone_name"]
 
 UTC = "UTC"
-_DAY, _QUARTER = 86400, 900  # seconds
+DAY, _QUARTER = 86400, 900  # seconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST, _LAST = -62135510400, 253402214400  # of datetime, a day inside its range, so that any zone fits
 _FIXED_OFFSET = re.compile(r"([+-])(\d\d):(\d\d)(?::(\d\d))?")
@@ -71,8 +71,8 @@ def utc_offsets(seconds: np.ndarray, zone: str) -> np.ndarray:
 
     # One look at each day, and one at each quarter of an hour on the days when clocks change: a look takes as long as
     # some hundred additions.
-    days, place = np.unique(seconds // _DAY, return_inverse=True)
-    before, after = look_up(days * _DAY), look_up((days + 1) * _DAY)
+    days, place = np.unique(seconds // DAY, return_inverse=True)
+    before, after = look_up(days * DAY), look_up((days + 1) * DAY)
     offsets: np.ndarray = before[place]
     changes = (before != after)[place]
     if changes.any():

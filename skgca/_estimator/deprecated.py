@@ -18,13 +18,13 @@ from skorch.callbacks import GradientNormClipping
 
 from .._training.callbacks import StopWithoutProgress
 from .._utils.compat import Hidden, Interval, InvalidParameterError, StrOptions
+from .._utils.renamed import UNSET
 
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
 
 __all__ = ["DEPRECATED_CONSTRAINTS", "deprecated_in_effect", "warn_of_history_frame"]
 
-_UNSET = "deprecated"
 _REMOVED = "and will be removed in 0.4"
 
 
@@ -87,7 +87,7 @@ _PARAMETERS = {
 }
 
 DEPRECATED_CONSTRAINTS = {
-    name: [Hidden(StrOptions({_UNSET})), *parameter.constraint] for name, parameter in _PARAMETERS.items()
+    name: [Hidden(StrOptions({UNSET})), *parameter.constraint] for name, parameter in _PARAMETERS.items()
 }
 
 
@@ -107,11 +107,11 @@ def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
     try:
         for name, parameter in _PARAMETERS.items():
             value = before[name]
-            if isinstance(value, str) and value == _UNSET:
+            if isinstance(value, str) and value == UNSET:
                 continue
             # Level 5 is the user's line, after this generator, contextlib, the method and scikit-learn's wrapper.
             warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
-            estimator.__dict__.update({**parameter.replace(estimator, value), name: _UNSET})
+            estimator.__dict__.update({**parameter.replace(estimator, value), name: UNSET})
         yield
     finally:
         estimator.__dict__.update(before)

@@ -23,6 +23,7 @@ from .._builders.net import NetOptions, make_net, resolve_max_epochs
 from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module
 from .._builders.views import ViewOptions, make_views
 from .._data import (
+    N_MEASURED,
     Reader,
     RowDataset,
     Rows,
@@ -61,8 +62,6 @@ __all__ = [
     "train",
     "unchanged_on_failure",
 ]
-
-_N_MEASURED = 256  # rows that the measures of ``history_`` are computed on
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,7 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
 
 def inputs_to_measure(dataset: RowDataset) -> tuple[Tensor, ...]:
     """Fetch evenly spaced rows that the measures of ``history_`` are computed on."""
-    inputs, _ = dataset[torch.from_numpy(spaced(len(dataset), _N_MEASURED))]
+    inputs, _ = dataset[torch.from_numpy(spaced(len(dataset), N_MEASURED))]
     return inputs
 
 

@@ -269,7 +269,7 @@ def _(reader: ImageReader) -> _Preprocessing:
 
 @_preprocessing.register
 def _(reader: SeriesReader) -> _Preprocessing:
-    if reader.is_ragged or (reader.has_gaps is not None and reader.has_gaps.any()):
+    if reader.is_ragged or reader.any_gaps:
         what = "of unequal lengths" if reader.is_ragged else "with gaps"
         raise SavedFileError(
             f"Series {what} cannot be exported to ONNX; use save, or fit on series of equal length without NaN."

@@ -109,16 +109,8 @@ def scaled_plan(
     ----------
     affinity : Tensor of shape (n, n)
         With the dtype and the device of ``row_mass``.
-    shift : int
-        The other view of row i of the plan is in column ``(i + shift) % N``.
-    row_mass : Tensor of shape (N,)
-        Prescribed row mass, which is also the column mass.
-    n_rows : int
-        Number n of rows in the batch; N is n in the cross layout, and 2 n in the joint layout.
-    two_sided : bool
-        Whether the column marginal of the transport plan is held, so that the target plan must have it too.
-    excluded : Tensor of shape (N, N), bool, default=None
-        Entries that the transport plan leaves out.
+    shift, row_mass, n_rows, two_sided, excluded
+        As in :meth:`skgca.losses.Target.plan`.
 
     Returns
     -------

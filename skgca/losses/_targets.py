@@ -116,11 +116,11 @@ class Target(Configured, ABC):
         shift : int
             The other view of row i of the plan is in column ``(i + shift) % N``.
         row_mass : Tensor of shape (N,)
-            Prescribed row mass, which is also the column mass; N is n or 2 n.
+            Prescribed row mass, which is also the column mass.
         n_rows : int
-            Number n of rows in the batch.
+            Number n of rows in the batch; N is n in the cross layout, and 2 n in the joint layout.
         two_sided : bool
-            Whether the columns of the plan are held to their mass too.
+            Whether the column marginal of the transport plan is held, so that the target plan must have it too.
         excluded : Tensor of shape (N, N), bool, default=None
             Entries that the transport plan leaves out.
 

@@ -7,31 +7,25 @@ numbers for a cell do not depend on ``numeric``.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from .._utils.config import Configured
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from ._grouped import GroupedColumns
 
 __all__ = ["FeatureDropout", "GaussianNoise", "NeighborMixup"]
 
 _BLOCK = 2**22  # most entries of a block of the reference, and of its distances; 16 MB in float32
 
 
-class _ColumnView(Configured):
+class _ColumnView(GroupedColumns):
     """Base of the views of this module: keeps which columns may change.
 
     Columns are the second dimension: features of a batch (n, d), channels of a batch (n, channels, length). If there
     are groups, ``numeric`` is about groups instead of columns.
     """
-
-    _groups: Tensor | None = None
 
     def __init__(self, numeric: Sequence[bool] | Sequence[int] | Tensor | None) -> None:
         self.numeric = None if numeric is None else _as_mask_or_index(numeric)
@@ -39,18 +33,6 @@ class _ColumnView(Configured):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         return {"numeric": None if self.numeric is None else self.numeric.tolist()}
-
-    def for_groups(self, groups: Sequence[int]) -> Self:
-        """Return a copy that treats columns as groups: ``numeric`` names groups, and a group is dropped as a whole.
-
-        Parameters
-        ----------
-        groups : sequence of int of shape (n_features,)
-            Number of the group of each column, from 0.
-        """
-        grouped = copy.copy(self)
-        grouped._groups = torch.as_tensor(groups)
-        return grouped
 
     def _columns(self, batch: Tensor) -> Tensor | None:
         """Return the indices of the columns that may change, None for all.
@@ -62,7 +44,7 @@ class _ColumnView(Configured):
         """
         if self.numeric is None:
             return None
-        n_columns = batch.shape[1] if self._groups is None else int(self._groups.max()) + 1
+        n_columns = self._n_groups(batch)
         if self.numeric.dtype == torch.bool:
             if len(self.numeric) != n_columns:
                 raise ValueError(
@@ -202,15 +184,9 @@ class FeatureDropout(_ColumnView):
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a copy of a batch of shape (n, d, ...) with some cells 0."""
-        if self._groups is None:
-            dropped = torch.rand(batch.shape, generator=generator, device=batch.device, dtype=torch.float32) < self.rate
-        else:
-            n_groups = int(self._groups.max()) + 1
-            dropped = (
-                torch.rand(len(batch), n_groups, generator=generator, device=batch.device, dtype=torch.float32)
-                < self.rate
-            )
-            dropped = dropped[:, self._groups.to(batch.device)]  # (n, n_groups) -> (n, d)
+        shape = batch.shape if self._groups is None else (len(batch), self._n_groups(batch))
+        draws = torch.rand(shape, generator=generator, device=batch.device, dtype=torch.float32)
+        dropped = self._per_column(draws < self.rate)
         if batch.ndim > 2:  # NaN in series may be padding
             dropped = dropped & ~batch.isnan()
         return self._in_columns(batch, batch.masked_fill(dropped, 0))

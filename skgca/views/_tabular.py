@@ -6,19 +6,18 @@ distribution of that column, whatever its scale, its gaps and its categories are
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
-from .._utils.config import Configured
+from ._grouped import GroupedColumns
 
 __all__ = ["ColumnCorruption"]
 
 
-class ColumnCorruption(Configured):
+class ColumnCorruption(GroupedColumns):
     """Replace random cells with the value that a random other row has in the same column.
 
     Each cell is corrupted with probability ``rate``, as in SCARF [1]_. Every cell gets another row of its own, so a
@@ -58,8 +57,6 @@ class ColumnCorruption(Configured):
             [1., 2.]])
     """
 
-    _groups: Tensor | None = None
-
     def __init__(self, rate: float | Sequence[float] = 0.2) -> None:
         rates = torch.as_tensor(rate, dtype=torch.float64, device="cpu")
         if rates.ndim > 1 or not ((rates >= 0) & (rates <= 1)).all():
@@ -70,18 +67,6 @@ class ColumnCorruption(Configured):
         """Return the arguments of the constructor."""
         return {"rate": self.rate}
 
-    def for_groups(self, groups: Sequence[int]) -> ColumnCorruption:
-        """Return a copy that corrupts groups of columns: all columns of a group with the values of one other row.
-
-        Parameters
-        ----------
-        groups : sequence of int of shape (n_features,)
-            Number of the group of each column, from 0.
-        """
-        grouped = copy.copy(self)
-        grouped._groups = torch.as_tensor(groups)
-        return grouped
-
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return a corrupted copy of a batch of shape (n, n_features); a batch of a single row is returned unchanged.
 
@@ -91,7 +76,7 @@ class ColumnCorruption(Configured):
             If ``rate`` is a sequence and its length is not n_features, or not the number of groups.
         """
         n = len(batch)
-        n_groups = batch.shape[1] if self._groups is None else int(self._groups.max()) + 1
+        n_groups = self._n_groups(batch)
         rate = self._rate(n_groups, batch)
         if n < 2:
             return batch
@@ -100,9 +85,7 @@ class ColumnCorruption(Configured):
         # device, and the number of draws does not depend on their values. The donor is 1 to n - 1 rows further,
         # cyclically, so it is never the row itself and every other row is equally likely.
         shift = torch.randint(1, n, (n, n_groups), generator=generator, device=batch.device)
-        if self._groups is not None:  # (n, n_groups) -> (n, n_features)
-            groups = self._groups.to(batch.device)
-            corrupt, shift = corrupt[:, groups], shift[:, groups]
+        corrupt, shift = self._per_column(corrupt), self._per_column(shift)
         donor = (torch.arange(n, device=batch.device)[:, None] + shift) % n  # (n, n_features), numbers of rows
         return torch.where(corrupt, batch.gather(0, donor), batch)
 

@@ -171,6 +171,12 @@ def encoded_kind(encoder: object) -> type[Reader] | None:
     return kinds[0] if len(kinds) == 1 else None
 
 
+def takes_any_length(options: NetworkOptions, reader: Reader) -> bool:
+    """Whether the network takes longer series than it was made for: others have a weight or a column for each step."""
+    named = _named(options, reader)
+    return named is None or (named.make_masked is not None and options.passthrough is not True)
+
+
 def make_module(
     options: NetworkOptions,
     reader: Reader,

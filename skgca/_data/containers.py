@@ -7,7 +7,7 @@ This module and ``by_parts`` are the only places that know the types of X. A new
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from numbers import Number
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -20,7 +20,16 @@ from .conversion import filled, plain_values
 from .frame_columns import is_pandas_categorical, pandas_values, polars_values
 from .series_lists import as_series, holds_series
 
-__all__ = ["Chunk", "Container", "Frame", "container_of", "find_container", "item_inputs", "row_numbers"]
+__all__ = [
+    "Chunk",
+    "Container",
+    "Frame",
+    "container_of",
+    "find_container",
+    "item_inputs",
+    "row_numbers",
+    "stacked_items",
+]
 
 
 class Frame(Protocol):
@@ -227,13 +236,7 @@ class _Dataset(Container):
         items = [item_inputs(item, number) for number, item in zip(numbers, self._items(numbers), strict=True)]
         if not items:
             return np.empty((0, *self._first.shape), dtype=self.dtype)
-        for number, item in zip(numbers, items, strict=True):
-            if item.shape != self._first.shape:
-                raise ValueError(
-                    f"Row {number} of X has shape {item.shape}, but row 0 has {self._first.shape}; crop or pad the "
-                    "rows to one shape."
-                )
-        return np.stack(items)
+        return stacked_items(items, numbers, self._first.shape)
 
     def _items(self, numbers: list[int]) -> list[Any]:
         fetch = getattr(self.X, "__getitems__", lambda numbers: [self.X[number] for number in numbers])
@@ -316,6 +319,22 @@ def item_inputs(item: Any, number: int) -> np.ndarray:
     if array.ndim == 0:
         raise TypeError(f"Item {number} of X is {inputs!r:.60}, but an array is needed for each row.")
     return array
+
+
+def stacked_items(items: list[np.ndarray], numbers: Sequence[int], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the inputs of items of a dataset as one array.
+
+    Raises
+    ------
+    ValueError
+        If one has another shape than the first item of the dataset; the message gives its number.
+    """
+    for number, item in zip(numbers, items, strict=True):
+        if item.shape != shape:
+            raise ValueError(
+                f"Row {number} of X has shape {item.shape}, but row 0 has {shape}; crop or pad the rows to one shape."
+            )
+    return np.stack(items)
 
 
 def _is_scalar(value: Any) -> bool:

@@ -4,6 +4,7 @@ Combinations of parameters are checked where they are used.
 """
 
 import os
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
@@ -20,7 +21,7 @@ from ..losses._targets import TARGETS
 from ..ot._autograd import GRADIENTS
 from ..ot._log_kernel import LOG_KERNELS
 
-__all__ = ["PARAMETER_CONSTRAINTS", "PARAMETER_GROUPS"]
+__all__ = ["PARAMETER_CONSTRAINTS", "PARAMETER_GROUPS", "defaults_of"]
 
 # Docstring, signature and HTML of GCAEmbedder have these groups and this order.
 PARAMETER_GROUPS: dict[str, dict[str, list[Any]]] = {
@@ -104,3 +105,8 @@ PARAMETER_GROUPS: dict[str, dict[str, list[Any]]] = {
     },
 }
 PARAMETER_CONSTRAINTS = {name: valid for group in PARAMETER_GROUPS.values() for name, valid in group.items()}
+
+
+def defaults_of(estimator: Any) -> dict[str, Any]:
+    """Return the default values of the parameters, from the signature of the class."""
+    return {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -57,10 +56,9 @@ class CostEstimate:
 
 def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> CostEstimate:
     """Read the rows, time some steps on a copy, and extrapolate; see ``GCAEmbedder.estimate_cost``."""
-    tried = copy.copy(estimator)
-    tried.set_params(callbacks=None, checkpoint_dir=None, resume=False, verbose=0)
+    estimator.set_params(callbacks=None, checkpoint_dir=None, resume=False, verbose=0)
     start = time.perf_counter()
-    prepared = prepare(tried, inputs, continues=continues)
+    prepared = prepare(estimator, inputs, continues=continues)
     net = prepared.net.initialize()
     preparing_seconds = time.perf_counter() - start
     on_cuda = torch.device(net.device).type == "cuda"

@@ -10,15 +10,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from skorch.callbacks import GradientNormClipping
 
 from .._training.callbacks import StopWithoutProgress
 from .._utils.compat import Hidden, Interval, InvalidParameterError, StrOptions
-from .._utils.renamed import UNSET
+from .._utils.renamed import RENAMED, UNSET
+from .constraints import PARAMETER_CONSTRAINTS, defaults_of
 
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
@@ -41,7 +41,7 @@ class _Deprecated:
     replace: Callable[[Any, Any], dict[str, Any]]
 
 
-def _renamed(old: str, new: str, constraint: list[Any]) -> _Deprecated:
+def _renamed(old: str, new: str) -> _Deprecated:
     def replace(estimator: GCAEmbedder, value: Any) -> dict[str, Any]:
         if getattr(estimator, new) is not None:
             raise InvalidParameterError(
@@ -49,7 +49,7 @@ def _renamed(old: str, new: str, constraint: list[Any]) -> _Deprecated:
             )
         return {new: value}
 
-    return _Deprecated(constraint, f"use {new} instead.", replace)
+    return _Deprecated(PARAMETER_CONSTRAINTS[new], f"use {new} instead.", replace)
 
 
 def _keeping_last_weights(estimator: GCAEmbedder, restore_best: bool) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _keeping_last_weights(estimator: GCAEmbedder, restore_best: bool) -> dict[st
         patience=estimator.n_iter_no_change, threshold=estimator.tol, threshold_mode="abs", load_best=False
     )
     # With an EarlyStopping among the callbacks, these two parameters must have their default values.
-    defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
+    defaults = defaults_of(estimator)
     replaced: dict[str, Any] = {name: defaults[name] for name in ("n_iter_no_change", "tol") if name in defaults}
     return {**replaced, "callbacks": [*(estimator.callbacks or []), ("stopping", stopping)]}
 
@@ -71,8 +71,7 @@ def _clipping(estimator: GCAEmbedder, max_norm: float | None) -> dict[str, Any]:
 
 
 _PARAMETERS = {
-    "n_iter": _renamed("n_iter", "sinkhorn_n_iter", [None, Interval(Integral, 1, None, closed="left")]),
-    "memory_limit": _renamed("memory_limit", "sinkhorn_memory_limit", [None, Interval(Real, 0, None, closed="left")]),
+    **{old: _renamed(old, new) for old, new in RENAMED.items()},
     "restore_best": _Deprecated(
         ["boolean"],
         "early stopping restores the best weights; to keep the last ones, add "
@@ -91,9 +90,6 @@ DEPRECATED_CONSTRAINTS = {
 }
 
 
-_REPLACEMENTS = ("sinkhorn_n_iter", "sinkhorn_memory_limit", "n_iter_no_change", "tol", "callbacks")
-
-
 @contextmanager
 def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
     """Replace deprecated parameters by current ones inside the block, and warn about each that is set.
@@ -103,15 +99,17 @@ def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
     InvalidParameterError
         If a parameter is set under its old name and under its new name.
     """
-    before = {name: getattr(estimator, name) for name in (*_PARAMETERS, *_REPLACEMENTS)}
+    before: dict[str, Any] = {}
     try:
         for name, parameter in _PARAMETERS.items():
-            value = before[name]
+            value = getattr(estimator, name)
             if isinstance(value, str) and value == UNSET:
                 continue
             # Level 5 is the user's line, after this generator, contextlib, the method and scikit-learn's wrapper.
             warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
-            estimator.__dict__.update({**parameter.replace(estimator, value), name: UNSET})
+            replaced = {**parameter.replace(estimator, value), name: UNSET}
+            before = {key: getattr(estimator, key) for key in replaced} | before  # what was there first
+            estimator.__dict__.update(replaced)
         yield
     finally:
         estimator.__dict__.update(before)

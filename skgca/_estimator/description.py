@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import inspect
 import math
 import reprlib
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from .._data import READERS
 from .._utils.compat import VisualBlock
 from ..losses import PRESETS, LearnableEpsilon
 from ..ot import Marginals
-from .constraints import PARAMETER_GROUPS
+from .constraints import PARAMETER_GROUPS, defaults_of
 
 if TYPE_CHECKING:
     from .embedder import GCAEmbedder
@@ -81,13 +80,13 @@ def _row(name: str, text: str, kind: str = "") -> str:
 def _group_rows(estimator: GCAEmbedder, heading: str, names: Iterable[str]) -> str:
     """Return rows of a table: a heading, then name and value of each parameter."""
     values = estimator.get_params(deep=False)
-    defaults = inspect.signature(type(estimator)).parameters
+    defaults = defaults_of(estimator)
     rows = [f'<tr><th class="group" colspan="2">{heading}</th></tr>']
     for name in names:
         if name in values:  # a subclass may have fewer parameters
             text = reprlib.repr(values[name])
             # compared as text, since == of two arrays gives an array
-            changed = text != reprlib.repr(defaults[name].default)
+            changed = text != reprlib.repr(defaults[name])
             rows.append(_row(name, text, "user-set" if changed else "default"))
     return "".join(rows)
 
@@ -149,7 +148,7 @@ def _encoder(estimator: GCAEmbedder) -> str:
     given, widths = estimator.encoder, estimator.hidden_layer_sizes
     if isinstance(given, nn.Module):
         return f"{_architecture(given)}, {_n_weights(given)}"
-    if inspect.isclass(given) or not isinstance(given, str):
+    if not isinstance(given, str):
         return getattr(given, "__name__", type(given).__name__)
     if given != "auto" and given not in ENCODERS:
         return f"{given!r}, which is not known"
@@ -190,12 +189,7 @@ def _state(estimator: GCAEmbedder) -> str:
         return "not fitted"
     n_epochs, best = estimator.n_epochs_, estimator.best_epoch_
     epochs = f"{n_epochs} epoch{'' if n_epochs == 1 else 's'}" + ("" if best == n_epochs else f", best {best}")
-    n_features = getattr(estimator, "n_features_in_", None)
-    columns = (
-        f"{estimator._n_features_out} columns"
-        if n_features is None
-        else f"{n_features} -> {estimator._n_features_out} columns"
-    )
-    summary = estimator.reader_.summary
-    inputs = f"{summary} -> {estimator._n_features_out} columns" if summary else columns
+    seen = estimator.reader_.summary or getattr(estimator, "n_features_in_", None)
+    columns = f"{estimator._n_features_out} columns"
+    inputs = columns if seen is None else f"{seen} -> {columns}"
     return f"fitted ({epochs}, {estimator.stop_reason_}), {inputs}, on {net.device}"

@@ -597,8 +597,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         ----------
         X, y, sample_weight, sample_domain, sample_group, X_pair
             As in ``fit``. Rows are contrasted with other rows of the same call only, up to ``batch_size``. X may also
-            be a :class:`torch.utils.data.IterableDataset`, without metadata. It is read once, in parts of 16 batches,
-            and each part is trained on as in a call of its own.
+            be a :class:`torch.utils.data.IterableDataset`, without metadata. It is read once, in parts of up to 16
+            batches, and each part is trained on as in a call of its own.
 
         Returns
         -------
@@ -876,8 +876,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             weights from the file, so a Module must have the same architecture. Other parameters are required by ``fit``
             only.
         device : str or torch.device, default=None
-            New value of the parameter ``device``. None keeps the saved value. If that device is not available, the
-            CPU is used, with a warning.
+            New value of the parameter ``device``. None keeps the saved value, or takes the CPU, with a warning, if
+            this machine does not have that device.
 
         Returns
         -------
@@ -889,6 +889,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         SavedFileError
             If the file is damaged, was not written by :meth:`save` or was written by a later version, or if it needs a
             class that is not given.
+        ValueError
+            If this machine does not have ``device``.
         OSError
             If the file cannot be read.
         """

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import signature
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from tqdm.auto import tqdm
 from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
 from .._builders.loss import LossOptions, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
-from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module
+from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module, takes_any_length
 from .._builders.views import ViewOptions, make_views
 from .._data import (
     N_MEASURED,
@@ -42,6 +41,7 @@ from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
 from .._utils.random import RandomStreams
 from ..losses import AlignmentLoss
+from .constraints import defaults_of
 from .inputs import FitInputs
 
 if TYPE_CHECKING:
@@ -210,11 +210,11 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
         image_shape=estimator.image_shape,
         encoded=encoded_kind(estimator.encoder),
     )
-    check_encoder(NetworkOptions.of(vars(estimator)), reader, changed=_changed(estimator))
+    network = NetworkOptions.of(vars(estimator))
+    check_encoder(network, reader, changed=_changed(estimator))
     reader.fit(rows)
-    if isinstance(reader, SeriesReader) and isinstance(estimator.encoder, str):
-        is_flat = estimator.encoder not in ("auto", reader.auto_encoder) or estimator.passthrough is True
-        reader.takes_any_length = not is_flat  # a perceptron has a weight for each step
+    if isinstance(reader, SeriesReader):
+        reader.takes_any_length = takes_any_length(network, reader)
     if estimator.verbose and reader.summary:
         tqdm.write(f"X is read as {reader.summary}.")
     return reader
@@ -324,7 +324,7 @@ def callbacks_of(
 
 def _changed(estimator: GCAEmbedder) -> dict[str, Any]:
     """Return the parameters whose values differ from the defaults in the signature."""
-    defaults = {name: parameter.default for name, parameter in signature(type(estimator)).parameters.items()}
+    defaults = defaults_of(estimator)
 
     def is_default(name: str, value: Any) -> bool:
         # == of two arrays gives an array, but no default is an array

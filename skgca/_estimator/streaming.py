@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain, count, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 from torch.utils.data import IterableDataset
 
 from .._data import n_even_batches
-from .._data.containers import item_inputs
+from .._data.containers import item_inputs, stacked_items
 from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
@@ -44,7 +44,7 @@ def parts_of(X: Any, batch_size: int) -> Iterator[Any]:
     if not isinstance(X, IterableDataset):
         yield X
         return
-    rows: Iterator[np.ndarray] = (item_inputs(item, number) for item, number in zip(X, count()))
+    rows: Iterator[np.ndarray] = (item_inputs(item, number) for number, item in enumerate(X))
     first = next(rows, None)
     if first is None:
         raise ValueError("X is an IterableDataset without rows; give at least 2.")
@@ -54,14 +54,8 @@ def parts_of(X: Any, batch_size: int) -> Iterator[Any]:
         following = list(islice(rows, 2))
         if len(following) == 1:  # a row alone has nothing to be contrasted with
             part, following = part + following, []
-        for number, row in enumerate(part, done):
-            if row.shape != first.shape:
-                raise ValueError(
-                    f"Row {number} of X has shape {row.shape}, but row 0 has {first.shape}; crop or pad the rows to "
-                    "one shape."
-                )
+        yield stacked_items(part, range(done, done + len(part)), first.shape)
         done += len(part)
-        yield np.stack(part)
         rows = chain(following, rows)
 
 

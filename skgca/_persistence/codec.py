@@ -136,23 +136,34 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
     Raises
     ------
     UnknownClassError
-        If the value, or something in it, is of another class.
+        If the value, or something in it, is of another class. ``tensors`` and ``own`` are then left as they were.
     """
+    new_tensors: dict[str, Tensor] = {}
+    new_own = None if own is None else dict(own)
+    encoded = _encoded(value, new_tensors, place, new_own)
+    tensors.update(new_tensors)
+    if own is not None:
+        own.update(new_own or {})
+    return encoded
+
+
+def _encoded(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, type] | None = None) -> Json:
+    """Return what :func:`encode` returns; after an error, ``tensors`` and ``own`` hold a part of the value."""
     cls = type(value)  # the exact class, since an object of a subclass may hold more
     if value is None or cls in (bool, int, str):
         return value
     if cls is float:
         return value if math.isfinite(value) else {"float": str(value)}
     if cls in (list, tuple):
-        items = [encode(item, tensors, f"{place}.{k}", own) for k, item in enumerate(value)]
+        items = [_encoded(item, tensors, f"{place}.{k}", own) for k, item in enumerate(value)]
         return items if cls is list else {"tuple": items}
     if cls is dict:  # as pairs, since JSON allows only text as keys
-        pairs = [(encode(k, tensors, place), encode(v, tensors, f"{place}.{k}", own)) for k, v in value.items()]
+        pairs = [(_encoded(k, tensors, place), _encoded(v, tensors, f"{place}.{k}", own)) for k, v in value.items()]
         return {"dict": [list(pair) for pair in pairs]}
     if cls is NotSaved:
         return {"not_saved": [value.parameter, value.name]}
     if cls is LearnableEpsilon:
-        return {"LearnableEpsilon": [encode(number, tensors, place) for number in astuple(value)]}
+        return {"LearnableEpsilon": [_encoded(number, tensors, place) for number in astuple(value)]}
     if cls is torch.device:
         return {"device": str(value)}
     if isinstance(value, PurePath):
@@ -178,19 +189,12 @@ def encode(value: Any, tensors: dict[str, Tensor], place: str, own: dict[str, ty
 def encode_parameter(name: str, value: Any, tensors: dict[str, Tensor], own: dict[str, type] | None = None) -> Json:
     """Return a parameter as JSON: as :class:`NotSaved` if it, or something in it, cannot be written.
 
-    The other arguments are those of :func:`encode`. A parameter that is not saved leaves ``tensors`` and ``own`` as
-    they were.
+    The other arguments are those of :func:`encode`.
     """
-    new_tensors: dict[str, Tensor] = {}
-    new_own = None if own is None else dict(own)
     try:
-        encoded = encode(value, new_tensors, f"parameters.{name}", new_own)
+        return encode(value, tensors, f"parameters.{name}", own)
     except UnknownClassError as error:
         return {"not_saved": [name, str(error)]}
-    tensors.update(new_tensors)
-    if own is not None:
-        own.update(new_own or {})
-    return encoded
 
 
 def decode(encoded: Json, tensors: dict[str, Tensor], classes: dict[str, type] | None = None) -> Any:
@@ -226,7 +230,7 @@ def _encode_scalar(value: np.generic, tensors: dict[str, Tensor], place: str) ->
     if value.dtype.kind not in _ARRAYS | {"U"} or (value.dtype.kind == "f" and value.itemsize > _LARGEST_ITEM):
         raise UnknownClassError(qualified_name(value))
     name = "str" if value.dtype.kind == "U" else value.dtype.name
-    return {"scalar": [name, encode(value.item(), tensors, place)]}
+    return {"scalar": [name, _encoded(value.item(), tensors, place)]}
 
 
 def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> Json:
@@ -235,7 +239,7 @@ def _encode_array(array: np.ndarray, tensors: dict[str, Tensor], place: str) -> 
         tensors[place] = torch.from_numpy(native)
         return {"array": place}
     if array.dtype.kind in "OU":  # names of columns, categories
-        items = [encode(item, tensors, f"{place}.{k}") for k, item in enumerate(array.ravel().tolist())]
+        items = [_encoded(item, tensors, f"{place}.{k}") for k, item in enumerate(array.ravel().tolist())]
         return {"objects": [array.dtype.kind, list(array.shape), items]}
     raise UnknownClassError(f"numpy.ndarray of {array.dtype}")
 
@@ -272,7 +276,7 @@ def _encode_configured(value: Any, tensors: dict[str, Tensor], place: str, own: 
     # The repr of a Module shows its layers. It differs if one of them was replaced after construction.
     if isinstance(value, nn.Module) and repr(made) != repr(value):
         raise UnknownClassError(f"{qualified_name(cls)}, whose get_config makes another Module,")
-    encoded = {key: encode(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
+    encoded = {key: _encoded(item, tensors, f"{place}.{key}", own) for key, item in config.items()}
     return {packages[0] if packages else "custom": [cls.__name__, encoded]}
 
 

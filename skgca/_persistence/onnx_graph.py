@@ -29,7 +29,7 @@ from .fitted import FittedEmbedder
 from .sample_rows import example_rows
 from .state import Network, on_cpu
 
-__all__ = ["export_onnx", "onnx_input"]
+__all__ = ["export_onnx"]
 
 _TOLERANCE = 1e-5  # of the largest entry
 
@@ -49,11 +49,6 @@ def export_onnx(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None
     expected = embed(on_cpu(estimator.encoder_), reader, source, estimator._n_features_out, "cpu")
     _check(data, X, expected)
     replace_file(path, data)
-
-
-def onnx_input(reader: Reader, rows: np.ndarray) -> np.ndarray:
-    """Return rows as the graph takes them: float32, with the codes of categories in place of text."""
-    return _preprocessing(reader).graph_input(rows)
 
 
 # The graph

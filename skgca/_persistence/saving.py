@@ -25,7 +25,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from .._data import Reader, Rows
+from .._data import Rows
 from .._inference.embedding import embed
 from .._utils.device import resolve_device
 from .._utils.files import replace_file
@@ -153,12 +153,8 @@ def _attributes(estimator: FittedEmbedder, tensors: dict[str, Tensor]) -> dict[s
     encoded = {}
     for name, value in vars(estimator).items():
         if _is_attribute(name):
-            new_tensors: dict[str, Tensor] = {}
-            try:
-                encoded[name] = encode(value, new_tensors, f"attributes.{name}")
-            except UnknownClassError:
-                continue
-            tensors.update(new_tensors)
+            with suppress(UnknownClassError):
+                encoded[name] = encode(value, tensors, f"attributes.{name}")
     return encoded
 
 
@@ -173,13 +169,13 @@ def _reference(estimator: FittedEmbedder, tensors: dict[str, Tensor]) -> dict[st
     rows = example_rows(reader)
     tensors["reference.inputs"] = reader.read(rows)
     encoder = on_cpu(estimator.encoder_)
-    tensors["reference.embedding"] = torch.from_numpy(_embedded(estimator, encoder, reader, rows))
+    tensors["reference.embedding"] = torch.from_numpy(_embedded(estimator, encoder, rows))
     return {"rows": encode(rows, tensors, "reference.rows")}
 
 
-def _embedded(estimator: FittedEmbedder, encoder: Encoder, reader: Reader, rows: np.ndarray) -> np.ndarray:
+def _embedded(estimator: FittedEmbedder, encoder: Encoder, rows: np.ndarray) -> np.ndarray:
     with known_settings(estimator.n_threads):
-        return embed(encoder, reader, Rows(rows), estimator._n_features_out, "cpu").astype(np.float32)
+        return embed(encoder, estimator.reader_, Rows(rows), estimator._n_features_out, "cpu").astype(np.float32)
 
 
 # Opening
@@ -357,17 +353,20 @@ def _verify(
     estimator: FittedEmbedder, encoder: Encoder, rows: np.ndarray, tensors: dict[str, Tensor], versions: dict[str, str]
 ) -> None:
     """Raise SavedFileError if the reference rows are read or embedded differently from when they were saved."""
-    versions_hint = f"It was saved with {versions}, and this is {_versions()}."
     inputs, expected = tensors["reference.inputs"], tensors["reference.embedding"].numpy()
     if not torch.allclose(estimator.reader_.read(rows), inputs, rtol=1e-5, atol=1e-5, equal_nan=True):
-        raise SavedFileError(f"its reference rows are read differently from when it was saved. {versions_hint}")
+        raise SavedFileError(f"its reference rows are read differently from when it was saved. {_hint(versions)}")
     try:
-        embedding = _embedded(estimator, encoder, estimator.reader_, rows)
+        embedding = _embedded(estimator, encoder, rows)
     except ValueError as error:
         raise SavedFileError(f"its reference rows cannot be embedded: {error}") from error
     difference = np.abs(embedding - expected).max() / max(1.0, np.abs(expected).max())
     if not difference <= _TOLERANCE:
         raise SavedFileError(
             f"its reference rows are embedded differently from when it was saved, by {difference:.1e} of the largest "
-            f"entry. An encoder of your own may not be the one that was saved. {versions_hint}"
+            f"entry. An encoder of your own may not be the one that was saved. {_hint(versions)}"
         )
+
+
+def _hint(versions: dict[str, str]) -> str:
+    return f"It was saved with {versions}, and this is {_versions()}."

@@ -7,6 +7,7 @@ import copyreg
 import io
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
@@ -211,12 +212,8 @@ def pickled_state(estimator: Any, state: dict[str, Any]) -> dict[str, Any]:
     coded_tensors: dict[str, Tensor] = {}
     for name in estimator._get_param_names():
         if name in state and not _is_plain(state[name]):
-            parameter_tensors: dict[str, Tensor] = {}
-            try:
-                coded[name] = encode(state[name], parameter_tensors, name)
-            except UnknownClassError:
-                continue
-            coded_tensors |= parameter_tensors
+            with suppress(UnknownClassError):
+                coded[name] = encode(state[name], coded_tensors, name)
     state[_CODED], state[_CODED_ARRAYS] = coded, _arrays(coded_tensors)
     return {
         name: _Whole(value) if _holds_object(value) else value for name, value in state.items() if name not in coded

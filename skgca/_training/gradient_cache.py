@@ -40,6 +40,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .._utils.random import seeded_global_generator
+from .._utils.torch_state import full_precision
 
 __all__ = ["CachedForward"]
 
@@ -440,10 +441,8 @@ def _backward(roots: list[Tensor], grads: list[Tensor], wanted: list[Tensor] | N
     Autocast is off: each operation keeps the type that autocast gave it in the forward pass.
     """
     pairs = [(root, grad) for root, grad in zip(roots, grads, strict=True) if root.requires_grad]
-    device = grads[0].device.type
-    no_autocast = torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
     if pairs:
-        with no_autocast:
+        with full_precision(grads[0]):
             torch.autograd.backward([root for root, _ in pairs], [grad for _, grad in pairs], inputs=wanted)
 
 

@@ -53,16 +53,8 @@ def epoch_records(history: Any) -> list[dict[str, Any]]:
 
 
 def _epoch_record(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "epoch": record["epoch"],
-        "loss": float(record["train_loss"]),
-        "valid_loss": float(record.get("valid_loss", math.nan)),
-        **{name: record.get(name, math.nan) for name in _MEASURES[:3]},
-        "lr": record["lr"],
-        "gradient_norm": record["gradient_norm"],
-        "marginal_error": record.get("marginal_error", math.nan),
-        "seconds": record.get("seconds", math.nan),
-    }
+    losses = {"loss": float(record["train_loss"]), "valid_loss": float(record.get("valid_loss", math.nan))}
+    return {name: losses.get(name, record.get(name, math.nan)) for name in COLUMNS}
 
 
 class Measures(Callback):

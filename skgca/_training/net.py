@@ -187,8 +187,7 @@ class ContrastiveNet(NeuralNet):
 
     def release(self) -> None:
         """Drop what only training needs, so that the fitted net does not hold it."""
-        if self._run is not None:
-            self._run.cleanup.close()
+        self._run.cleanup.close()
         self._run = None
         self.module_.eval()
         self.train_split = None  # holds the rows that were held out

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["UNSET", "with_current_names"]
+__all__ = ["RENAMED", "UNSET", "with_current_names"]
 
-_RENAMED = {"n_iter": "sinkhorn_n_iter", "memory_limit": "sinkhorn_memory_limit"}  # in 0.2
+RENAMED = {"n_iter": "sinkhorn_n_iter", "memory_limit": "sinkhorn_memory_limit"}  # in 0.2
 # Parameters that 0.2 deprecates, with the value that has no effect.
 _DROPPED = {"restore_best": True, "max_grad_norm": None}
 UNSET = "deprecated"  # value of a deprecated parameter that is not set
@@ -25,7 +25,7 @@ def with_current_names(params: Mapping[str, Any]) -> dict[str, Any]:
         Values of parameters, as they are or as JSON. Other entries are returned as they are.
     """
     current = dict(params)
-    for old, new in _RENAMED.items():
+    for old, new in RENAMED.items():
         value = current.pop(old, UNSET)
         if not _is(value, UNSET):
             # where both names are set, both stay, and fit refuses them

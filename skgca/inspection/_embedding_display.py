@@ -165,12 +165,11 @@ class EmbeddingDisplay:
             drawn = self.ax_.scatter(*self.points[known].T, s=12, c=values[known].astype(float), cmap="cividis")
             self.figure_.colorbar(drawn, ax=self.ax_, label="y")
         else:
-            self._scatter_classes(values, classes)
+            self._scatter_classes(values, known, classes)
         self.ax_.set(xlabel=f"{self.method} 1", ylabel=f"{self.method} 2")
         return self
 
-    def _scatter_classes(self, values: np.ndarray, classes: list[Any]) -> None:
-        known = ~unknown(values)
+    def _scatter_classes(self, values: np.ndarray, known: np.ndarray, classes: list[Any]) -> None:
         # Colours change from class to class, and markers only after all colours: colours are easier to tell apart.
         for k, name in enumerate(classes):
             rows = known.copy()  # unknown values, such as None, may not be comparable with a class

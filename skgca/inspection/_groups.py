@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
 
 from .._utils.classes import class_codes, fractions_in, labelled
 
-__all__ = ["Groups", "groups_of", "unknown"]
+__all__ = ["Groups", "groups_of", "one_column", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,24 @@ def groups_of(values: np.ndarray | None) -> Groups | None:
         return None
     codes, classes = class_codes(values)
     return Groups(codes, classes) if classes else None
+
+
+def one_column(name: str, values: Any, n_rows: int) -> np.ndarray | None:
+    """Return the value for each row, (n,); None if there are no values, or several for each row.
+
+    Raises
+    ------
+    ValueError
+        If there is not one entry for each row; the message gives the name.
+    """
+    if values is None:
+        return None
+    if len(values) != n_rows:
+        raise ValueError(f"{name} has {len(values)} entries, but X has {n_rows} rows; pass one entry for each row.")
+    if np.ndim(values) > 1 and np.shape(values)[1] > 1:
+        return None
+    column: np.ndarray = column_or_1d(values)
+    return column
 
 
 def unknown(values: np.ndarray) -> np.ndarray:

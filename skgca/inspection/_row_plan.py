@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from torch import Tensor
 
 from .._builders.loss import effective_target
@@ -30,6 +30,7 @@ from ..losses._targets import make_target
 from ..ot import Marginals
 from ..views import Identity, MultiView
 from ._drawing import embedder_of
+from ._groups import one_column
 
 __all__ = ["RowPlan", "plan_of_rows"]
 
@@ -206,7 +207,8 @@ def plan_of_rows(
     n_rows = len(measurements[0])
     rng = check_random_state(random_state)
     rows = np.arange(n_rows) if n_rows <= max_rows else np.sort(rng.choice(n_rows, max_rows, replace=False))
-    columns = {"y": _column("y", y, n_rows, rows), "domain": _column("sample_domain", sample_domain, n_rows, rows)}
+    values = {"y": one_column("y", y, n_rows), "domain": one_column("sample_domain", sample_domain, n_rows)}
+    columns = {name: None if column is None else column[rows] for name, column in values.items()}
     criterion, target, target_name = _criterion(embedder)
     metadata = {"y": y, "sample_domain": sample_domain, "sample_group": sample_group}
     with known_settings(embedder.n_threads), torch.no_grad():
@@ -314,16 +316,3 @@ def _sum_over_views(plan: Tensor, n_rows: int) -> np.ndarray:
 def _labels(X: Any, rows: np.ndarray) -> np.ndarray:
     """Return the labels of rows in the index of a pandas data frame, or their positions in any other X."""
     return X.index.to_numpy()[rows] if hasattr(X, "iloc") and hasattr(X, "index") else rows
-
-
-def _column(name: str, values: Any, n_rows: int, rows: np.ndarray) -> np.ndarray | None:
-    """Return the value for each row, (n,); None if there are no values, or several for each row."""
-    if values is None:
-        return None
-    values = np.asarray(values)
-    if len(values) != n_rows:
-        raise ValueError(f"{name} has {len(values)} entries, but X has {n_rows} rows; pass one entry for each row.")
-    if values.ndim > 1 and values.shape[1] > 1:
-        return None
-    column: np.ndarray = column_or_1d(values)[rows]
-    return column

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._utils.compat import Interval, StrOptions, validate_params
 from .._utils.optional import import_optional
+from ..metrics._checks import check_in_memory
 from ._fit_comparison import compare_fits, label_votes
-from ._groups import Groups, groups_of, unknown
+from ._groups import Groups, groups_of, one_column, unknown
 from ._repeated_fits import check_transformer, fit_and_embed, number_of_rows, training_parts
 
 __all__ = ["StabilityReport", "stability_report"]
@@ -185,7 +186,7 @@ def stability_report(
         A :class:`skgca.GCAEmbedder`, a pipeline that ends in one, or any other transformer. Each fit is of a clone, so
         the estimator may be fitted or not. Each ``random_state`` in it is set, also those of steps.
     X : as in ``fit``
-        Rows.
+        Rows in memory.
     y : array-like of shape (n_samples,), default=None
         Passed to ``fit`` and to ``cv``, which treats rows without a label as one more class. If y holds classes, the
         report also has the votes of the nearest labelled rows. None, NaN, and -1 among whole numbers mean no label. If
@@ -216,7 +217,8 @@ def stability_report(
     ImportError
         If pandas is not installed.
     TypeError
-        If the estimator has no ``transform``, and so cannot embed rows that it was not fitted on.
+        If the estimator has no ``transform``, and so cannot embed rows that it was not fitted on, or if X is a path or
+        a lazy frame.
     ValueError
         If there is only one fit, ``n_neighbors`` is too large for the number of rows, y has another length than X or
         fewer than two labels, or a value is out of range.
@@ -247,7 +249,7 @@ def stability_report(
     """
     pd = import_optional("pandas", needed_for="stability_report")  # before any fit
     check_transformer(estimator)
-    X = np.asarray(X) if isinstance(X, list) else X
+    check_in_memory(X, "stability_report")
     n = number_of_rows(X)
     if n_neighbors > n - 2:
         raise ValueError(
@@ -297,13 +299,9 @@ def _classes(y: Any, n: int) -> Groups | None:
     ValueError
         If y has another length than X, or fewer than two labels.
     """
-    if y is None:
+    values = one_column("y", y, n)
+    if values is None:
         return None
-    if len(y) != n:
-        raise ValueError(f"y has {len(y)} entries, but X has {n} rows; pass one entry for each row.")
-    if np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        return None
-    values = column_or_1d(y)
     n_known = int((~unknown(values)).sum())
     if n_known < 2:
         raise ValueError(f"y holds {n_known} labels for {n} rows; give at least 2 labels, or leave y out.")

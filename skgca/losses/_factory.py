@@ -9,7 +9,7 @@ from ..ot._marginals import MarginalsLike
 from ._alignment import AlignmentLoss
 from ._epsilon import Epsilon
 from ._presets import PRESETS
-from ._targets import TargetLike, make_target, target_options
+from ._targets import TARGETS, TargetLike, make_target, target_options
 
 __all__ = ["default_options", "make_loss"]
 
@@ -126,7 +126,7 @@ def _refuse(name: str, option: str, value: Any, target: TargetLike) -> None:
     raise ValueError(f"{option}={value!r} is no option of loss={name!r}, which has {sorted(default_options(name))}.")
 
 
-_TARGET_OPTIONS = {option: target for target in ("continuous", "domains") for option in sorted(target_options(target))}
+_TARGET_OPTIONS = {option: target for target in TARGETS for option in sorted(target_options(target))}
 
 
 def _check_effect(given: dict[str, Any], settings: dict[str, Any]) -> None:

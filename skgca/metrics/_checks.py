@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from sklearn import get_config
 from sklearn.utils import check_array, check_consistent_length
 
+from .._utils.classes import labelled
+
 MAX_CHUNK_MIB = 16  # larger chunks do not fit the caches, and were not quicker
 
 
@@ -19,14 +21,27 @@ def checked_rows(Z: ArrayLike, name: str, **checks: Any) -> np.ndarray:
     return checked
 
 
+def known_labels(y: np.ndarray, name: str, task: str | None) -> np.ndarray:
+    """Return a mask of the rows that have a label, of which there must be one."""
+    known = labelled(y, measured=task == "regression")
+    if not known.any():
+        marks = "None or NaN" if task == "regression" else "-1, None or NaN"
+        raise ValueError(f"{name} holds no label: all of its {len(y)} entries are {marks}. Give labelled rows.")
+    return known
+
+
 def check_in_memory(X: Any, function: str) -> None:
-    """Raise TypeError or ValueError for what GCAEmbedder reads, but a function of tables in memory does not."""
+    """Raise TypeError for what GCAEmbedder reads part by part, but a function of rows in memory does not."""
     if isinstance(X, str | PathLike) or hasattr(X, "collect") or hasattr(X, "compute"):
         remedy = "X.collect()" if hasattr(X, "collect") else "X.compute()" if hasattr(X, "compute") else None
         raise TypeError(
             f"X is of type {type(X).__name__}, but {function} takes rows in memory; pass "
             f"{remedy or 'the frame that pandas.read_parquet(X) returns'}."
         )
+
+
+def check_equal_shapes(X: Any, function: str) -> None:
+    """Raise ValueError for series of unequal lengths, which GCAEmbedder reads, but a function of tables does not."""
     of_arrays = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1)
     if of_arrays and len({getattr(row, "shape", None) for row in X}) > 1:
         raise ValueError(f"X holds arrays of different shapes, but {function} takes a table.")

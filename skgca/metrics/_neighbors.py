@@ -16,9 +16,10 @@ from scipy.sparse import issparse
 from sklearn.metrics import pairwise_distances
 from sklearn.utils import check_consistent_length, gen_batches
 
+from .._utils.classes import class_codes
 from .._utils.compat import Interval, StrOptions, validate_params
 from .._utils.missing import is_missing
-from ._checks import check_in_memory, check_views, checked_rows, chunk_rows, directions
+from ._checks import check_equal_shapes, check_in_memory, check_views, checked_rows, chunk_rows, directions
 
 Metric = str | Callable[..., Any]
 
@@ -151,6 +152,8 @@ def neighborhood_preservation(
 
     Raises
     ------
+    TypeError
+        If ``X`` is a path or a lazy frame.
     ValueError
         If ``n_neighbors`` is above ``n_samples - 2``, if the numbers of rows differ, or if a value is out of range or
         not finite. With ``adjusted=True`` also if all rows of ``X`` are equally near, so that chance level is 1.
@@ -230,6 +233,7 @@ def _numbers_and_codes(X: Any, metric: Metric) -> tuple[Any, list[np.ndarray]]:
     if hasattr(X, "itercolumns"):  # pyarrow
         X = X.to_pandas()
     check_in_memory(X, "neighborhood_preservation")
+    check_equal_shapes(X, "neighborhood_preservation")
     is_frame = hasattr(X, "columns")
     if not is_frame:
         shape = np.shape(X)
@@ -252,9 +256,8 @@ def _numbers_and_codes(X: Any, metric: Metric) -> tuple[Any, list[np.ndarray]]:
         if of_column is not None:
             numbers.append(of_column)
         elif metric == "euclidean":
-            number_of: dict[Any, int] = {}
             texts = [None if is_missing(value) else str(value) for value in column]
-            codes.append(np.array([number_of.setdefault(text, len(number_of)) for text in texts]))
+            codes.append(class_codes(np.array(texts, dtype=object))[0])
         else:
             raise ValueError(
                 f"X has text or categories in column {name!r}, which metric={metric!r} cannot compare; use "

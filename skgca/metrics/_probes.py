@@ -16,9 +16,9 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from sklearn.utils import check_array, check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
-from .._utils.classes import check_minus_one, labelled, marked_minus_one, without_objects
+from .._utils.classes import check_minus_one, marked_minus_one, without_objects
 from .._utils.compat import Interval, StrOptions, validate_params
-from ._checks import checked_rows
+from ._checks import checked_rows, known_labels
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 
@@ -203,7 +203,7 @@ def _prepare(
 ) -> tuple[np.ndarray, np.ndarray, Splits, str]:
     """Return checked rows that have a label, and their labels (test rows last), the splits, and the task."""
     Z, y = _checked(Z, y, "Z", "y")
-    known = _known(y, "y", task)
+    known = known_labels(y, "y", task)
     if task == "auto":
         kind = type_of_target(without_objects(y[known]), input_name="y")
         if kind not in _TASKS:
@@ -220,7 +220,7 @@ def _prepare(
     Z_test, y_test = _checked(Z_test, y_test, "Z_test", "y_test")
     if Z_test.shape[1] != Z.shape[1]:
         raise ValueError(f"Z_test has {Z_test.shape[1]} columns and Z has {Z.shape[1]}; give rows of one embedding.")
-    known_test = _known(y_test, "y_test", task)
+    known_test = known_labels(y_test, "y_test", task)
     # One split of both parts together, so that the rest of a probe is the same as in cross-validation.
     rows, n_train = np.arange(known.sum() + known_test.sum()), known.sum()
     y = without_objects(np.concatenate([y[known], y_test[known_test]]))
@@ -233,15 +233,6 @@ def _checked(Z: ArrayLike, y: ArrayLike, Z_name: str, y_name: str) -> tuple[np.n
     labels: np.ndarray = column_or_1d(checked)
     check_consistent_length(Z, labels)
     return Z, labels
-
-
-def _known(y: np.ndarray, name: str, task: str) -> np.ndarray:
-    """Return a mask of the rows that have a label, of which there must be one."""
-    known = labelled(y, measured=task == "regression")
-    if not known.any():
-        marks = "None or NaN" if task == "regression" else "-1, None or NaN"
-        raise ValueError(f"{name} holds no label: all of its {len(y)} entries are {marks}. Give labelled rows.")
-    return known
 
 
 def _check_classes(y: np.ndarray, known: np.ndarray) -> None:

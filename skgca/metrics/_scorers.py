@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array, check_random_state
 
-from .._utils.classes import labelled, without_objects
+from .._utils.classes import without_objects
 from .._utils.compat import Interval, StrOptions, safe_indexing, validate_params
-from ._checks import check_in_memory
+from ._checks import check_equal_shapes, check_in_memory, known_labels
 from ._geometry import alignment_score, effective_rank, uniformity_score
 from ._information import view_information_score
 from ._neighbors import neighborhood_preservation, view_retrieval_score
@@ -52,6 +52,8 @@ def corrupt_cells(
 
     Raises
     ------
+    TypeError
+        If ``X`` is a path or a lazy frame.
     ValueError
         If ``rate`` is out of range, or if ``X`` is not a table.
 
@@ -71,6 +73,7 @@ def corrupt_cells(
     take = next((take for mark, take in _FRAMES.items() if hasattr(X, mark)), None)
     if take is None:
         check_in_memory(X, "corrupt_cells")
+        check_equal_shapes(X, "corrupt_cells")
         X = check_array(X, dtype=None, ensure_all_finite=False, allow_nd=True, input_name="X")
         if X.ndim > 2:
             raise ValueError(
@@ -137,7 +140,7 @@ class _EmbeddingScorer(_Scorer):
             raise ValueError(f"{self.score_func.__name__} reads labels; give y to the search or cross-validation.")
         values = {"X": X, "y": y, "Z": self._embed(estimator, X)}
         if "y" in self.inputs and not self._leaves_out_itself():
-            values["Z"], values["y"] = _with_labels(values["Z"], y, measured=self.options.get("task") == "regression")
+            values["Z"], values["y"] = _with_labels(values["Z"], y, self.options.get("task"))
         return float(self.score_func(*(values[name] for name in self.inputs), **self.options))
 
     def _leaves_out_itself(self) -> bool:
@@ -148,16 +151,16 @@ class _EmbeddingScorer(_Scorer):
         return function in (knn_probe_score, linear_probe_score)
 
 
-def _with_labels(Z: Any, y: Any, *, measured: bool) -> tuple[Any, Any]:
+def _with_labels(Z: Any, y: Any, task: str | None) -> tuple[Any, Any]:
     """Return the rows of an embedding that have a label, and the labels; labels of several columns as they are."""
     labels = np.asarray(y)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    known = labelled(labels, measured=measured) if labels.ndim == 1 else np.array([True])
+    if labels.ndim != 1:
+        return Z, y
+    known = known_labels(labels, "y", task)
     if known.all():
         return Z, y
-    if not known.any():
-        raise ValueError(f"y holds no label: all of its {len(known)} entries are -1, None or NaN. Give labelled rows.")
     return safe_indexing(Z, np.flatnonzero(known)), without_objects(labels[known])
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from ._early_exit import still
 from ._log_kernel import LogKernel, Span
 from ._problem import Problem
-from ._tiled_kernel import spans, workspace
+from ._tiled_kernel import spans, window, workspace
 
 __all__ = ["LogSinkhorn", "LogTrace"]
 
@@ -72,11 +72,9 @@ class LogSinkhorn:
             return
         self.cache.clear()  # a pass that its caller left early may have filled a part
         # Recomputed tiles share one buffer, which the next tile overwrites. Kept tiles need memory of their own.
-        m, scratch = self.source.shape[1], None if self.keep else workspace(self.source)
+        scratch = None if self.keep else workspace(self.source)
         for span in layout:
-            height = span[1] - span[0]
-            out = self.problem.log_a.new_empty(height, m) if scratch is None else scratch[: height * m].view(height, m)
-            tile = self.source.tile(span, out)
+            tile = self.source.tile(span, window(self.source, span, scratch))
             if self.keep:
                 self.cache.append(tile)
             yield span, tile

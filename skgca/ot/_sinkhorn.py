@@ -123,11 +123,7 @@ def sinkhorn(
     _check_scores(scores)
     if scores.dtype != torch.float64:
         scores = scores.float()
-    equal_masses = a is None and b is None
-    rounding = _rounding(a, b)
-    a = _check_mass(a, scores, axis=0)
-    b = _check_mass(b, scores, axis=1)
-    _check_totals(marginals, a, b, rounding)
+    a, b, equal_masses = _masses(a, b, scores, marginals)
     _check_reach(torch.isfinite(scores.detach()), marginals, a, b)
     plan: TransportPlan = solve(
         DenseLogKernel(scores),
@@ -213,10 +209,7 @@ def sinkhorn_embeddings(
     _check_embeddings(z_a, z_b)
     source = LOG_KERNELS[cost](z_a, z_b, epsilon=epsilon)
     like = source.tensors[0].new_empty(()).expand(*source.shape)  # shape and type of the scores, no memory
-    equal_masses = a is None and b is None
-    rounding = _rounding(a, b)
-    a, b = _check_mass(a, like, axis=0), _check_mass(b, like, axis=1)
-    _check_totals(marginals, a, b, rounding)
+    a, b, equal_masses = _masses(a, b, like, marginals)
     if z_b is None and int((b > 0).sum()) == 1 and marginals.rho_col > 0 < marginals.rho_row:
         raise ValueError("b gives mass to one row only, whose pair with itself is masked; give mass to 2 rows or more.")
     plan: TransportPlan = solve(
@@ -376,6 +369,14 @@ def _check_scores(scores: Tensor) -> None:
             raise ValueError(
                 f"scores has every entry of {name} {int(masked.nonzero()[0])} masked (-inf); leave at least one finite."
             )
+
+
+def _masses(a: Tensor | None, b: Tensor | None, scores: Tensor, marginals: Marginals) -> tuple[Tensor, Tensor, bool]:
+    """Return both masses in the type of the scores, checked, and whether those of each side are known to be equal."""
+    equal_masses, rounding = a is None and b is None, _rounding(a, b)
+    a, b = _check_mass(a, scores, axis=0), _check_mass(b, scores, axis=1)
+    _check_totals(marginals, a, b, rounding)
+    return a, b, equal_masses
 
 
 def _check_mass(mass: Tensor | None, scores: Tensor, axis: int) -> Tensor:

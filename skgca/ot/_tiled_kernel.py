@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ._log_kernel import LogKernel, Span
 
-__all__ = ["ALL_ROWS", "TiledKernel", "TiledPlan", "spans", "workspace"]
+__all__ = ["ALL_ROWS", "TiledKernel", "TiledPlan", "spans", "window", "workspace"]
 
 # The rows of a kernel of one tile. It is compared by identity: to slice all of a small vector costs a call.
 ALL_ROWS = slice(None)
@@ -103,7 +103,7 @@ class TiledKernel:
         self.cache.clear()  # a pass that its caller left early may have filled a part
         scratch = None if self.keep else workspace(self.source)
         for span in self.layout:
-            tile = self._form(span, _window(self.source, span, scratch))
+            tile = self._form(span, window(self.source, span, scratch))
             if self.keep:
                 self.cache.append(tile)
             yield span, tile
@@ -199,7 +199,7 @@ class TiledKernel:
             scratch = workspace(self.source)  # not the buffer of the tiles, since each tile is a factor here
             for span, tile in self.tiles():
                 start, stop, first = span
-                out = _window(self.source, span, scratch)
+                out = window(self.source, span, scratch)
                 yield span, torch.mm(x[start:stop], y[:, first:], out=out).mul_(tile)
 
         return self.source.pullback(cotangents(), half=self.half)
@@ -247,7 +247,7 @@ def _height(source: LogKernel) -> int:
     return min(n, max(32, budget // (m * like.element_size())))
 
 
-def _window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
+def window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
     """Return memory of the shape of a span: the start of ``scratch``, or a new tensor."""
     start, stop, first = span
     height, width = stop - start, source.shape[1] - first
@@ -260,4 +260,4 @@ def _score_tiles(source: LogKernel) -> Iterator[tuple[Span, Tensor]]:
     """Yield the tiles of scores, all in one buffer that the caller may write to."""
     scratch = workspace(source)
     for span in spans(source, half=source.symmetric):
-        yield span, source.tile(span, _window(source, span, scratch))
+        yield span, source.tile(span, window(source, span, scratch))

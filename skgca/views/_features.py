@@ -148,7 +148,8 @@ class FeatureDropout(_ColumnView):
     """Set random cells to 0, which is the mean of a standardised column.
 
     The remaining cells are not scaled up, unlike in ``torch.nn.Dropout``: a view is the row with less information, not
-    an estimate of the same sum. A missing cell (NaN) becomes 0 if it is dropped, and otherwise stays missing.
+    an estimate of the same sum. A missing cell (NaN) of a table becomes 0 if it is dropped. In a series it stays
+    missing, since it may be the end of a shorter one.
 
     Parameters
     ----------

@@ -9,6 +9,8 @@ from skgca._data import EvenBatches, RowDataset, Rows, batches, read_ahead, shuf
 from skgca._data import rows as rows_module
 from skgca._data.batches import PartBatches, Parts
 
+from ..small_memory import small_memory
+
 
 @given(n_rows=st.integers(2, 400), batch_size=st.integers(2, 60), seed=st.integers(0, 99))
 def test_every_row_is_in_one_batch_and_no_batch_is_of_one_row(n_rows, batch_size, seed):
@@ -69,12 +71,9 @@ def test_batches_of_parts_can_be_skipped_and_differ_from_epoch_to_epoch():
 
 
 def test_parts_are_read_once_an_epoch(tmp_path, monkeypatch):
-    pytest.importorskip("pyarrow")
     values = np.arange(100.0)
     pd.DataFrame({"a": values, "b": -values}).to_parquet(tmp_path / "X.parquet", row_group_size=15)
-    monkeypatch.setattr(batches, "_PARTS_BYTES", 4 * 2 * 40)
-    for name in ("_TOGETHER", "_LEAST_TOGETHER"):
-        monkeypatch.setattr(rows_module, name, 5)
+    small_memory(monkeypatch, n_values=2 * 40, n_rows=5)
     monkeypatch.setattr(rows_module, "_SAMPLES", (5,))
     rows = Rows(tmp_path / "X.parquet", np.arange(0, 100, 2))
     reads = []

@@ -1,6 +1,7 @@
 """What X is converted to before its rows are fetched."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 import torch
@@ -49,6 +50,5 @@ def test_sparse_tensors_keep_their_values_and_places():
 
 
 def test_a_frame_with_a_column_of_any_name_is_a_frame():
-    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"schema": [1.0], "keys": [2.0], "files": [3.0], "fragments": [4.0]})
     assert converted(frame) is frame

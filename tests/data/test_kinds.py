@@ -12,7 +12,7 @@ from skgca._builders.views import VIEWS
 from skgca._data import READERS, ImageReader, Rows, SeriesReader, TableReader, make_reader
 from skgca._data.containers import container_of
 from skgca._data.reader import Reader
-from skgca._persistence.onnx_graph import onnx_input
+from skgca._persistence.onnx_graph import _preprocessing
 from skgca._persistence.sample_rows import example_rows
 
 RNG = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_rows_are_made_up_for_it_and_for_its_graph(name):
     reader, _ = fitted_case(name)
     rows = example_rows(reader)
     assert tuple(reader.read(rows).shape[1:]) == reader.input_shape
-    assert onnx_input(reader, rows).shape == rows.shape
+    assert _preprocessing(reader).graph_input(rows).shape == rows.shape
 
 
 def test_what_a_new_kind_must_register_is_said():
@@ -87,7 +87,7 @@ def test_what_a_new_kind_must_register_is_said():
         auto_views = "clean"
         fit = read = make_stem = get_state = from_state = None
 
-    for ask in (example_rows, lambda reader: onnx_input(reader, np.zeros((1, 2)))):
+    for ask in (example_rows, _preprocessing):
         with pytest.raises(TypeError, match="Words; register a function"):
             ask(Words())
 

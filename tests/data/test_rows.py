@@ -1,9 +1,11 @@
 """Rows from arrays, frames, and from what is not in memory."""
 
+import dask.dataframe
 import h5py
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
@@ -41,18 +43,16 @@ def masked_memmap(tmp_path):
 
 
 def parquet(tmp_path):
-    pytest.importorskip("pyarrow")
     pd.DataFrame(X, columns=list("abc")).to_parquet(tmp_path / "X.parquet", row_group_size=9)
     return tmp_path / "X.parquet"
 
 
 def arrow_table(tmp_path):
-    return pytest.importorskip("pyarrow").table({name: X[:, k] for k, name in enumerate("abc")})
+    return pa.table({name: X[:, k] for k, name in enumerate("abc")})
 
 
 def dask_frame(tmp_path):
-    dask = pytest.importorskip("dask.dataframe")
-    return dask.from_pandas(pd.DataFrame(X, columns=list("abc")), npartitions=4)
+    return dask.dataframe.from_pandas(pd.DataFrame(X, columns=list("abc")), npartitions=4)
 
 
 def hdf5(tmp_path):
@@ -113,7 +113,6 @@ def test_rows_of_parts_are_remembered_after_one_pass(tmp_path, name):
 
 
 def test_columns_of_parts_are_known_from_rows_that_have_values(tmp_path):
-    pytest.importorskip("pyarrow")
     text = [None] * 15 + ["u"] * 5
     pd.DataFrame({"t": text, "n": range(20), "e": [np.nan] * 20}).to_parquet(tmp_path / "X.parquet", row_group_size=4)
     shown = Rows(tmp_path / "X.parquet").showing_types()

@@ -140,7 +140,7 @@ def test_a_parameter_that_the_callback_overrides_is_refused(name, value):
 
 def test_a_file_of_version_0_1_opens_under_the_current_names():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", FutureWarning)
         model = GCAEmbedder.load(FILE)
         params = model.get_params()
         assert (params["sinkhorn_n_iter"], params["sinkhorn_memory_limit"]) == (7, 1e6)

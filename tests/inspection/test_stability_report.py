@@ -1,7 +1,9 @@
 from itertools import combinations
 
+import dask.dataframe
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -340,6 +342,18 @@ class Stated(PCA):
 def test_numbers_are_no_classes():
     assert "label" not in stability_report(PCA(2), X, X[:, 0], n_seeds=2, random_state=0).rows
     assert "label" not in stability_report(PCA(2), X, X[:, :2], n_seeds=2, random_state=0).rows
+
+
+def test_rows_of_any_kind_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    unequal = [rng.normal(size=(1, 8 + k % 4)) for k in range(20)]
+    report = stability_report(GCAEmbedder(**SMALL), unequal, n_seeds=2, cv=2, n_neighbors=5, random_state=0)
+    assert len(report.rows) == 20
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    frame.to_parquet(tmp_path / "X.parquet")
+    for read_by_parts in (tmp_path / "X.parquet", pl.from_pandas(frame).lazy(), dask.dataframe.from_pandas(frame)):
+        with pytest.raises(TypeError, match="stability_report takes rows in memory; pass"):
+            stability_report(GCAEmbedder(**SMALL), read_by_parts, n_seeds=2)
 
 
 def test_text_and_html():

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from skgca._persistence.onnx_graph import onnx_input
+from skgca._persistence.onnx_graph import _preprocessing
 from skgca.exceptions import SavedFileError
 
 from ..models import quick_to_save as quick
@@ -100,7 +100,9 @@ def test_categories_are_looked_up_and_text_takes_the_numbers_in_the_metadata(tmp
         for name, known in categories.items()
     }
     X = new.assign(**numbers, new=new["new"].astype(float)).to_numpy(dtype=np.float32)
-    np.testing.assert_array_equal(X[:, [0, 1, 2, 3]], onnx_input(fitted.reader_, new.to_numpy(dtype=object))[:, :4])
+    np.testing.assert_array_equal(
+        X[:, [0, 1, 2, 3]], _preprocessing(fitted.reader_).graph_input(new.to_numpy(dtype=object))[:, :4]
+    )
     expected = fitted.transform(new.assign(size=new["size"].astype(np.float32).astype(float)))
     assert_close(run(tmp_path / "model.onnx", X), expected, NETWORK)
 

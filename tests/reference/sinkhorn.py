@@ -10,10 +10,6 @@ def cosine_scores(x, y, epsilon):
     return (x @ y.T - 1.0) / epsilon
 
 
-def squared_euclidean_scores(x, y, epsilon):
-    return -((x[:, None, :] - y[None, :, :]) ** 2).sum(2) / epsilon
-
-
 def mask_self(scores):
     return np.where(np.eye(len(scores), dtype=bool), -np.inf, scores)
 

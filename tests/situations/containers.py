@@ -5,10 +5,14 @@ import tempfile
 import warnings
 from pathlib import Path
 
+import dask.dataframe
 import h5py
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 import scipy.sparse
 import torch
@@ -19,6 +23,7 @@ from skgca import GCAEmbedder
 from skgca._data import batches, by_parts, rows
 
 from ..models import quick
+from ..small_memory import small_memory
 from .registry import situation
 
 RANDOM = np.random.default_rng(0)
@@ -125,7 +130,6 @@ def nullable_pandas():
         assert_read_as(numbers.astype(dtype), numbers)
     text = pd.DataFrame(WHOLE.astype(str), columns=list("abc")).mask(GAPS)
     assert_read_as(text.astype("string"), text)
-    pytest.importorskip("pyarrow")
     assert_read_as(numbers.astype("Int64").astype("int64[pyarrow]"), numbers)
     assert_read_as(numbers.astype("double[pyarrow]"), numbers)
     assert_read_as(text.astype("string[pyarrow]"), text)
@@ -246,8 +250,7 @@ def sparse_batches():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "_READ_AHEAD_BYTES", 0)
         patch.setattr(rows, "_CHUNK_BYTES", 50 * 5000 * 8)
-        for name in ("_TOGETHER", "_LEAST_TOGETHER"):
-            patch.setattr(rows, name, 40)
+        small_memory(patch, n_values=0, n_rows=40)
         fitted = quick(batch_size=32, max_epochs=1).fit(Watched(wide))
         embedding = fitted.transform(wide)
     assert max(largest) <= 256  # rows by which the embedding is measured in training
@@ -371,7 +374,6 @@ def mixed():
 
 @functools.cache
 def parquet():
-    pytest.importorskip("pyarrow")
     (folder()[1] / "parts").mkdir()
     path = folder()[1] / "parts" / "X.parquet"
     mixed().to_parquet(path, row_group_size=70)
@@ -379,17 +381,11 @@ def parquet():
 
 
 def in_small_memory(patch):
-    """Let memory hold 200 rows, and samples 30, as if the table were large."""
-    patch.setattr(batches, "_PARTS_BYTES", 4 * 5 * 200)
-    patch.setattr(rows, "_TOGETHER", 30)
-    patch.setattr(rows, "_LEAST_TOGETHER", 30)
-    patch.setattr(rows, "_SAMPLES", (256,))
+    """Let memory hold 200 rows of the table, and samples 30."""
+    small_memory(patch, n_values=5 * 200, n_rows=30)
 
 
 def sources():
-    import pyarrow as pa
-    import pyarrow.dataset
-
     return {
         "path": parquet(),
         "text": str(parquet()),
@@ -397,14 +393,12 @@ def sources():
         "dataset": pyarrow.dataset.dataset(parquet()),
         "table": pa.Table.from_pandas(mixed()),
         "batch": pa.RecordBatch.from_pandas(mixed()),
-        "reader": pa.Table.from_pandas(mixed()),
         "lazy frame": pl.scan_parquet(parquet()),
     }
 
 
 @situation("a parquet file, an Arrow table and a lazy frame are the frame")
 def parts_that_fit():
-    pytest.importorskip("pyarrow")
     expected = quick().fit(mixed())
     embedding = expected.transform(mixed())
     for name, source in sources().items():
@@ -413,11 +407,12 @@ def parts_that_fit():
         assert list(fitted.feature_names_in_) == list(mixed().columns), name
         assert np.array_equal(fitted.transform(mixed()), embedding), name
         assert np.array_equal(expected.transform(source), embedding), name
+    read_once = pa.Table.from_pandas(mixed()).to_reader()
+    assert np.array_equal(quick().fit(read_once).transform(mixed()), embedding)
 
 
 @situation("a file larger than memory is read a row group at a time, each once an epoch")
 def parts_that_do_not_fit():
-    pytest.importorskip("pyarrow")
     reads = []
     read_arrow = by_parts._Dataset.read_arrow
 
@@ -450,7 +445,6 @@ def parts_that_do_not_fit():
 
 @situation("rows of weight 0, held-out rows and pairs of a file larger than memory")
 def parts_with_metadata():
-    pytest.importorskip("pyarrow")
     weight = np.where(np.arange(N) % 3, 1.0, 0.0)
     with pytest.MonkeyPatch.context() as patch:
         in_small_memory(patch)
@@ -467,8 +461,7 @@ def parts_with_metadata():
 
 @situation("a data frame of dask is read a partition at a time")
 def dask_frames():
-    dask = pytest.importorskip("dask.dataframe")
-    frame = dask.from_pandas(mixed(), npartitions=7)
+    frame = dask.dataframe.from_pandas(mixed(), npartitions=7)
     expected = quick().fit(mixed()).transform(mixed())
     assert np.array_equal(quick().fit(frame).transform(frame), expected)
     with pytest.MonkeyPatch.context() as patch:
@@ -480,7 +473,6 @@ def dask_frames():
 
 @situation("a lazy frame of polars is computed once")
 def lazy_frames():
-    pytest.importorskip("pyarrow")
     lazy = pl.from_pandas(mixed()).lazy().filter(pl.col("count") > 2)
     kept = pl.from_pandas(mixed()).filter(pl.col("count") > 2)
     fitted = quick().fit(lazy)
@@ -489,19 +481,14 @@ def lazy_frames():
 
 @situation("a dataset of a filter, a ParquetFile and a missing file are refused with a remedy")
 def refused_files():
-    pq = pytest.importorskip("pyarrow.parquet")
-    import pyarrow.dataset as arrow
-
-    filtered = arrow.dataset(parquet()).filter(arrow.field("count") > 2)
+    filtered = pyarrow.dataset.dataset(parquet()).filter(pyarrow.dataset.field("count") > 2)
     assert_refused(filtered, r"with a filter or a projection.*X.to_table\(\)", ValueError)
-    assert_refused(pq.ParquetFile(parquet()), "pass the path of the file")
+    assert_refused(pyarrow.parquet.ParquetFile(parquet()), "pass the path of the file")
     assert_refused("missing.parquet", "missing.parquet", FileNotFoundError)
 
 
 @situation("a table of Hugging Face's datasets is read as the Arrow table that it wraps")
 def hugging_face():
-    pa = pytest.importorskip("pyarrow")
-
     class Dataset:  # what is used of datasets.Dataset
         def __init__(self, format=None):
             self.format = format
@@ -522,7 +509,6 @@ def hugging_face():
 
 @situation("files of a folder whose first one lacks a column, or its values, or has whole numbers")
 def _():
-    pytest.importorskip("pyarrow")
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.normal(size=40), "c": ["a", "b"] * 20, "late": rng.normal(size=40)})
     first = frame[:20].assign(x=np.arange(20), c=None, late=np.float32(0.5))

@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import GridSearchCV, KFold, PredefinedSplit, cross_val_score
 
+from skgca._data.effects import check_effects
 from skgca.inspection import EmbeddingDisplay
 from skgca.inspection._groups import unknown
 from skgca.metrics import SCORERS, corrupt_cells, knn_probe_score, linear_probe_score, make_embedding_scorer
@@ -128,6 +129,9 @@ def values_of_a_regression():
         assert probe(Z, gaps + 0.5) == probe(Z[KNOWN], values[KNOWN] + 0.5)  # fractions, told by themselves
         with pytest.raises(ValueError, match="y holds no label: all of its 300 entries are None or NaN"):
             probe(Z, np.full(300, np.nan), task="regression")
+    own = make_embedding_scorer(lambda Z, y, task: float(np.corrcoef(Z[:, 0], y)[0, 1]), inputs="Zy", task="regression")
+    with pytest.raises(ValueError, match="y holds no label: all of its 300 entries are None or NaN"):
+        own(PCA(5).fit(X), X, np.full(300, np.nan))
     scorer = make_embedding_scorer(linear_probe_score, inputs="Zy", task="regression")
     expected = linear_probe_score(Z, values, task="regression")
     assert_close(scorer(PCA(5, random_state=0).fit(X), X, values), expected, DOUBLE, scale=1)
@@ -254,6 +258,14 @@ def text_as_values():
             first_loss(values, params=params)
 
 
+@situation("values of more rows than single precision can number")
+def values_of_very_many_rows():
+    values = torch.zeros(2**24 + 4)
+    values[-1] = 1e9  # the only one by which the scale can be told
+    with pytest.warns(UserWarning, match="sigma=1 is too small for the values of y"):
+        check_effects({"target": values}, target="continuous", sigma=1.0, y=None, domain=None, group=None)
+
+
 @situation("values of y far larger or smaller than sigma")
 def values_of_another_scale():
     cases = {"too small": (DAYS * 1e6, DATES, DAYS + 1e9), "too large": (DAYS * 1e-6, DAYS * 1e-9 + 5.0)}
@@ -263,7 +275,7 @@ def values_of_another_scale():
                 first_loss(y, params={"target": "continuous"})
             advised = float(str(caught[0].message).rpartition("sigma=")[2].rstrip("."))
             with warnings.catch_warnings():  # the advice is taken without another warning
-                warnings.simplefilter("error")
+                warnings.simplefilter("error", UserWarning)
                 found = first_loss(y, params={"target": "continuous", "sigma": advised})
             assert error(found, first_loss(params={})) > 0.05
     assert first_loss(DAYS + 1e9, params={"target": "continuous", "sigma": 500.0}) == first_loss(

@@ -72,7 +72,7 @@ def standardized(X, **options):
 
 def no_warning(function, *args):
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         return function(*args)
 
 
@@ -460,6 +460,20 @@ def _():
         embedding = model.transform(X)
         expected = embedding if expected is None else expected
         assert np.array_equal(embedding, expected), name
+
+
+@situation("series in an array of objects: tensors of any type and masked arrays are read as in a list")
+def _():
+    rows, _ = unequal()
+    masked = [np.ma.masked_where(row > 1, row) for row in rows]
+    for series_of_one_type in ([torch.as_tensor(row).to(torch.bfloat16) for row in rows], masked):
+        objects = np.empty(len(rows), dtype=object)
+        for k, row in enumerate(series_of_one_type):
+            objects[k] = row
+        model = models.quick(**SERIES_SIZES).fit(series_of_one_type)
+        expected = model.transform(series_of_one_type)
+        assert np.array_equal(models.quick(**SERIES_SIZES).fit(objects).transform(objects), expected)
+        assert not np.allclose(models.quick(**SERIES_SIZES).fit(rows).transform(rows), expected)
 
 
 @situation("the embedding of a series does not depend on the longest series beside it")

@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import scipy.sparse
 import torch
@@ -41,7 +42,6 @@ def column(values, **others):
 
 
 def arrow(kind, values):
-    pa = pytest.importorskip("pyarrow")
     return column(pd.Series(values, dtype=object).astype(pd.ArrowDtype(kind(pa))))
 
 
@@ -98,7 +98,6 @@ def categorical_column_left_out():
 
 @situation("whole numbers beyond 2**53 stay apart as categories")
 def large_whole_numbers_are_exact():
-    pa = pytest.importorskip("pyarrow")
     ids = [BIG, BIG + 1, BIG + 2, None]
     frames = [column(pd.Series(ids, dtype=dtype)) for dtype in ("Int64", "UInt64", object, pd.ArrowDtype(pa.int64()))]
     frames += [pl.DataFrame({"a": ids}), column(pd.Categorical(ids)), np.array(ids, dtype=object)[:, None]]
@@ -421,7 +420,6 @@ def columns_of_nan():
 
 @situation("scorers of rows: Arrow tables are read, and what is no table in memory is refused by name")
 def scorers_of_other_containers():
-    pa = pytest.importorskip("pyarrow")
     X = pd.DataFrame({"x": RNG.normal(size=30), "c": pd.Categorical(["a", "b", "c"] * 10)})
     Z = RNG.normal(size=(30, 2))
     table = pa.Table.from_pandas(X)

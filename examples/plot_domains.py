@@ -68,7 +68,7 @@ for name, Z in embedded.items():
     print(f"{name:<12}{results[name][0]:>8.3f}{results[name][1]:>8.3f}{results[name][2]:>16.3f}")
 
 # %%
-# "together" helps a probe that has labels of one domain only: by 4 points here, and by 5 to 10 on three more splits
+# "together" helps a probe that has labels of one domain only: by 11 points here, and by 3 to 5 on three more splits
 # that we tried. It does not hide the domain, which a regression still reads from 128 columns. "apart" keeps the domain
 # better than "together" and pays with digits. Our longer comparison with a multilayer perceptron found no gain across
 # domains at all (the evidence page on the losses), so measure on your own data.

@@ -32,7 +32,6 @@ LAYOUTS = ("joint", "cross")
 class PlanSolver(nn.Module):
     """Solves for the transport plan of a batch. It is a module so that forward hooks can observe the plans."""
 
-    @in_full_precision
     def forward(self, source: LogKernel, **settings: Any) -> TransportPlan:
         """Return the plan of a log kernel, with the settings of :func:`skgca.ot.sinkhorn`."""
         plan: TransportPlan = solve(source, **settings)
@@ -233,16 +232,16 @@ class AlignmentLoss(nn.Module):
         if target is not None and kept is not None:
             target = self.target.select(target, kept)
         z_a, z_b, weight, related = _select_rows(z_a, z_b, weight, related, kept)
-        plan = self._solve(z_a, z_b, weight, related)
+        log_weight, mass = self._masses(z_a, weight)
         target_plan = self.target.plan(
             target,
             shift=len(z_a) if self.layout == "joint" else 0,
-            row_mass=plan.a,
+            row_mass=mass,
             n_rows=len(z_a),
             two_sided=self.marginals.rho_col > 0,
             excluded=None if related is None else self._between_views(related),
         )
-        return plan, target_plan
+        return self._solve(z_a, z_b, log_weight, mass, related, shift=target_plan.shift), target_plan
 
     @in_full_precision
     def plan(
@@ -260,20 +259,32 @@ class AlignmentLoss(nn.Module):
         TransportPlan
         """
         _check_views(z_a, z_b, weight)
-        return self._solve(*_select_rows(z_a, z_b, weight, related, _rows_above_zero(weight, z_a.device)))
+        kept = _rows_above_zero(weight, z_a.device)
+        z_a, z_b, weight, related = _select_rows(z_a, z_b, weight, related, kept)
+        return self._solve(z_a, z_b, *self._masses(z_a, weight), related)
 
-    def _solve(self, z_a: Tensor, z_b: Tensor, weight: Tensor | None, related: Tensor | None) -> TransportPlan:
+    def _masses(self, z_a: Tensor, weight: Tensor | None) -> tuple[Tensor | None, Tensor]:
+        """Return the log weights and the masses of all views (N,); None for equal weights."""
         working = torch.promote_types(z_a.dtype, torch.float32)
         n_views = 2 * len(z_a) if self.layout == "joint" else len(z_a)
         # Equal weights cancel in the kernel, and make all masses equal.
         if weight is None or bool((weight == weight[0]).all()):
-            log_weight, mass = None, z_a.new_full((n_views,), 1.0 / n_views, dtype=working)
-        else:
-            weight = weight.to(z_a.device, working)
-            weight = weight / weight.mean()
-            if self.layout == "joint":
-                weight = torch.cat([weight, weight])  # (2n,)
-            log_weight, mass = weight.log(), weight / n_views
+            return None, z_a.new_full((n_views,), 1.0 / n_views, dtype=working)
+        weight = weight.to(z_a.device, working)
+        weight = weight / weight.mean()
+        if self.layout == "joint":
+            weight = torch.cat([weight, weight])  # (2n,)
+        return weight.log(), weight / n_views
+
+    def _solve(
+        self,
+        z_a: Tensor,
+        z_b: Tensor,
+        log_weight: Tensor | None,
+        mass: Tensor,
+        related: Tensor | None,
+        shift: int | None = None,
+    ) -> TransportPlan:
         # In the joint layout, the log kernel gets a single tensor (2n, d), and therefore masks self pairs.
         rows, cols = (torch.cat([z_a, z_b]), None) if self.layout == "joint" else (z_a, z_b)
         epsilon = self._epsilon if self.bounds is None else self._learned_epsilon()
@@ -292,6 +303,7 @@ class AlignmentLoss(nn.Module):
             memory_limit=self.memory_limit,
             similarity=float(self.cost == "cosine"),
             equal_masses=log_weight is None,
+            shift=shift,
         )
         return plan
 

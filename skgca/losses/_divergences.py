@@ -171,10 +171,11 @@ class KLDivergence(Divergence):
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
         mass, log_plan = target.mass, target.log_plan(plan)
+        negative_entropy = torch.xlogy(mass, mass).sum()
         if self.kl == "mass":
-            return (torch.xlogy(mass, mass) - mass * log_plan).sum() + (plan.mass - mass.sum())
+            return (negative_entropy - mass.sum() + plan.mass) - _inner(mass, log_plan)
         log_plan = log_plan + target.of_rows(plan.a.log() - plan.row_mass.log())  # rows normalised to mass a
-        return (torch.xlogy(mass, mass) - mass * log_plan).sum()
+        return negative_entropy - _inner(mass, log_plan)
 
 
 @dataclass(frozen=True)
@@ -366,10 +367,9 @@ class WeightedSum(Divergence):
         return any(divergence.repels for _, divergence in self.terms)
 
     def __call__(self, plan: TransportPlan, target: TargetPlan) -> Tensor:
-        total = plan.f.new_zeros(())
-        for weight, divergence in self.terms:
-            total = total + weight * divergence(plan, target)
-        return total
+        terms = [(weight, divergence(plan, target)) for weight, divergence in self.terms]
+        first, *others = [value if weight == 1.0 else weight * value for weight, value in terms]
+        return sum(others, first)
 
     def __repr__(self) -> str:
         return " + ".join(f"{weight:g} {divergence!r}" for weight, divergence in self.terms)
@@ -379,6 +379,12 @@ def _log_kernel(plan: TransportPlan, target: TargetPlan, f: Tensor, g: Tensor) -
     """Log plan at the entries of the target, without the potentials f and g and the log weights in the scores."""
     removed = target.of_rows(f + _log_weight(plan.a)) + target.of_cols(g + _log_weight(plan.b))
     return (target.log_plan(plan) - removed).masked_fill(target.mass == 0, 0.0)
+
+
+def _inner(x: Tensor, y: Tensor) -> Tensor:
+    """Return ``sum x * y``."""
+    # A dot product of vectors is one operation, for autograd too. That of a matrix would lose digits.
+    return torch.dot(x, y) if x.ndim == 1 else (x * y).sum()
 
 
 def _log_weight(mass: Tensor) -> Tensor:

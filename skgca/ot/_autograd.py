@@ -28,7 +28,7 @@ from .._utils.torch_state import full_precision
 from ._implicit_gradient import implicit_gradient
 from ._kernel_domain import KernelSinkhorn, KernelTrace
 from ._log_domain import LogSinkhorn, LogTrace
-from ._log_kernel import LogKernel
+from ._log_kernel import LogKernel, Pairs
 from ._plain import plain_sinkhorn
 from ._problem import Problem
 from ._tiled_kernel import TiledKernel, TiledPlan
@@ -52,9 +52,14 @@ class Solver:
     keep : bool
         Whether the kernel stays in memory; otherwise its tiles are formed again for every use.
     gradient : {"unrolled", "envelope", "implicit"}
+    shift : int or None
+        If the loss reads the plan at the entries ``(i, (i + shift) % n)``, such as the positive pairs: they share the
+        node of the potentials, since nodes of their own would take as long as the iterations of a small batch.
 
     Attributes
     ----------
+    paired : Tensor of shape (n,) or None
+        Log of the plan at these entries, if the potentials have a node.
     n_iter : int
         Number of iterations that ran.
     error : float or None
@@ -67,6 +72,8 @@ class Solver:
     problem: Problem
     keep: bool
     gradient: str = "unrolled"
+    shift: int | None = None
+    paired: Tensor | None = None
     n_iter: int = 0
     error: float | None = None
     kernel_sinkhorn: KernelSinkhorn | None = None
@@ -79,10 +86,16 @@ class Solver:
             return torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         if self.gradient == "envelope":
             with torch.no_grad():
-                f, g = _Potentials.apply(self, p.powers, p.log_a, p.log_b, *self.source.tensors)
+                f, g, _ = _Potentials.apply(self, p.powers, p.log_a, p.log_b, *self.source.tensors)
         else:
-            f, g = _Potentials.apply(self, p.powers, p.log_a, p.log_b, *self.source.tensors)
+            f, g, self.paired = _Potentials.apply(self, p.powers, p.log_a, p.log_b, *self.source.tensors)
         return f, g
+
+    def log_plan_shifted(self, f: Tensor, g: Tensor, shift: int) -> Tensor:
+        """Return the log of the plan of two potentials at the entries ``(i, (i + shift) % n)``; differentiable."""
+        if self.paired is not None and shift == self.shift:
+            return self.paired
+        return _shifted_plan(self.source, f, g, shift)
 
     def mass(self, f: Tensor, g: Tensor, *, axis: int) -> Tensor:
         """Return the row mass (axis 0) or column mass (axis 1) of the plan of two potentials."""
@@ -107,6 +120,10 @@ class Solver:
         return _tiled_plan(self.kernel_sinkhorn, source, f, g, keep=self.keep)
 
 
+def _shifted_plan(source: LogKernel, f: Tensor, g: Tensor, shift: int) -> Tensor:
+    return source.shifted(shift) + f + (g.roll(-shift) if shift else g)
+
+
 def _tiled_plan(domain: KernelSinkhorn | None, source: LogKernel, f: Tensor, g: Tensor, *, keep: bool) -> TiledPlan:
     if domain is not None:
         return TiledPlan(domain.kernel, domain.u_of(f) * domain.plan_factor, domain.v_of(g))
@@ -116,12 +133,12 @@ def _tiled_plan(domain: KernelSinkhorn | None, source: LogKernel, f: Tensor, g: 
 
 
 class _Potentials(torch.autograd.Function):
-    """``(powers, log_a, log_b, *tensors) -> (f, g)``."""
+    """``(powers, log_a, log_b, *tensors) -> (f, g, paired)``, where ``paired`` may be None."""
 
     @staticmethod
     def forward(
         ctx: Any, solver: Solver, powers: Tensor | None, log_a: Tensor, log_b: Tensor, *tensors: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         # ctx keeps this source. Over the inputs themselves, it would keep their graph alive.
         source = solver.source.rebuild(tuple(t.detach() for t in tensors))
         problem = solver.problem
@@ -129,16 +146,29 @@ class _Potentials(torch.autograd.Function):
             problem = replace(problem, log_a=log_a.detach(), log_b=log_b.detach())
         with full_precision(log_a):
             f, g, trace = solver.run(source, problem)
+            paired = None if solver.shift is None else _shifted_plan(source, f, g, solver.shift)
+        ctx.set_materialize_grads(False)  # a loss may read some of the outputs only
+        ctx.shift = solver.shift
         ctx.source, ctx.problem, ctx.trace = source, problem, trace
         ctx.gradient, ctx.keep, ctx.n_iter = solver.gradient, solver.keep, solver.n_iter
         ctx.kernel_sinkhorn, cache = _without_cache(solver.kernel_sinkhorn)
         # Saved here, the kernel is freed after the backward pass, even if the caller keeps the loss.
         ctx.save_for_backward(powers, log_a, log_b, f, g, *tensors, *cache)
-        return f, g
+        return f, g, paired
 
     @staticmethod
-    def backward(ctx: Any, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(
+        ctx: Any, grad_f: Tensor | None, grad_g: Tensor | None, grad_paired: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         powers, log_a, log_b, f, g, *rest = ctx.saved_tensors
+        pairs = None
+        if grad_paired is not None:
+            pairs = Pairs(ctx.shift, grad_paired)
+            grad_f = grad_paired if grad_f is None else grad_f + grad_paired
+            to_cols = grad_paired.roll(ctx.shift) if ctx.shift else grad_paired
+            grad_g = to_cols if grad_g is None else grad_g + to_cols
+        grad_f = torch.zeros_like(f) if grad_f is None else grad_f
+        grad_g = torch.zeros_like(g) if grad_g is None else grad_g
         tensors, cache = rest[: len(ctx.source.tensors)], rest[len(ctx.source.tensors) :]
         if not ctx.problem.equal_masses:
             # A row without mass has the potential -inf, a constant, so no gradient passes through it.
@@ -146,23 +176,23 @@ class _Potentials(torch.autograd.Function):
             grad_g = grad_g.masked_fill(torch.isneginf(log_b), 0.0)
         with full_precision(log_a):
             if torch.is_grad_enabled():  # create_graph=True
-                return (None, *_recorded_gradient(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g))
+                return (None, *_recorded_gradient(ctx, (powers, log_a, log_b, *tensors), grad_f, grad_g, pairs))
             domain = None if ctx.kernel_sinkhorn is None else ctx.kernel_sinkhorn.with_cache(cache)
             to_powers = None if powers is None else torch.zeros_like(powers)
             if ctx.gradient == "implicit" and not ctx.problem.one_sided:
                 plan = _tiled_plan(domain, ctx.source, f.detach(), g.detach(), keep=ctx.keep)
-                grad_a, grad_b, *grads = implicit_gradient(plan, ctx.problem, grad_f, grad_g)
+                grad_a, grad_b, *grads = implicit_gradient(plan, ctx.problem, grad_f, grad_g, pairs)
                 # For f = phi (log a - log sum), df/dphi is f / phi and df/dlog a is phi. So dL/dphi is dL/dlog a times
                 # f / phi^2; add_to_power divides by the second phi.
                 ctx.problem.add_to_power(to_powers, 0, grad_a / ctx.problem.phi_row, f)
                 ctx.problem.add_to_power(to_powers, 1, grad_b / ctx.problem.phi_col, g)
             elif domain is None:
                 in_log = LogSinkhorn(ctx.source, ctx.problem, keep=ctx.keep)
-                grad_a, grad_b, *grads = in_log.reverse(ctx.trace, grad_f, grad_g, to_powers)
+                grad_a, grad_b, *grads = in_log.reverse(ctx.trace, grad_f, grad_g, to_powers, pairs)
             else:
                 to_masses = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
                 left, right, grad_a, grad_b = domain.reverse(ctx.trace, grad_f, grad_g, to_powers, to_masses=to_masses)
-                grads = list(domain.kernel.pull(left, right))
+                grads = list(domain.kernel.pull(left, right, pairs))
             return (None, to_powers, grad_a, grad_b, *grads)
 
 
@@ -195,7 +225,9 @@ class _Mass(torch.autograd.Function):
             return (None, None, plan.rows(grad), grad * mass, *plan.pull(torch.zeros_like(f), grad))
 
 
-def _recorded_gradient(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor | None, ...]:
+def _recorded_gradient(
+    ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g: Tensor, pairs: Pairs | None
+) -> tuple[Tensor | None, ...]:
     """Return the gradient of the potentials by plain operations, which autograd can differentiate again."""
     if ctx.gradient == "implicit":
         raise RuntimeError(
@@ -206,9 +238,12 @@ def _recorded_gradient(ctx: Any, inputs: tuple[Any, ...], grad_f: Tensor, grad_g
         problem = replace(ctx.problem, log_a=log_a, log_b=log_b)
         if powers is not None:
             problem = replace(problem, phi_row=powers[0], phi_col=powers[1])
-        potentials = plain_sinkhorn(ctx.source.rebuild(tuple(tensors)).dense(), problem, ctx.n_iter)
+        source = ctx.source.rebuild(tuple(tensors))
+        potentials = plain_sinkhorn(source.dense(), problem, ctx.n_iter)
         # The potential of a free marginal is a constant, which autograd.grad refuses as an output.
         outputs = [(p, grad) for p, grad in zip(potentials, (grad_f, grad_g), strict=True) if p.requires_grad]
+        if pairs is not None:
+            outputs.append((source.shifted(pairs.shift), pairs.grad))
         return _differentiate([p for p, _ in outputs], inputs, [grad for _, grad in outputs])
 
 

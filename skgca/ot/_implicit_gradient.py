@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ._log_kernel import Pairs
 from ._problem import Problem
 from ._tiled_kernel import TiledPlan
 
@@ -25,7 +26,9 @@ _MAX_STEPS = 1000  # of conjugate gradients, which stop earlier at rounding
 Apply = Callable[[Tensor], Tensor]
 
 
-def implicit_gradient(plan: TiledPlan, problem: Problem, grad_f: Tensor, grad_g: Tensor) -> tuple[Tensor, ...]:
+def implicit_gradient(
+    plan: TiledPlan, problem: Problem, grad_f: Tensor, grad_g: Tensor, pairs: Pairs | None = None
+) -> tuple[Tensor, ...]:
     r"""Return the gradients of ``log_a``, ``log_b`` and the source's tensors, at a fixed point of the iterations.
 
     Let r and c be the row mass and the column mass. Differentiating both half steps at the fixed point gives
@@ -37,6 +40,8 @@ def implicit_gradient(plan: TiledPlan, problem: Problem, grad_f: Tensor, grad_g:
     The matrix is symmetric and positive semidefinite, and definite if a marginal is relaxed. Conjugate gradients solve
     the system, with the diagonal as preconditioner. For two hard marginals, ``(1, -1)`` spans the null space: adding a
     constant to f and subtracting it from g does not change the plan, so a loss of the plan has no gradient along it.
+
+    ``pairs`` are gradients of single scores, which are added to dL/dS.
     """
     row, col = plan.rows(torch.ones_like(plan.v)), plan.cols(torch.ones_like(plan.u))
     top, bottom = row / problem.phi_row, col / problem.phi_col
@@ -55,7 +60,7 @@ def implicit_gradient(plan: TiledPlan, problem: Problem, grad_f: Tensor, grad_g:
         right = right - null * (null @ right) / (null @ null)
     z = _conjugate_gradients(apply, right, diagonal)
     x, y = z[:n], z[n:]
-    return (-row * x, -col * y, *plan.pull(x, y))
+    return (-row * x, -col * y, *plan.pull(x, y, pairs))
 
 
 def _conjugate_gradients(apply: Apply, right: Tensor, diagonal: Tensor) -> Tensor:

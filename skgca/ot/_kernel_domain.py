@@ -77,7 +77,10 @@ class KernelSinkhorn:
         self.level_col = phi_col * (size - self.level_row)
         self.shift_row, self.shift_col = kernel.shift_row, kernel.shift_col
         self.base_u = self._base(problem.log_a, phi_row, self.level_row, self.level_col, self.shift_row)
-        self.base_v = self._base(problem.log_b, phi_col, self.level_col, self.level_row, self.shift_col)
+        if phi_row == phi_col and problem.log_b is problem.log_a and self.shift_col is self.shift_row:
+            self.base_v = self.base_u  # both sides have the same masses, powers and shifts
+        else:
+            self.base_v = self._base(problem.log_b, phi_col, self.level_col, self.level_row, self.shift_col)
 
     def _base(self, log_mass: Tensor, phi: float, level: float, other: float, shift: Tensor | None) -> Tensor:
         """Return the constant factor of a half step, from ``f = phi (log a - logsumexp(S + g))``."""
@@ -172,7 +175,8 @@ class KernelSinkhorn:
                     break
                 continue
             row = None
-            if u.device.type == "cpu" and done < p.n_iter:  # on an accelerator, reading the number would wait
+            # On an accelerator, reading the number would wait. One iteration is too few to predict the changes left.
+            if u.device.type == "cpu" and 1 < done < p.n_iter:
                 change, before = largest_change(trace.v[-1], v), change
                 # inf does not stop: a shift may have flushed the initial v to zero, and any change from zero is inf
                 if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
@@ -237,68 +241,73 @@ class KernelSinkhorn:
         """
         p = self.problem
         if p.one_sided:
-            return self._reverse_half_step(trace, grad_f, grad_g, to_powers)
+            return self._reverse_half_step(trace, grad_f, grad_g, to_powers, to_masses=to_masses)
         left: list[Tensor] = []
         right: list[Tensor] = []
+        pulled: list[Tensor] = []  # h and w of each iteration, which are in ``left`` and ``right`` too
+        factors: list[float] = []  # that these lack: their signs and powers
         sum_a, sum_b = (torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)) if to_masses else (None, None)
         direct: Tensor | None = grad_f  # what reaches f other than through g
+        factor = 1.0  # that grad_g lacks
         reference = 0.0
         for t in range(trace.n_iter - 1, -1, -1):
-            h = (grad_g / trace.col[t]).mul_(-p.phi_col)
-            product, w, back = self._reverse_sweep(trace, t, h, direct)
-            if to_masses or to_powers is not None or not reference:
-                grad_u = _add_product(direct, trace.u[t], product)
-                reference = reference or float(torch.linalg.vector_norm(grad_u, math.inf))
-            if sum_a is not None and sum_b is not None:
-                sum_a += p.phi_row * grad_u
-                sum_b += p.phi_col * grad_g
-            if to_powers is not None:
-                p.add_to_power(to_powers, 0, grad_u, self.f_of(trace.u[t]))
-                p.add_to_power(to_powers, 1, grad_g, self.g_of(trace.v[t + 1]))
-            left += [trace.u[t], w]
-            right += [h, trace.v[t]]
+            u, v = trace.u[t], trace.v[t]
+            h, factor_h = grad_g / trace.col[t], -p.phi_col * factor
+            product, w, back = self._reverse_sweep(trace, t, h, factor_h, direct)
+            factor_u = factor_h if direct is None else 1.0
+            if to_masses or to_powers is not None:
+                grad_u = _add_product(direct, u, product, factor_h) * factor_u
+                if sum_a is not None and sum_b is not None:
+                    sum_a += p.phi_row * grad_u
+                    sum_b.add_(grad_g, alpha=p.phi_col * factor)
+                if to_powers is not None:
+                    p.add_to_power(to_powers, 0, grad_u, self.f_of(u))
+                    p.add_to_power(to_powers, 1, grad_g * factor, self.g_of(trace.v[t + 1]))
+            left += [u, w]
+            right += [h, v]
+            pulled += [h, w]
+            factors += [factor_h, -p.phi_row * factor_u]
             if t == 0:
                 break
-            # Only the last f reaches the loss directly. An earlier f acts through the g of its iteration alone.
-            direct, grad_g = None, trace.v[t] * back
             if grad_g.device.type == "cpu":
-                # none of the t steps left pulls back more than the last
-                rest = float(torch.linalg.vector_norm(grad_g, math.inf)) * t
-                if negligible(rest, reference, grad_g.dtype):
-                    break
+                reference = reference or abs(factor) * _largest(grad_g)
+            # Only the last f reaches the loss directly. An earlier f acts through the g of its iteration alone.
+            direct, grad_g, factor = None, v * back, factors[-1]
+            # none of the t steps left pulls back more than the last
+            if grad_g.device.type == "cpu" and negligible(abs(factor) * t * _largest(grad_g), reference, grad_g.dtype):
+                break
+        torch._foreach_mul_(pulled, factors)  # in one call, where each iteration would take two
         return left, right, sum_a, sum_b
 
     def _reverse_half_step(
-        self, trace: KernelTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None
-    ) -> tuple[list[Tensor], list[Tensor], Tensor, Tensor]:
+        self, trace: KernelTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None, *, to_masses: bool
+    ) -> tuple[list[Tensor], list[Tensor], Tensor | None, Tensor | None]:
         """:meth:`reverse` of the one half step of a problem with a free marginal."""
         p = self.problem
-        left: list[Tensor] = []
-        right: list[Tensor] = []
-        sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
+        # phi is 0 for the free marginal
+        sum_a, sum_b = (p.phi_row * grad_f, p.phi_col * grad_g) if to_masses else (None, None)
         if p.phi_row:
-            left, right = [-p.phi_row * grad_f / trace.row[0]], [trace.v[0]]
-            sum_a = p.phi_row * grad_f
-            p.add_to_power(to_powers, 0, grad_f, self.f_of(trace.u[0]))
-        elif p.phi_col:
-            left, right = [trace.u[0]], [-p.phi_col * grad_g / trace.col[0]]
-            sum_b = p.phi_col * grad_g
+            if to_powers is not None:
+                p.add_to_power(to_powers, 0, grad_f, self.f_of(trace.u[0]))
+            return [(grad_f / trace.row[0]).mul_(-p.phi_row)], [trace.v[0]], sum_a, sum_b
+        if to_powers is not None:
             p.add_to_power(to_powers, 1, grad_g, self.g_of(trace.v[1]))
-        return left, right, sum_a, sum_b
+        return [trace.u[0]], [(grad_g / trace.col[0]).mul_(-p.phi_col)], sum_a, sum_b
 
     def _reverse_sweep(
-        self, trace: KernelTrace, t: int, h: Tensor, direct: Tensor | None
+        self, trace: KernelTrace, t: int, h: Tensor, factor: float, direct: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``K h``, ``w`` of the row half step, and ``K^T w``.
 
-        ``direct`` is dL/df without what the column half step adds, or None for zeros. At t = 0 nothing uses ``K^T w``,
-        so the product is left out and ``h`` stands in its place.
+        ``direct`` is dL/df without ``factor u K h``, which the column half step adds. Without ``direct``, ``w`` lacks
+        the factor. It always lacks the sign and the power of its own half step. At t = 0 nothing uses ``K^T w``, so the
+        product is left out and ``h`` stands in its place.
         """
-        phi, u, row = self.problem.phi_row, trace.u[t], trace.row[t]
+        u, row = trace.u[t], trace.row[t]
 
         def step(product: Tensor, rows: slice) -> Tensor:
-            grad_u = _add_product(None if direct is None else _part(direct, rows), _part(u, rows), product)
-            return grad_u.div_(_part(row, rows)).mul_(-phi)
+            grad_u = _add_product(None if direct is None else _part(direct, rows), _part(u, rows), product, factor)
+            return grad_u.div_(_part(row, rows))
 
         if t == 0:
             product = self.kernel.rows(h)
@@ -311,9 +320,14 @@ def _part(vector: Tensor, rows: slice) -> Tensor:
     return vector if rows is ALL_ROWS else vector[rows]
 
 
-def _add_product(start: Tensor | None, x: Tensor, y: Tensor) -> Tensor:
-    """Return ``start + x * y``, where None is zeros."""
-    return x * y if start is None else torch.addcmul(start, x, y)
+def _add_product(start: Tensor | None, x: Tensor, y: Tensor, factor: float) -> Tensor:
+    """Return ``start + factor * x * y``, or ``x * y`` without a start."""
+    return x * y if start is None else torch.addcmul(start, x, y, value=factor)
+
+
+def _largest(vector: Tensor) -> float:
+    """Return the largest magnitude of the entries."""
+    return float(torch.linalg.vector_norm(vector, math.inf))
 
 
 def _power_step(base: Tensor, sums: Tensor, phi: float) -> Tensor:

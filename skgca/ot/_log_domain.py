@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from ._early_exit import still
-from ._log_kernel import LogKernel, Span
+from ._log_kernel import LogKernel, Pairs, Span
 from ._problem import Problem
 from ._tiled_kernel import spans, window, workspace
 
@@ -127,9 +127,17 @@ class LogSinkhorn:
         return float(error)
 
     def reverse(
-        self, trace: LogTrace, grad_f: Tensor, grad_g: Tensor, to_powers: Tensor | None = None
+        self,
+        trace: LogTrace,
+        grad_f: Tensor,
+        grad_g: Tensor,
+        to_powers: Tensor | None = None,
+        pairs: Pairs | None = None,
     ) -> tuple[Tensor, ...]:
-        """Return gradients of ``log_a``, ``log_b``, the source's tensors; add those of the powers to ``to_powers``."""
+        """Return gradients of ``log_a``, ``log_b``, the source's tensors; add those of the powers to ``to_powers``.
+
+        ``pairs`` are gradients of single scores, which are added to dL/dS.
+        """
         p = self.problem
         sum_a, sum_b = torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)
         terms: list[tuple[Tensor, Tensor, Tensor]] = []  # weight, left and right of exp(left + S + right)
@@ -148,7 +156,7 @@ class LogSinkhorn:
                 terms.append((w[:, None], -log_row, trace.g[t]))  # weight (n, 1): one for each row
                 grad_g = self._product(-log_row, trace.g[t], w, rows=False)
             grad_f = torch.zeros_like(grad_f)  # only the last f reaches the loss directly
-        return (sum_a, sum_b, *self.source.pullback(self._cotangents(terms), half=False))
+        return (sum_a, sum_b, *self.source.pullback(self._cotangents(terms), half=False, pairs=pairs))
 
     def _product(self, left: Tensor, right: Tensor, x: Tensor, *, rows: bool) -> Tensor:
         """Return ``E x`` (``rows``) or ``E^T x`` for ``E = exp(left + S + right)``."""

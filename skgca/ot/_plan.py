@@ -129,7 +129,7 @@ class TransportPlan:
 
     def log_plan_shifted(self, shift: int) -> Tensor:
         """Log of the plan at the entries ``(i, (i + shift) % n)`` of a square plan, of shape (n,)."""
-        return self.f + self.solver.source.shifted(shift) + (self.g.roll(-shift) if shift else self.g)
+        return self.solver.log_plan_shifted(self.f, self.g, shift)
 
     @cached_property
     def log_row_sum(self) -> Tensor:

@@ -256,6 +256,7 @@ def _solve(
     tiled: bool | None = None,
     similarity: float = 0.0,
     equal_masses: bool = False,
+    shift: int | None = None,
 ) -> TransportPlan:
     # The iterations take epsilon as a number. Its gradient flows through the scores and through ``powers``.
     number = float(epsilon.detach()) if isinstance(epsilon, Tensor) else epsilon
@@ -263,13 +264,13 @@ def _solve(
     # Scores that exist as a matrix are in memory already, so their kernel is kept too.
     keep = isinstance(source, DenseLogKernel) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(number)
-    log_a = a.log()
-    log_b = log_a if b is a else b.log()
+    log_a = a.new_full(a.shape, -math.log(a.shape[0])) if equal_masses else a.log()
+    log_b = log_a if b is a else b.new_full(b.shape, -math.log(b.shape[0])) if equal_masses else b.log()
     powers = _powers(marginals, epsilon)
     problem = Problem(log_a, log_b, phi_row, phi_col, n_iter, tol, powers=powers, equal_masses=equal_masses)
     if anneal_from is not None and not problem.one_sided:
         problem = replace(problem, g_start=_anneal(source, marginals, number, anneal_from, problem, keep))
-    solver = Solver(source, problem, keep, gradient)
+    solver = Solver(source, problem, keep, gradient, shift)
     f, g = solver.potentials()
     plan = TransportPlan(solver, f, g, a, b, marginals, epsilon, solver.n_iter, tol, similarity)
     if gradient == "envelope" and not plan.converged:

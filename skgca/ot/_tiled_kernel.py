@@ -23,7 +23,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from ._log_kernel import LogKernel, Span
+from ._log_kernel import LogKernel, Pairs, Span
 
 __all__ = ["ALL_ROWS", "TiledKernel", "TiledPlan", "spans", "window", "workspace"]
 
@@ -114,10 +114,10 @@ class TiledKernel:
         A small batch is one tile, and its time goes into calls rather than into arithmetic. So each product has a form
         for one tile that is a single call.
         """
+        if self.cache:
+            return self.cache[0] if len(self.cache) == len(self.layout) == 1 else None
         if len(self.layout) > 1:
             return None
-        if self.cache:
-            return self.cache[0]
         ((_, tile),) = self.tiles()
         return tile
 
@@ -185,11 +185,14 @@ class TiledKernel:
             col.addmv_(tile.t(), u[rows])
         return row, u, col
 
-    def pull(self, left: list[Tensor], right: list[Tensor]) -> tuple[Tensor, ...]:
-        """Return gradients of the source's tensors, for dL/dS = ``(sum_k left_k right_k^T) * K`` entry by entry."""
+    def pull(self, left: list[Tensor], right: list[Tensor], pairs: Pairs | None = None) -> tuple[Tensor, ...]:
+        """Return gradients of the source's tensors, for dL/dS = ``(sum_k left_k right_k^T) * K`` entry by entry.
+
+        ``pairs`` are gradients of single scores, which are added to dL/dS.
+        """
         if self.half:  # x y + (x y)^T as one product
             left, right = left + right, right + left
-        x, y = torch.stack(left, 1), torch.stack(right, 0)  # (n, k), (k, m), with twice as many k if half
+        x, y = torch.stack(left).t(), torch.stack(right)  # (n, k), (k, m), with twice as many k if half
 
         def cotangents() -> Iterator[tuple[Span, Tensor]]:
             single = self._single_tile()
@@ -202,7 +205,7 @@ class TiledKernel:
                 out = window(self.source, span, scratch)
                 yield span, torch.mm(x[start:stop], y[:, first:], out=out).mul_(tile)
 
-        return self.source.pullback(cotangents(), half=self.half)
+        return self.source.pullback(cotangents(), half=self.half, pairs=pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,9 +224,9 @@ class TiledPlan:
         """Return ``P^T x``, of shape (m,)."""
         return self.v * self.kernel.cols(self.u * x)
 
-    def pull(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """Return gradients of the source's tensors, for dL/dS_ij = ``P_ij (x_i + y_j)``."""
-        return self.kernel.pull([self.u * x, self.u], [self.v, self.v * y])
+    def pull(self, x: Tensor, y: Tensor, pairs: Pairs | None = None) -> tuple[Tensor, ...]:
+        """Return gradients of the source's tensors, for dL/dS_ij = ``P_ij (x_i + y_j)``, plus those of ``pairs``."""
+        return self.kernel.pull([self.u * x, self.u], [self.v, self.v * y], pairs)
 
 
 def spans(source: LogKernel, *, half: bool) -> list[Span]:

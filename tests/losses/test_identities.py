@@ -225,3 +225,18 @@ def test_kl_is_nothing_where_the_plan_is_the_target(layout):
     z_b = leaf(z_a)
     loss = AlignmentLoss(epsilon=0.02, marginals="balanced", divergence=KLDivergence(), layout=layout)
     assert_nothing(value_and_grad(loss, z_a, z_b), terms_of(z_a, z_b, 0.02))
+
+
+@EVERY_LAYOUT
+@pytest.mark.parametrize("n", [24, 40, 100])  # tiles have at least 32 rows: a pair lies within a tile, or in two
+@pytest.mark.parametrize("epsilon", [0.5, 0.01])
+@pytest.mark.parametrize("name", ["gca_ince", "gca_uot", "ince", "rince"])
+def test_pairs_are_the_entries_of_a_full_target_in_tiles_too(name, epsilon, n, layout, monkeypatch):
+    monkeypatch.setattr("skgca.ot._tiled_kernel._TILE_BYTES", 1)
+    z_a, z_b = views(n)
+    by_pairs = make_loss(name, epsilon=epsilon, layout=layout, memory_limit=1)
+    by_matrix = make_loss(name, epsilon=epsilon, layout=layout, target="labels")
+    for weights in ({}, {"weight": torch.linspace(0.5, 1.5, n, dtype=torch.float64)}):
+        found = value_and_grad(by_pairs, z_a, z_b, **weights)
+        expected = value_and_grad(by_matrix, z_a, z_b, target=torch.arange(n), **weights)
+        assert_alike(found, expected)

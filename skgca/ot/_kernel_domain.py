@@ -23,10 +23,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
+from .._utils.device import reading_is_free
 from ._early_exit import largest_change, negligible, settled
 from ._problem import Problem
 from ._tiled_kernel import ALL_ROWS, TiledKernel
@@ -172,7 +174,7 @@ class KernelSinkhorn:
                     break
                 continue
             row = None
-            if u.device.type == "cpu" and done < p.n_iter:  # on an accelerator, reading the number would wait
+            if reading_is_free(u.device) and done < p.n_iter:
                 change, before = largest_change(trace.v[-1], v), change
                 # inf does not stop: a shift may have flushed the initial v to zero, and any change from zero is inf
                 if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
@@ -205,7 +207,7 @@ class KernelSinkhorn:
         n_u, n_v = len(trace.u), len(trace.v)
         # Vectors over the rows, then over the columns: (number of vectors, n) and (number, m).
         of_rows, of_cols = torch.stack(trace.u + trace.row), torch.stack(trace.v + trace.col)
-        (low_u, high_u), (low_v, high_v) = _extremes(of_rows), _extremes(of_cols)
+        (low_u, high_u), (low_v, high_v) = _extremes(of_rows, of_cols)
         edge = math.exp(_LOG_RANGE[of_rows.dtype])
         # Sums over the columns are weighted by v, and sums over the rows by u.
         if trace.row and not _fits(min(low_u[n_u:]), max(high_v[:n_v]), edge):
@@ -242,13 +244,14 @@ class KernelSinkhorn:
         right: list[Tensor] = []
         sum_a, sum_b = (torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)) if to_masses else (None, None)
         direct: Tensor | None = grad_f  # what reaches f other than through g
-        reference = 0.0
+        reference, may_exit = 0.0, reading_is_free(grad_f.device)
         for t in range(trace.n_iter - 1, -1, -1):
             h = (grad_g / trace.col[t]).mul_(-p.phi_col)
             product, w, back = self._reverse_sweep(trace, t, h, direct)
-            if to_masses or to_powers is not None or not reference:
+            if to_masses or to_powers is not None or (may_exit and not reference):
                 grad_u = _add_product(direct, trace.u[t], product)
-                reference = reference or float(torch.linalg.vector_norm(grad_u, math.inf))
+                if may_exit:
+                    reference = reference or float(torch.linalg.vector_norm(grad_u, math.inf))
             if sum_a is not None and sum_b is not None:
                 sum_a += p.phi_row * grad_u
                 sum_b += p.phi_col * grad_g
@@ -261,7 +264,7 @@ class KernelSinkhorn:
                 break
             # Only the last f reaches the loss directly. An earlier f acts through the g of its iteration alone.
             direct, grad_g = None, trace.v[t] * back
-            if grad_g.device.type == "cpu":
+            if may_exit:
                 # none of the t steps left pulls back more than the last
                 rest = float(torch.linalg.vector_norm(grad_g, math.inf)) * t
                 if negligible(rest, reference, grad_g.dtype):
@@ -327,10 +330,14 @@ def _fits(lowest_sum: float, highest_scaling: float, edge: float) -> bool:
     return 0.0 < lowest_sum < edge and highest_scaling < edge and highest_scaling < lowest_sum * edge
 
 
-def _extremes(vectors: Tensor) -> tuple[list[float], list[float]]:
-    """Return the smallest and the largest entry of each vector (k, n), NaN if it has NaN; one read from the device."""
-    low, high = torch.stack(torch.aminmax(vectors, dim=1)).tolist()
-    return low, high
+def _extremes(*groups: Tensor) -> list[tuple[list[float], list[float]]]:
+    """Return the smallest and the largest entry of the vectors (k, n) of each group, NaN if a vector has NaN.
+
+    All of them are one read from the device.
+    """
+    lowest, highest = torch.cat([torch.stack(torch.aminmax(vectors, dim=1)) for vectors in groups], 1).tolist()
+    ends = [0, *accumulate(len(vectors) for vectors in groups)]
+    return [(lowest[start:stop], highest[start:stop]) for start, stop in pairwise(ends)]
 
 
 def _all_positive(low: list[float], high: list[float]) -> bool:

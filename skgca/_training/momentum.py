@@ -65,8 +65,8 @@ class MomentumTarget:
         with torch.no_grad():
             for average, current in zip(followed.parameters(), online.parameters(), strict=True):
                 average.copy_(current.lerp(average, decay))
-            for average, current in zip(followed.buffers(), online.buffers(), strict=True):
-                average.copy_(current)
+            for followed_buffer, buffer in zip(followed.buffers(), online.buffers(), strict=True):
+                followed_buffer.copy_(buffer)
         self._average.n_averaged += 1
         self.step += 1
 

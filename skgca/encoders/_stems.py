@@ -118,9 +118,7 @@ class TableStem(Configured, nn.Module):
         numbers, rest = self._parts(batch)
         if self.numeric_encoding is not None:
             numbers = self.numeric_encoding(numbers)
-        embedded = [
-            embed(batch[:, column].long()) for embed, column in zip(self.embeddings, self._many, strict=True)
-        ]
+        embedded = [embed(batch[:, column].long()) for embed, column in zip(self.embeddings, self._many, strict=True)]
         parts = [numbers, *rest, *embedded]
         return torch.cat(parts, dim=1) if len(parts) > 1 else numbers  # a table of numbers needs no copy
 

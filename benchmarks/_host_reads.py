@@ -31,7 +31,6 @@ _READS = {
     _ATEN.unique_dim,
 }
 _METHODS = {torch.Tensor.cpu, torch.Tensor.tolist}  # copies to the host, which no operation on a CPU shows
-_FOLDERS = [str(Path(folder).parent) + "/" for folder in sys.path if folder] + [str(Path(torch.__file__).parents[1])]
 _ROOT = Path(__file__).parents[1]
 
 
@@ -56,6 +55,7 @@ def _warned(places):
 
     with warnings.catch_warnings():
         warnings.filterwarnings("always", message=".*synchronizing CUDA operation")
+        warnings.filterwarnings("ignore", message="Synchronization debug mode is a prototype")
         warnings.showwarning = note
         torch.cuda.set_sync_debug_mode("warn")
         try:

@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 DOCS := $(VENV)/.installed-docs
+GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 PEERS := .venv-peers
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-slow test-all test-processors test-oldest dist lint coverage evidence bench docs clean
+.PHONY: demo test test-slow test-all test-processors test-oldest gpu dist lint coverage evidence bench docs clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -31,6 +32,17 @@ test-processors: $(STAMP)
 # constraints.txt, and without docstrings, whose outputs are those of today's torch. Old versions warn of each other.
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest tests -n auto -m "not slow" -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
+
+# On a machine with CUDA, in at most eight minutes: the tests marked cuda, and the tables of benchmarks/gpu.py. It installs
+# nothing, so that it runs without network beside a torch that is there, and lists the wheels to bring if some are missing.
+# SKGCA_CUDA=cpu GPU="--device cpu --quick" rehearses it on a CPU.
+gpu: export PYTHONPATH := .
+gpu:
+	@$(GPU_PYTHON) -m benchmarks.gpu --check
+	@failed=0; \
+	timeout 180 $(GPU_PYTHON) -m pytest -q -m cuda $$(grep -rl "mark\.cuda" tests --include="test_*.py") || failed=$$?; \
+	$(GPU_PYTHON) -m benchmarks.gpu $(GPU) || failed=$$?; \
+	exit $$failed
 
 # dist/: the sdist and the wheel, looked through, and the wheel tried in an environment of its own.
 dist: $(STAMP)

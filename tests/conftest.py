@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, settings
 
 from . import numerics
 
+# The device of tests marked ``cuda``. SKGCA_CUDA=cpu rehearses them where there is none, to find mistakes of their own.
+CUDA = os.environ.get("SKGCA_CUDA", "cuda")
+
 # The same examples each time, however slow the machine is; `--hypothesis-profile=explore` draws others, and more.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", settings.get_profile("same"), derandomize=False, max_examples=1000)
@@ -26,8 +29,14 @@ def pytest_collection_modifyitems(items):
         names = vars(item.module) if isinstance(item, pytest.Function) else ()  # a doctest has no module
         if set(numerics.COMPARISONS) & set(names):
             item.add_marker(pytest.mark.numerical)
-        if item.get_closest_marker("cuda") and not torch.cuda.is_available():
+        if item.get_closest_marker("cuda") and CUDA != "cpu" and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def cuda():
+    """The device of tests marked ``cuda``."""
+    return torch.device(CUDA)
 
 
 def pytest_sessionfinish():

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 
 from .._data import READERS, ImageReader, Reader, SeriesReader, TableReader
 from .._utils.compat import InvalidParameterError
+from .._utils.device import on_device
 from ..views import (
     IMAGE_PRESETS,
     ColumnCorruption,
@@ -153,7 +154,7 @@ class _InDeviations:
         return self
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
-        mean, std = self.mean.to(batch), self.std.to(batch)  # (channels, 1)
+        mean, std = (on_device(each.to(batch.dtype), batch.device) for each in (self.mean, self.std))  # (channels, 1)
         return self.view((batch - mean) / std, generator) * std + mean
 
     def __repr__(self) -> str:

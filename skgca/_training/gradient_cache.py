@@ -39,6 +39,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .._utils.device import on_device
 from .._utils.random import seeded_global_generator
 from .._utils.torch_state import full_precision
 
@@ -266,7 +267,8 @@ class _Statistics:
         _check_order(all(part.norm is norm for part in parts))
         means = torch.stack([part.mean for part in parts])
         variances = torch.stack([part.variance for part in parts])
-        share = means.new_tensor([part.n_values / n_values for part in parts])[:, None]
+        shares = torch.tensor([part.n_values / n_values for part in parts], dtype=means.dtype)
+        share = on_device(shares, means.device)[:, None]
         mean = (share * means).sum(0)
         return cls(norm, n_values, mean, (share * (variances + (means - mean).square())).sum(0))
 

@@ -47,7 +47,7 @@ class MomentumTarget:
     def __init__(self, online: nn.Module, schedule: MomentumSchedule) -> None:
         self.step = 0
         self.schedule = schedule
-        self._average = AveragedModel(online, avg_fn=self._mean)
+        self._average = AveragedModel(online)
         self._average.update_parameters(online)  # the first call copies
         self._average.train()
 
@@ -59,11 +59,16 @@ class MomentumTarget:
 
     def follow(self, online: nn.Module) -> None:
         """Update the average by the weights of the network, with the decay of this step."""
-        self._average.update_parameters(online)
+        # not AveragedModel.update_parameters, which copies the number of the step to the device for every weight
+        followed: nn.Module = self._average.module
+        decay = self.schedule(self.step)
+        with torch.no_grad():
+            for average, current in zip(followed.parameters(), online.parameters(), strict=True):
+                average.copy_(current.lerp(average, decay))
+            for followed_buffer, buffer in zip(followed.buffers(), online.buffers(), strict=True):
+                followed_buffer.copy_(buffer)
+        self._average.n_averaged += 1
         self.step += 1
-
-    def _mean(self, average: Tensor, current: Tensor, n_averaged: Any) -> Tensor:
-        return current.lerp(average, self.schedule(self.step))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the averaged weights and the step."""

@@ -102,7 +102,7 @@ class Measures(Callback):
         z_a, z_b = projections[:2]
         with torch.no_grad():
             marginal_error = net.criterion_.plan(z_a, z_b).marginal_error
-        first, second = (z.double().cpu().numpy() for z in (z_a, z_b))
+        first, second = (z.cpu().double().numpy() for z in (z_a, z_b))
         measured = {"width": z_a.shape[1], "marginal_error": marginal_error, "effective_rank": effective_rank(first)}
         try:
             measured["alignment"] = alignment_score(first, second)

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from .._data import RowDataset, fixed_batches, shuffled_batches
 from .._data.batches import Batch, EvenBatches
+from .._utils.device import on_device
 from .._utils.random import RandomStreams, seeded_by
 from ..encoders import EncoderWithHead
 from ..losses import multiview_loss
@@ -127,7 +128,7 @@ class ContrastiveNet(NeuralNet):
         self._run = _Run(
             order=self.random_streams.generator("order"),
             views=self.random_streams.generator("views", self.device),
-            dropout=self.random_streams.generator("dropout", self.device),
+            dropout=self.random_streams.generator("dropout"),  # on the CPU: it only makes seeds, which the host reads
             forward=torch.compile(forward) if self.compiled else forward,
             learnable=[parameter for _, parameter in self.get_all_learnable_params()],
         )
@@ -247,11 +248,31 @@ class ContrastiveNet(NeuralNet):
                 self.guard.roll_back(self, error)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Compute the loss of a batch and its gradient, in parts if there is a ``micro_batch_size``."""
-        inputs, extras = batch
+        """Compute the loss of a batch and its gradient, and check that both are finite.
+
+        Records the norm of the gradient before any callback clips it. The loss that is returned is a number on the CPU,
+        so that skorch, which records it, does not wait for the device a second time.
+
+        Raises
+        ------
+        NotFiniteError
+            If the loss or the norm of its gradient is NaN or infinite, for example because a projection is.
+        """
+        step: dict[str, Tensor]
         if self.micro_batch_size is None:
-            step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
-            return step
+            step = super().train_step_single(batch, **fit_params)
+        else:
+            step = self._step_in_parts(batch)
+        gradients = [parameter.grad for parameter in self._run.learnable if parameter.grad is not None]
+        norms = torch._foreach_norm(gradients)  # in one call; torch.nn.utils.get_total_norm takes longer to start it
+        loss, norm = check_finite(step["loss"], torch.linalg.vector_norm(torch.stack(norms)))
+        self.history.record_batch("grad_norm", norm)
+        self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
+        return {**step, "loss": torch.tensor(loss, dtype=step["loss"].dtype)}
+
+    def _step_in_parts(self, batch: Any) -> dict[str, Tensor]:
+        """Compute the loss of a batch and its gradient by parts of ``micro_batch_size`` rows."""
+        inputs, extras = batch
         self.module_.train()
         self.criterion_.train()
         views = self.make_views(inputs)
@@ -267,18 +288,10 @@ class ContrastiveNet(NeuralNet):
             cached.backward(projections.grad.to(cached.outputs.dtype))
         return {"loss": loss, "y_pred": projections}
 
-    def on_grad_computed(self, net: ContrastiveNet, named_parameters: Any, **kwargs: Any) -> None:
-        """Record the norm of the gradient before any callback clips it, and check that it is finite."""
-        super().on_grad_computed(net, named_parameters, **kwargs)
-        norms = [torch.linalg.vector_norm(p.grad) for p in self._run.learnable if p.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack(norms))
-        self.history.record_batch("grad_norm", check_finite("gradient", norm))
-        self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
-
     def make_views(self, x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Return the views of a batch, which has one input (n, ...), or one for each measured view."""
         assert self.views is not None  # None only in a net from a file, which does not train
-        measured = [part.to(self.device) for part in x]
+        measured = [on_device(part, self.device) for part in x]
         return self.views(measured[0] if len(measured) == 1 else measured, self._run.views)
 
     def infer(self, x: tuple[Tensor, ...], **fit_params: Any) -> Tensor:
@@ -303,16 +316,8 @@ class ContrastiveNet(NeuralNet):
         return multiview_loss(self.criterion_, projections, pairs=self.view_pairs, **kwargs)
 
     def get_loss(self, y_pred: Tensor, y_true: dict[str, Tensor], X: Any = None, training: bool = False) -> Tensor:
-        """Loss of a batch of projections.
-
-        Raises
-        ------
-        NotFiniteError
-            If the loss is NaN or infinite, for example because a projection is.
-        """
-        loss = self.compare(y_pred, **self._on_device(y_true))
-        check_finite("loss", loss)
-        return loss
+        """Loss of a batch of projections."""
+        return self.compare(y_pred, **self._on_device(y_true))
 
     # Rows that are not trained on
 
@@ -364,10 +369,11 @@ class ContrastiveNet(NeuralNet):
         torch.clear_autocast_cache()
 
     def _lent_generator(self) -> AbstractContextManager[Any]:
-        return seeded_by(self._run.dropout) if self.draws else nullcontext()
+        return seeded_by(self._run.dropout, torch.device(self.device)) if self.draws else nullcontext()
 
     def _on_device(self, extras: dict[str, Tensor]) -> dict[str, Tensor]:
-        return {name: value.to(self.device) for name, value in extras.items()}
+        # The loss reads weights to check them, so it gets these on the CPU.
+        return {name: value if name == "weight" else on_device(value, self.device) for name, value in extras.items()}
 
     @staticmethod
     def _by_view(projections: Tensor, views: tuple[Tensor, ...]) -> Tensor:

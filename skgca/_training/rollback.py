@@ -119,12 +119,16 @@ def _set_rates(optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
         group["lr"] = rate
 
 
-def check_finite(what: str, value: torch.Tensor) -> float:
-    """Return a scalar as a number, or raise NotFiniteError if it is NaN or infinite."""
-    number = float(value.detach())
-    if not math.isfinite(number):
-        raise NotFiniteError(what, number)
-    return number
+def check_finite(loss: torch.Tensor, gradient_norm: torch.Tensor) -> tuple[float, float]:
+    """Return both scalars as numbers, by one read from the device, or raise NotFiniteError if one is NaN or infinite.
+
+    A loss that is not finite has such a gradient too, so the loss is named first.
+    """
+    numbers: list[float] = torch.stack([loss.detach(), gradient_norm.to(loss.device)]).tolist()
+    for what, number in zip(("loss", "gradient"), numbers, strict=True):
+        if not math.isfinite(number):
+            raise NotFiniteError(what, number)
+    return numbers[0], numbers[1]
 
 
 def copied(state: Any) -> Any:

@@ -1,8 +1,30 @@
-"""Where training runs, and in which precision."""
+"""Where training runs, in which precision, and how numbers get to the device and back.
+
+An accelerator computes behind the host: operations are queued, and the host goes on. To read a number, the host must
+wait until all queued work is done, and the device then waits for the next operation. A step of training therefore reads
+once, at its end. To copy a tensor to the device waits too, unless the tensor is in pinned memory.
+"""
 
 import torch
+from torch import Tensor
 
-__all__ = ["resolve_device", "resolve_precision"]
+__all__ = ["on_device", "reading_is_free", "resolve_device", "resolve_precision"]
+
+_READ_FOR_FREE = ("cpu",)  # kinds of devices whose numbers the host has at hand; tests empty it
+
+
+def reading_is_free(device: torch.device) -> bool:
+    """Whether the host can read a number of the device without waiting, as decisions on values need it."""
+    return device.type in _READ_FOR_FREE
+
+
+def on_device(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """Return a tensor on the device. A copy from the CPU to a CUDA device does not wait for the work queued there."""
+    device = torch.device(device)
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    # torch keeps the pinned memory until the copy is done, and uses it again for the next one
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

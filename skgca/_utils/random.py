@@ -11,6 +11,7 @@ restores the global generators of Python, numpy and torch afterwards. This needs
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from .device import reading_is_free
 
 __all__ = ["RandomStreams", "seeded_by", "seeded_global_generator"]
 
@@ -85,6 +88,7 @@ def seeded_global_generator(seed: int, device: torch.device | None = None) -> It
     """
     generators = [torch.default_generator]
     if device is not None and device.type == "cuda":
+        torch.cuda.init()  # the list of generators is empty before
         index = torch.cuda.current_device() if device.index is None else device.index
         generators.append(torch.cuda.default_generators[index])
     with _global_generator_lock:
@@ -104,8 +108,19 @@ def seeded_global_generator(seed: int, device: torch.device | None = None) -> It
 
 
 @contextmanager
-def seeded_by(generator: torch.Generator) -> Iterator[None]:
-    """Seed the global generators, including that of the generator's device, by the next number of a generator."""
-    seed = torch.randint(2**31 - 1, (), generator=generator, device=generator.device)
-    with seeded_global_generator(int(seed), generator.device):
+def seeded_by(generator: torch.Generator, device: torch.device | None = None) -> Iterator[None]:
+    """Seed the global generators by the next number of a generator, including that of ``device``.
+
+    None is the device of the generator.
+    """
+    with seeded_global_generator(_next_seed(generator), generator.device if device is None else device):
         yield
+
+
+def _next_seed(generator: torch.Generator) -> int:
+    if reading_is_free(generator.device):
+        return int(torch.randint(2**31 - 1, (), generator=generator, device=generator.device))
+    # The number would have to be read from the device. The state of its generator is in the memory of the host.
+    state = generator.get_state()
+    torch.rand((), generator=generator, device=generator.device)  # the next seed is made from another state
+    return int.from_bytes(hashlib.sha256(state.numpy().tobytes()).digest()[:4], "little")

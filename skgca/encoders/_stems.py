@@ -67,7 +67,6 @@ class TableStem(Configured, nn.Module):
     numbers: Tensor  # indices of numeric columns
     indicated: Tensor  # indices of numeric columns with an indicator
     few: Tensor  # indices of columns of categories that become one-hot
-    many: Tensor  # indices of columns of categories that are embedded
     slot_starts: Tensor
     known_slots: Tensor
     n_features: int
@@ -88,7 +87,7 @@ class TableStem(Configured, nn.Module):
         self._register_indices("numbers", sizes == 0)
         self._register_indices("indicated", missing & (sizes == 0))
         self._register_indices("few", few)
-        self._register_indices("many", many)
+        self._many = many.nonzero()[:, 0].tolist()  # columns of categories that are embedded
         # All one-hot columns are made by one scatter into a row of slots. A column of k categories has k + 1 slots, for
         # the codes 0 to k. The slot of code 0, the unknown categories, is not among the known slots and is dropped.
         slots = sizes[few] + 1
@@ -103,7 +102,7 @@ class TableStem(Configured, nn.Module):
         self.numeric_encoding = numeric_encoding
         self.n_plain = len(self.numbers) + len(self.indicated) + len(self.known_slots)
         n_encoded: Any = len(self.numbers) if numeric_encoding is None else numeric_encoding.n_outputs
-        self.n_features = self.n_plain - len(self.numbers) + n_encoded + _EMBEDDING_SIZE * len(self.many)
+        self.n_features = self.n_plain - len(self.numbers) + n_encoded + _EMBEDDING_SIZE * len(self._many)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -119,9 +118,7 @@ class TableStem(Configured, nn.Module):
         numbers, rest = self._parts(batch)
         if self.numeric_encoding is not None:
             numbers = self.numeric_encoding(numbers)
-        embedded = [
-            embed(batch[:, column].long()) for embed, column in zip(self.embeddings, self.many.tolist(), strict=True)
-        ]
+        embedded = [embed(batch[:, column].long()) for embed, column in zip(self.embeddings, self._many, strict=True)]
         parts = [numbers, *rest, *embedded]
         return torch.cat(parts, dim=1) if len(parts) > 1 else numbers  # a table of numbers needs no copy
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .._utils.classes import same_class
+from .._utils.device import on_device
 from .._utils.torch_state import in_full_precision, working_dtype
 from ..ot import Marginals, TransportPlan
 from ..ot._log_kernel import LOG_KERNELS, DenseLogKernel, LogKernel
@@ -270,7 +271,7 @@ class AlignmentLoss(nn.Module):
         # Equal weights cancel in the kernel, and make all masses equal.
         if weight is None or bool((weight == weight[0]).all()):
             return None, z_a.new_full((n_views,), 1.0 / n_views, dtype=working)
-        weight = weight.to(z_a.device, working)
+        weight = on_device(weight.to(working), z_a.device)
         weight = weight / weight.mean()
         if self.layout == "joint":
             weight = torch.cat([weight, weight])  # (2n,)

@@ -318,10 +318,8 @@ class UniformityPenalty(Divergence):
         log_plan = plan.log_plan
         # Positive pairs are excluded, and so are self pairs and related rows, which have no entry in the plan.
         negative = ~torch.isneginf(log_plan.detach()) & (target.dense((len(plan.a), len(plan.b))) == 0)
-        if not bool(negative.any()):
-            return log_plan.new_zeros(())
         uniform = (plan.a[:, None] * plan.b).masked_fill(~negative, 0.0)
-        uniform = uniform / uniform.sum()
+        uniform = uniform / torch.where(negative.any(), uniform.sum(), 1.0)
         # P is normalised over the negative pairs by a log-sum-exp, in which an entry of -inf counts as no mass.
         log_negative = log_plan.masked_fill(~negative, -torch.inf)
         log_negative = log_negative - torch.logsumexp(log_negative.flatten(), 0)

@@ -129,8 +129,9 @@ def scaled_plan(
     unmatched = affinity.sum(1) == 0
     if two_sided:  # a column without an entry could not receive its mass
         unmatched = unmatched | (affinity.sum(0) == 0)
-    rows = unmatched.nonzero()[:, 0]
-    affinity = affinity.index_put((rows, (rows + shift) % len(row_mass)), affinity.new_ones(()))
+    rows = torch.arange(len(row_mass), device=row_mass.device)
+    place = (rows, (rows + shift) % len(row_mass))  # of the other view of each row
+    affinity = affinity.index_put(place, torch.where(unmatched, 1.0, affinity[place]))
     # Rows with more weight get more mass as matches. The factor makes the mean weight 1, so that entries keep their
     # magnitude.
     affinity = affinity * torch.outer(row_mass, row_mass) * len(row_mass) ** 2

@@ -23,10 +23,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
+from .._utils.device import reading_is_free
 from ._early_exit import largest_change, negligible, settled
 from ._problem import Problem
 from ._tiled_kernel import ALL_ROWS, TiledKernel
@@ -155,7 +157,7 @@ class KernelSinkhorn:
     def _iterate(self, trace: KernelTrace) -> None:
         """Run iterations until ``n_iter`` or an early exit, and record each of them."""
         p = self.problem
-        row, change = None, math.inf
+        row, change, may_exit = None, math.inf, reading_is_free(p.log_a.device)
         for done in range(1, p.n_iter + 1):
             v = trace.v[-1]
             if row is None:
@@ -176,7 +178,7 @@ class KernelSinkhorn:
                 continue
             row = None
             # On an accelerator, reading the number would wait. One iteration is too few to predict the changes left.
-            if u.device.type == "cpu" and 1 < done < p.n_iter:
+            if may_exit and 1 < done < p.n_iter:
                 change, before = largest_change(trace.v[-1], v), change
                 # inf does not stop: a shift may have flushed the initial v to zero, and any change from zero is inf
                 if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
@@ -209,7 +211,7 @@ class KernelSinkhorn:
         n_u, n_v = len(trace.u), len(trace.v)
         # Vectors over the rows, then over the columns: (number of vectors, n) and (number, m).
         of_rows, of_cols = torch.stack(trace.u + trace.row), torch.stack(trace.v + trace.col)
-        (low_u, high_u), (low_v, high_v) = _extremes(of_rows), _extremes(of_cols)
+        (low_u, high_u), (low_v, high_v) = _extremes(of_rows, of_cols)
         edge = math.exp(_LOG_RANGE[of_rows.dtype])
         # Sums over the columns are weighted by v, and sums over the rows by u.
         if trace.row and not _fits(min(low_u[n_u:]), max(high_v[:n_v]), edge):
@@ -249,7 +251,7 @@ class KernelSinkhorn:
         sum_a, sum_b = (torch.zeros_like(p.log_a), torch.zeros_like(p.log_b)) if to_masses else (None, None)
         direct: Tensor | None = grad_f  # what reaches f other than through g
         factor = 1.0  # that grad_g lacks
-        reference = 0.0
+        reference, may_exit = 0.0, reading_is_free(grad_g.device)
         for t in range(trace.n_iter - 1, -1, -1):
             u, v = trace.u[t], trace.v[t]
             h, factor_h = grad_g / trace.col[t], -p.phi_col * factor
@@ -269,12 +271,12 @@ class KernelSinkhorn:
             factors += [factor_h, -p.phi_row * factor_u]
             if t == 0:
                 break
-            if grad_g.device.type == "cpu":
+            if may_exit:
                 reference = reference or abs(factor) * _largest(grad_g)
             # Only the last f reaches the loss directly. An earlier f acts through the g of its iteration alone.
             direct, grad_g, factor = None, v * back, factors[-1]
             # none of the t steps left pulls back more than the last
-            if grad_g.device.type == "cpu" and negligible(abs(factor) * t * _largest(grad_g), reference, grad_g.dtype):
+            if may_exit and negligible(abs(factor) * t * _largest(grad_g), reference, grad_g.dtype):
                 break
         torch._foreach_mul_(pulled, factors)  # in one call, where each iteration would take two
         return left, right, sum_a, sum_b
@@ -341,10 +343,14 @@ def _fits(lowest_sum: float, highest_scaling: float, edge: float) -> bool:
     return 0.0 < lowest_sum < edge and highest_scaling < edge and highest_scaling < lowest_sum * edge
 
 
-def _extremes(vectors: Tensor) -> tuple[list[float], list[float]]:
-    """Return the smallest and the largest entry of each vector (k, n), NaN if it has NaN; one read from the device."""
-    low, high = torch.stack(torch.aminmax(vectors, dim=1)).tolist()
-    return low, high
+def _extremes(*groups: Tensor) -> list[tuple[list[float], list[float]]]:
+    """Return the smallest and the largest entry of the vectors (k, n) of each group, NaN if a vector has NaN.
+
+    All of them are one read from the device.
+    """
+    lowest, highest = torch.cat([torch.stack(torch.aminmax(vectors, dim=1)) for vectors in groups], 1).tolist()
+    ends = [0, *accumulate(len(vectors) for vectors in groups)]
+    return [(lowest[start:stop], highest[start:stop]) for start, stop in pairwise(ends)]
 
 
 def _all_positive(low: list[float], high: list[float]) -> bool:

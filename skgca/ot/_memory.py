@@ -40,7 +40,9 @@ def free_memory(device: torch.device) -> float:
     For a CPU it is that of the whole machine. The limit of a container may be lower.
     """
     if device.type == "cuda":
-        return float(torch.cuda.mem_get_info(device)[0])
+        # torch keeps memory that its tensors gave back, and the driver counts it as taken
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return float(torch.cuda.mem_get_info(device)[0] + kept)
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return float(next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))) * 1024

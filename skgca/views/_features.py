@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from .._utils.device import on_device
 from ._grouped import GroupedColumns
 
 __all__ = ["FeatureDropout", "GaussianNoise", "NeighborMixup"]
@@ -67,8 +68,8 @@ class _ColumnView(GroupedColumns):
             return changed
         mask = torch.zeros(batch.shape[1], dtype=torch.bool)
         mask[columns] = True
-        mask = mask.view(1, -1, *[1] * (batch.ndim - 2)).to(batch.device)  # (1, d, ...)
-        return torch.where(mask, changed, batch)
+        mask = mask.view(1, -1, *[1] * (batch.ndim - 2))  # (1, d, ...)
+        return torch.where(on_device(mask, batch.device), changed, batch)
 
     def _repr(self, **parameters: object) -> str:
         """Return the constructor call; ``numeric`` is shown only if it was given."""
@@ -369,7 +370,7 @@ def _nearest(rows: Tensor, reference: Tensor, count: int, columns: Tensor | None
 def _as_vectors(rows: Tensor, columns: Tensor | None) -> Tensor:
     """Flatten the given columns of rows and set missing cells to 0: (n, ...) -> (n, d) of float32 or float64."""
     if columns is not None:
-        rows = rows[:, columns.to(rows.device)]
+        rows = rows[:, on_device(columns, rows.device)]
     rows = rows.flatten(1)
     rows = rows if rows.dtype == torch.float64 else rows.float()  # half precision is too coarse for distances
     return rows.masked_fill(rows.isnan(), 0)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .._utils.config import Configured
+from .._utils.device import on_device
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -39,4 +40,4 @@ class GroupedColumns(Configured):
 
     def _per_column(self, per_group: Tensor) -> Tensor:
         """Repeat the values of groups for each of their columns: (n, n_groups) -> (n, n_features)."""
-        return per_group if self._groups is None else per_group[:, self._groups.to(per_group.device)]
+        return per_group if self._groups is None else per_group[:, on_device(self._groups, per_group.device)]

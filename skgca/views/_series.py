@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from .._utils.config import Configured
+from .._utils.device import reading_is_free
 
 __all__ = ["TimeCrop", "TimeJitter"]
 
@@ -127,9 +128,12 @@ def _check_series(view: object, batch: Tensor) -> None:
 
 
 def _own_lengths(batch: Tensor) -> int | Tensor:
-    """Return the length of the series of a batch, or of each, (n, 1), if some are padded."""
+    """Return the length of the series of a batch, or of each, (n, 1), if some are padded.
+
+    Where a look at the values would wait for the device, any may be padded.
+    """
     length = batch.shape[2]
-    if length == 0 or not batch[:, :, -1].isnan().all(1).any():
+    if length == 0 or (reading_is_free(batch.device) and not batch[:, :, -1].isnan().all(1).any()):
         return length
     steps = torch.arange(1, length + 1, device=batch.device)
     known = ~batch.isnan().all(1)  # (n, length)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from .._utils.device import on_device
 from ._grouped import GroupedColumns
 
 __all__ = ["ColumnCorruption"]
@@ -96,7 +97,7 @@ class ColumnCorruption(GroupedColumns):
         if len(self.rate) != n_groups:
             raise ValueError(f"rate holds {len(self.rate)} values for {n_groups} columns; give one per column.")
         # float32 as the draws; float64 would promote all draws, which some accelerators cannot do
-        return torch.tensor(self.rate, dtype=torch.float32, device=batch.device)
+        return on_device(torch.tensor(self.rate, dtype=torch.float32), batch.device)
 
     def __repr__(self) -> str:
         return f"ColumnCorruption(rate={self.rate})"

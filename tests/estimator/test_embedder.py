@@ -535,10 +535,10 @@ def test_an_embedding_of_digits_beats_its_own_untrained_encoder_with_few_labels(
 
 
 @pytest.mark.cuda
-def test_fit_on_cuda_and_embed_on_the_cpu(iris):
+def test_fit_on_cuda_and_embed_on_the_cpu(iris, cuda):
     X, _ = iris
-    fitted = quick(device="cuda").fit(X)
-    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+    fitted = quick(device=cuda.type).fit(X)
+    assert next(fitted.encoder_.parameters()).device.type == cuda.type
     on_cpu = copy.deepcopy(fitted)
     on_cpu.net_.set_params(device="cpu")
     on_cpu.net_.module_.to("cpu")

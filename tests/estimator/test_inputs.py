@@ -443,10 +443,11 @@ def test_a_view_that_changes_shape_is_refused_at_the_first_batch():
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("X", [FRAME, IMAGES, COLOURED, SERIES], ids=["frame", "images", "coloured", "series"])
-def test_every_kind_of_data_on_cuda(X):
-    fitted = quick(device="cuda").fit(X)
-    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+def test_every_kind_of_data_on_cuda(X, cuda):
+    fitted = quick(device=cuda.type).fit(X)
+    assert next(fitted.encoder_.parameters()).device.type == cuda.type
     assert np.isfinite(fitted.transform(X)).all()
+    assert np.isfinite(fitted.score(X))
 
 
 @pytest.mark.parametrize("encoder", ["mlp", "resnet_mlp"])

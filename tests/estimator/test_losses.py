@@ -403,11 +403,11 @@ def test_without_predictor_and_average_it_would(monkeypatch):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("loss", PRESETS)
-def test_every_loss_trains_on_cuda(iris, loss):
+def test_every_loss_trains_on_cuda(iris, loss, cuda):
     X, y = iris
     epsilon = LearnableEpsilon(0.5)
-    fitted = quick(loss=loss, device="cuda", n_views=3, epsilon=epsilon).fit(X, y, sample_group=np.arange(150) // 2)
-    assert next(fitted.encoder_.parameters()).device.type == "cuda"
+    fitted = quick(loss=loss, device=cuda.type, n_views=3, epsilon=epsilon).fit(X, y, sample_group=np.arange(150) // 2)
+    assert next(fitted.encoder_.parameters()).device.type == cuda.type
     assert np.isfinite(fitted.transform(X)).all()
 
 

@@ -192,13 +192,13 @@ def test_the_type_is_kept_and_half_precision_is_computed_with_as_single(case, la
 @EVERY_KIND
 @EVERY_LAYOUT
 @pytest.mark.parametrize("epsilon", [0.2, 0.002])
-def test_cuda_gives_what_the_cpu_does(case, layout, epsilon):
+def test_cuda_gives_what_the_cpu_does(case, layout, epsilon, cuda):
     z_a, z_b = views()
     loss = case.loss(epsilon=epsilon, layout=layout)
     weight = torch.tensor([1.0, 2, 0, 1, 1, 3])  # on the CPU, as target and related are: the loss moves them
     extra = {"weight": weight, "related": torch.tensor([0, 0, 1, 2, -1, 3]), **case.reads(6)}
-    found = value_and_grad(loss, leaf(z_a.cuda()), leaf(z_b.cuda()), **extra)
-    assert {t.device.type for t in found} == {"cuda"}
+    found = value_and_grad(loss, leaf(z_a.to(cuda)), leaf(z_b.to(cuda)), **extra)
+    assert {t.device.type for t in found} == {cuda.type}
     # another processor with its own exponential, and scores of up to 2 / epsilon
     assert_alike([t.cpu() for t in found], value_and_grad(loss, z_a, z_b, **extra), 1e-9)
 

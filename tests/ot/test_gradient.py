@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks._host_reads import host_reads
 from skgca.losses import AlignmentLoss, KLDivergence
 from skgca.ot import sinkhorn, sinkhorn_embeddings
 
@@ -267,9 +268,9 @@ def test_half_precision_scores_are_computed_with_as_float32():
 @pytest.mark.parametrize("tiled", [False, True])
 @pytest.mark.parametrize("epsilon", [0.5, 0.001])
 @pytest.mark.parametrize("rho", [(INF, INF), (1.0, 0.5), (INF, 0.0)])
-def test_cuda_agrees_with_cpu(rho, epsilon, tiled):
+def test_cuda_agrees_with_cpu(rho, epsilon, tiled, cuda):
     found = []
-    for device in ("cpu", "cuda"):
+    for device in ("cpu", cuda.type):
         z = embeddings(64).to(device).requires_grad_()
         plan = sinkhorn_embeddings(z, marginals=rho, epsilon=epsilon, tiled=tiled)
         rows = torch.arange(64, device=device)
@@ -281,26 +282,26 @@ def test_cuda_agrees_with_cpu(rho, epsilon, tiled):
     assert_close(found[1][1], found[0][1], 10 * rounding(epsilon))  # sums over rows of sums over iterations
 
 
-@pytest.mark.cuda
-def test_cuda_iterations_wait_for_nothing():
-    z = embeddings(64, dtype=torch.float32).cuda()
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def test_iterations_wait_for_nothing(device, cuda, monkeypatch):
+    monkeypatch.setattr("skgca._utils.device._READ_FOR_FREE", ())  # a CPU as if it were an accelerator
+    z = embeddings(64, dtype=torch.float32).to(cuda if device == "cuda" else device)
     plan = sinkhorn_embeddings(z, marginals="balanced", epsilon=0.5)
     in_kernel = plan.solver.kernel_sinkhorn
     assert plan.n_iter == 10
     trace = type(in_kernel.run()[2])(v=[in_kernel.v_of(torch.zeros_like(plan.g))])
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with host_reads(z.device) as places:
         in_kernel._iterate(trace)
         in_kernel.reverse(trace, plan.f, plan.g)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    assert places == []
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor", "ignore::DeprecationWarning")  # as above
 @pytest.mark.cuda
-def test_cuda_compiled_loss_trains():
+def test_cuda_compiled_loss_trains(cuda):
     loss = AlignmentLoss(epsilon=0.5, marginals="balanced", divergence=KLDivergence())
-    encoder = nn.Linear(8, 4).cuda()
+    encoder = nn.Linear(8, 4).to(cuda)
     step = torch.compile(lambda views: loss(*encoder(views).unbind()))
-    step(embeddings(12, dtype=torch.float32).view(2, 6, 8).cuda()).backward()
+    step(embeddings(12, dtype=torch.float32).view(2, 6, 8).to(cuda)).backward()
     assert bool(torch.isfinite(encoder.weight.grad).all())

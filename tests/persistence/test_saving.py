@@ -548,15 +548,15 @@ def test_pickles_hold_arrays_wherever_the_weights_are():
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("encoder", ["auto", Net])
-def test_weights_on_cuda_go_through_files_and_pickles(encoder, tmp_path):
-    fitted = quick(device="cuda", encoder=encoder).fit(TABLE)
+def test_weights_on_cuda_go_through_files_and_pickles(encoder, tmp_path, cuda):
+    fitted = quick(device=cuda.type, encoder=encoder).fit(TABLE)
     custom = None if encoder == "auto" else {"encoder": encoder}
     for loaded in (saved(fitted, tmp_path, custom=custom), pickle.loads(pickle.dumps(fitted))):
-        assert next(loaded.net_.module_.parameters()).device.type == "cuda"
+        assert next(loaded.net_.module_.parameters()).device.type == cuda.type
         assert np.array_equal(loaded.transform(TABLE), fitted.transform(TABLE))
     on_cpu = saved(fitted, tmp_path, custom=custom, device="cpu")
     assert_close(on_cpu.transform(TABLE), fitted.transform(TABLE), 1e-3)  # as between processors; CUDA sums in TF32
-    assert next(fitted.net_.module_.parameters()).device.type == "cuda"
+    assert next(fitted.net_.module_.parameters()).device.type == cuda.type
 
 
 # Pickles, copies, joblib, skops

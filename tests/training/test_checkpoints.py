@@ -79,12 +79,13 @@ def test_resumed_is_uninterrupted(tmp_path, params, at):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("params", [{}, {"loss": "byol"}, {"dropout": 0.3}], ids=["default", "byol", "dropout"])
-def test_resumed_is_uninterrupted_on_cuda(tmp_path, params):
-    params = {**params, "device": "cuda", "checkpoint_dir": tmp_path, "checkpoint_epochs": 1}
+def test_resumed_is_uninterrupted_on_cuda(tmp_path, params, cuda):
+    params = {**params, "device": cuda.type, "checkpoint_dir": tmp_path, "checkpoint_epochs": 1}
     with pytest.raises(RuntimeError, match="broken off"):
         quick(**params, callbacks=[Break(13)]).fit(X)
-    with pytest.raises(CheckpointError, match="device type=cuda, but now it is cpu"):
-        quick(**{**params, "device": "cpu"}, resume=True).fit(X)
+    if cuda.type != "cpu":
+        with pytest.raises(CheckpointError, match="device type=cuda, but now it is cpu"):
+            quick(**{**params, "device": "cpu"}, resume=True).fit(X)
     resumed = quick(**params, resume=True).fit(X)
     whole = quick(**{**params, "checkpoint_dir": tmp_path / "whole"}).fit(X)
     assert_close(resumed.transform(X), whole.transform(X), TRAINED)

@@ -391,10 +391,10 @@ def test_within_autocast_it_is_what_autocast_makes_of_the_whole_batch(name):
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("name", CASES)
-def test_on_cuda_as_on_the_cpu(name):
+def test_on_cuda_as_on_the_cpu(name, cuda):
     whole, batch = made(name, 22)
-    parts = copy.deepcopy(whole).cuda()
-    step_of_parts(parts, batch.cuda(), 5, weighted)
+    parts = copy.deepcopy(whole).to(cuda)
+    step_of_parts(parts, batch.to(cuda), 5, weighted)
     step_of_all(whole, batch, weighted)
     assert_close(flat_gradient(parts), flat_gradient(whole), DOUBLE)
 

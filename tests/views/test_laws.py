@@ -104,9 +104,9 @@ def test_no_row_and_a_single_row(view, shape, reads_others, n):
 
 @each_view
 @pytest.mark.cuda
-def test_on_cuda(view, shape, reads_others):
-    batch = batch_of(shape).cuda()
-    made = view(batch, generator(device="cuda"))
+def test_on_cuda(view, shape, reads_others, cuda):
+    batch = batch_of(shape).to(cuda)
+    made = view(batch, generator(device=cuda))
     assert made.device == batch.device
-    assert torch.equal(made, view(batch, generator(device="cuda")))
+    assert torch.equal(made, view(batch, generator(device=cuda)))
     assert not torch.equal(made, batch)

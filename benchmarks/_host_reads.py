@@ -105,7 +105,10 @@ def place():
         frame = frame.f_back
     path = Path(frame.f_code.co_filename)
     roots = [_ROOT, *(Path(folder) for folder in sys.path if folder)]
-    root = next((root for root in roots if path.is_relative_to(root)), path.parent)
+    # the longest one: an environment may lie in the root of this project
+    root = max(
+        (root for root in roots if path.is_relative_to(root)), key=lambda root: len(root.parts), default=path.parent
+    )
     return f"{path.relative_to(root).as_posix()}:{frame.f_lineno}"
 
 

@@ -34,7 +34,8 @@ class _Run:
 
     order, views, dropout : generators for the order of batches, for the views, and for what the module draws;
     forward : the module, compiled if that was asked for; learnable : the parameters that the optimizer updates;
-    batches : the sampler of the epoch; cleanup : functions to call when the run ends, also if it fails.
+    modules : the module and the criterion, with all their parts; batches : the sampler of the epoch;
+    cleanup : functions to call when the run ends, also if it fails.
     """
 
     order: torch.Generator
@@ -42,6 +43,7 @@ class _Run:
     dropout: torch.Generator
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
+    modules: list[nn.Module]
     batches: EvenBatches | None = None
     cleanup: ExitStack = field(default_factory=ExitStack)
 
@@ -131,6 +133,7 @@ class ContrastiveNet(NeuralNet):
             dropout=self.random_streams.generator("dropout"),  # on the CPU: it only makes seeds, which the host reads
             forward=torch.compile(forward) if self.compiled else forward,
             learnable=[parameter for _, parameter in self.get_all_learnable_params()],
+            modules=[*self.module_.modules(), *self.criterion_.modules()],
         )
 
     def on_epoch_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
@@ -237,6 +240,11 @@ class ContrastiveNet(NeuralNet):
         self._run.batches.skip = n_batches
 
     # A step
+
+    def _set_training(self, training: bool = True) -> None:
+        """Set the mode of all modules, unless they are in it: to set it takes longer than to look."""
+        if self._run is None or any(module.training != training for module in self._run.modules):
+            super()._set_training(training)
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Take a step. If the loss or its gradient is not finite, restore the last good weights and try again."""

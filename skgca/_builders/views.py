@@ -26,7 +26,7 @@ from ..views import (
     TimeJitter,
     as_view,
 )
-from ..views._multi import View
+from ..views._multi import View, independent_rows
 from .options import Options
 
 __all__ = ["VIEWS", "ViewOptions", "make_views", "standard_view"]
@@ -146,6 +146,10 @@ class _InDeviations:
     def __init__(self, view: View, mean: Tensor, std: Tensor) -> None:
         self.view = view
         self.mean, self.std = mean, std  # (channels, 1)
+
+    @property
+    def independent_rows(self) -> bool:
+        return independent_rows(self.view)
 
     def fit(self, X: Tensor) -> _InDeviations:
         if hasattr(self.view, "fit"):

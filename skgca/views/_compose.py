@@ -9,7 +9,7 @@ from typing import Any
 from torch import Generator, Tensor
 
 from .._utils.config import Configured
-from ._multi import View
+from ._multi import View, independent_rows
 
 __all__ = ["Compose", "Identity"]
 
@@ -75,6 +75,11 @@ class Compose(Configured):
         """Make a view from what :meth:`get_config` returned."""
         return cls(*config["views"])
 
+    @property
+    def independent_rows(self) -> bool:
+        """Whether all views change each row independently of the others."""
+        return all(independent_rows(view) for view in self.views)
+
     def fit(self, X: Tensor) -> Compose:
         """Fit the views that have a method ``fit``; each is fitted on X itself, not on the output of those before it.
 
@@ -122,6 +127,8 @@ class Identity(Configured):
     >>> torch.equal(views(torch.ones(4, 3), torch.Generator())[1], torch.ones(4, 3))
     True
     """
+
+    independent_rows = True
 
     def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
         """Return the batch itself."""

@@ -125,6 +125,8 @@ class GaussianNoise(_ColumnView):
             [0.7821, 1.0000]])
     """
 
+    independent_rows = True
+
     def __init__(self, scale: float = 0.1, *, numeric: Sequence[bool] | Sequence[int] | Tensor | None = None) -> None:
         if not 0 <= scale < float("inf"):
             raise ValueError(f"scale={scale!r} must be finite and at least 0, such as 0.1.")
@@ -173,6 +175,8 @@ class FeatureDropout(_ColumnView):
     tensor([[0., 1., 0., 0.],
             [0., 1., 0., 1.]])
     """
+
+    independent_rows = True
 
     def __init__(self, rate: float = 0.2, *, numeric: Sequence[bool] | Sequence[int] | Tensor | None = None) -> None:
         if not 0 <= rate <= 1:
@@ -257,6 +261,11 @@ class NeighborMixup(_ColumnView):
         self.n_neighbors = int(n_neighbors)
         self.share = share
         self._reference: Tensor | None = None
+
+    @property
+    def independent_rows(self) -> bool:
+        """Whether neighbours are rows of a reference, not of the batch."""
+        return self._reference is not None
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor.

@@ -131,6 +131,8 @@ class ImageAugmentation(Configured):
     torch.Size([2, 1, 28, 28])
     """
 
+    independent_rows = True
+
     def __init__(self, preset: str = "standard") -> None:
         self._set_preset(preset)
         _kornia()  # fail now rather than in the first batch

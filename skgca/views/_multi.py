@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Generator, Tensor
 
 from .._utils.config import Configured
@@ -21,7 +22,9 @@ class MultiView(Configured):
     ----------
     *views : callable ``(batch, generator) -> batch``
         One callable for each view. The same callable can be given more than once; it draws new random numbers each
-        time.
+        time. If all views are the same callable, and its attribute ``independent_rows`` is True, they are drawn in one
+        call, of a batch that holds each row once for each view. A callable can say so if it changes each row on its
+        own, independently of the other rows.
 
     Raises
     ------
@@ -67,8 +70,17 @@ class MultiView(Configured):
         ValueError
             If a view changes the number of rows or their shape, or a sequence does not hold one tensor for each view.
         """
+        first, *others = self.views
+        if isinstance(batch, Tensor) and independent_rows(first) and all(view is first for view in others):
+            # the calls of a transform take longer than its arithmetic in a small batch of images
+            return _make_view(first, torch.cat([batch] * len(self.views)), generator).chunk(len(self.views))
         batches = [batch] * len(self.views) if isinstance(batch, Tensor) else batch
         return tuple(_make_view(view, part, generator) for view, part in zip(self.views, batches, strict=True))
+
+
+def independent_rows(view: View) -> bool:
+    """Whether a view says that it changes each row independently of the others."""
+    return bool(getattr(view, "independent_rows", False))
 
 
 def _make_view(view: View, batch: Tensor, generator: Generator) -> Tensor:

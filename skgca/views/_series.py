@@ -46,6 +46,8 @@ class TimeJitter(Configured):
             [[0.0000, 0.4636, 1.4636, 2.4636, 3.4636]]])
     """
 
+    independent_rows = True
+
     def __init__(self, max_shift: float = 0.1) -> None:
         if not 0 <= max_shift <= 1:
             raise ValueError(f"max_shift={max_shift!r} must lie in [0, 1], such as 0.1.")
@@ -94,6 +96,8 @@ class TimeCrop(Configured):
     <BLANKLINE>
             [[0.0612, 0.9453, 1.8294, 2.7135, 3.5976]]])
     """
+
+    independent_rows = True
 
     def __init__(self, low: float = 0.6) -> None:
         if not 0 < low <= 1:

@@ -12,6 +12,7 @@ from skgca.views import (
     FeatureDropout,
     GaussianNoise,
     Identity,
+    MultiView,
     NeighborMixup,
     TimeCrop,
     TimeJitter,
@@ -84,6 +85,21 @@ def test_a_row_comes_from_its_own_row(view, shape, reads_others):
     others[1:] = torch.randn(others[1:].shape, generator=generator(9))
     first, second = (view(rows, generator())[0] for rows in (batch, others))
     assert torch.equal(first, second) != reads_others
+    assert getattr(view, "independent_rows", False) != reads_others
+
+
+@each_view
+def test_views_drawn_in_one_call_are_views_of_the_rows_in_their_order(view, shape, reads_others):
+    batch = batch_of(shape)
+    made = MultiView(view, view, view)(batch, generator())
+    assert [each.shape for each in made] == [batch.shape] * 3
+    if reads_others:
+        expected = MultiView(view, Compose(view), view)(batch, generator())  # not the same object: one by one
+    else:
+        expected = view(batch.repeat(3, *[1] * (batch.ndim - 1)), generator()).split(len(batch))
+    for one, other in zip(made, expected, strict=True):
+        assert torch.equal(one, other)
+    assert not torch.equal(made[0], made[1])
 
 
 @each_view

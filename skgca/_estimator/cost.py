@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .._data import bytes_ahead
-from .fitting import Prepared, prepare, read_out
+from .fitting import Prepared, prepare, read_out, threads_of
 from .inputs import FitInputs
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool)
     on_cuda = torch.device(net.device).type == "cuda"
     if on_cuda:
         torch.cuda.reset_peak_memory_stats(net.device)
-    step_seconds, saved_bytes = _try_steps(prepared) if net.max_epochs else ([0.0], 0)
-    start = time.perf_counter()
-    read_out(net, prepared.rows)
-    readout_seconds = time.perf_counter() - start
+    with threads_of(estimator, net, prepared.rows.reader):
+        step_seconds, saved_bytes = _try_steps(prepared) if net.max_epochs else ([0.0], 0)
+        start = time.perf_counter()
+        read_out(net, prepared.rows)
+        readout_seconds = time.perf_counter() - start
     n_steps = net.max_epochs * prepared.n_batches
     seconds_per_step = float(np.median(step_seconds))
     return CostEstimate(

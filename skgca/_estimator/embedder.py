@@ -42,7 +42,7 @@ from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost
 from .deprecated import DEPRECATED_CONSTRAINTS, deprecated_in_effect, warn_of_history_frame
 from .description import html_table, visual_block
-from .fitting import Trained, train, unchanged_on_failure
+from .fitting import Trained, threads_of, train, unchanged_on_failure
 from .inputs import check_inputs
 from .names import output_names
 from .streaming import Stream, parts_of, train_on_part
@@ -268,10 +268,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         trainings on a GPU.
     device : str or torch.device, default="auto"
         Device of training and ``transform``. "auto" is CUDA if available, else MPS if available, else the CPU.
-    n_threads : int or "auto", default=1
-        Number of CPU threads of ``fit`` and ``transform``. The last bits of a result depend on it, so a fixed number
-        gives the same bits in the main process and in workers of joblib. "auto" uses the number that torch is set to,
-        which joblib limits in its workers.
+    n_threads : int or "auto", default="auto"
+        Number of CPU threads of ``fit`` and ``transform``. The last bits of a result depend on it. "auto" is one thread
+        for a network whose batches are small, such as those of most tables. Other networks, such as those of images,
+        train and embed on as many threads as torch is set to, which joblib limits in its workers. So the embedding of a
+        table has the same bits in the main process and in a worker; for an image it has if the number is fixed.
     n_reference_rows : int, default=1000
         Number of evenly spaced training rows whose embeddings are kept. :meth:`outlier_score` compares with them. They
         are part of pickles and saved files. With 0, no rows are kept.
@@ -419,7 +420,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         precision: str = "auto",
         compile: bool = False,
         device: str | torch.device = "auto",
-        n_threads: int | str = 1,
+        n_threads: int | str = "auto",
         n_reference_rows: int = 1000,
         verbose: int = 0,
         n_iter: int | str | None = "deprecated",
@@ -965,7 +966,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """Embed rows into an array, regardless of ``set_output``."""
         check_is_fitted(self)
         rows = check_rows(self, X, reset=False)
-        with known_settings(self.n_threads):
+        with known_settings(self.n_threads), threads_of(self, self.net_, self.reader_):
             return embed(self.encoder_, self.reader_, rows, self._n_features_out, self.net_.device)
 
     def _take(self, trained: Trained) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -35,11 +35,14 @@ from .._data import (
 )
 from .._data.held_out import hold_out
 from .._inference.embedding import embed_inputs, fit_readout
+from .._persistence.sample_rows import example_rows
 from .._training.checkpoints import Checkpoints, SaveCheckpoints, identity
 from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
 from .._utils.random import RandomStreams
+from .._utils.threads import large_batches
+from ..encoders import Encoder
 from ..losses import AlignmentLoss
 from .constraints import defaults_of
 from .inputs import FitInputs
@@ -59,6 +62,7 @@ __all__ = [
     "prepare",
     "read_out",
     "read_rows",
+    "threads_of",
     "train",
     "unchanged_on_failure",
 ]
@@ -103,8 +107,19 @@ class Trained:
 def train(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Trained:
     """Train as ``fit`` does; see :func:`prepare`."""
     prepared = prepare(estimator, inputs, continues=continues)
-    prepared.net.fit(prepared.training, y=None)
-    return finish(estimator, prepared.rows, prepared.net)
+    with threads_of(estimator, prepared.net, prepared.rows.reader):
+        prepared.net.fit(prepared.training, y=None)
+        return finish(estimator, prepared.rows, prepared.net)
+
+
+def threads_of(estimator: GCAEmbedder, net: ContrastiveNet, reader: Reader) -> AbstractContextManager[None]:
+    """Return the context in which a net trains and embeds; it sets the threads of ``n_threads="auto"``."""
+    if not isinstance(estimator.n_threads, str):
+        return nullcontext()
+    encoder: Encoder = net.module.encoder
+    if not encoder.n_operations:
+        encoder.count_operations(reader.read(example_rows(reader)))
+    return large_batches(estimator.batch_size * encoder.n_operations)
 
 
 def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Prepared:

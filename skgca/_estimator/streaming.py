@@ -21,7 +21,16 @@ from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
 from .._utils.random import RandomStreams
-from .fitting import Trained, callbacks_of, finish, inputs_to_measure, last_or_new_criterion, new_net, read_rows
+from .fitting import (
+    Trained,
+    callbacks_of,
+    finish,
+    inputs_to_measure,
+    last_or_new_criterion,
+    new_net,
+    read_rows,
+    threads_of,
+)
 from .inputs import FitInputs
 
 if TYPE_CHECKING:
@@ -147,6 +156,7 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
         # each call has its own order of batches and its own views
         random_streams=replace(net.random_streams, call=net.random_streams.call + 1),
     )
-    net.partial_fit(rows.dataset, y=None)
-    sample = stream.sample.add(rows.sample)
-    return finish(estimator, replace(rows, sample=sample), net), stream
+    with threads_of(estimator, net, rows.reader):
+        net.partial_fit(rows.dataset, y=None)
+        sample = stream.sample.add(rows.sample)
+        return finish(estimator, replace(rows, sample=sample), net), stream

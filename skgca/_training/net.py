@@ -34,8 +34,8 @@ class _Run:
 
     order, views, dropout : generators for the order of batches, for the views, and for what the module draws;
     forward : the module, compiled if that was asked for; learnable : the parameters that the optimizer updates;
-    modules : the module and the criterion, with all their parts; batches : the sampler of the epoch;
-    cleanup : functions to call when the run ends, also if it fails.
+    modules : the module and the criterion, with all their parts; mode : the mode that they were set to;
+    batches : the sampler of the epoch; cleanup : functions to call when the run ends, also if it fails.
     """
 
     order: torch.Generator
@@ -44,6 +44,7 @@ class _Run:
     forward: Callable[[Tensor], Tensor]
     learnable: list[nn.Parameter]
     modules: list[nn.Module]
+    mode: bool | None = None
     batches: EvenBatches | None = None
     cleanup: ExitStack = field(default_factory=ExitStack)
 
@@ -243,8 +244,12 @@ class ContrastiveNet(NeuralNet):
 
     def _set_training(self, training: bool = True) -> None:
         """Set the mode of all modules, unless they are in it: to set it takes longer than to look."""
-        if self._run is None or any(module.training != training for module in self._run.modules):
+        run = self._run
+        # a module decides itself in which mode its parts are, as an encoder with frozen ones does
+        if run is None or run.mode != training or any(module.training != training for module in run.modules):
             super()._set_training(training)
+            if run is not None:
+                run.mode = training
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Take a step. If the loss or its gradient is not finite, restore the last good weights and try again."""

@@ -28,8 +28,8 @@ _dtype_before = torch.float32  # setting before the first of them
 
 
 @contextmanager
-def known_settings(n_threads: int | str = "auto") -> Iterator[None]:
-    """Run the block on ``n_threads`` CPU threads, with the settings that torch starts with.
+def known_settings(n_threads: int | str | None = None) -> Iterator[None]:
+    """Run the block on ``n_threads`` CPU threads, as :func:`fixed_threads`, with the settings that torch starts with.
 
     Tensors are made as float32 and on the CPU unless told otherwise, gradients are recorded, and nothing is cast
     automatically. All settings are restored afterwards.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .._utils.config import Configured
+from .._utils.random import seeded_global_generator
 from ._readout import RotatedComponents, Standardization
 
 __all__ = ["Encoder", "EncoderWithHead"]
@@ -31,6 +32,11 @@ class Encoder(Configured, nn.Module):
         (:class:`RotatedComponents`) into the columns of the embedding.
     passthrough : bool, default=False
         Whether the inputs are appended to the embedding.
+
+    Attributes
+    ----------
+    n_operations : float
+        Multiplications by weights that embed a row, once :meth:`count_operations` has run.
 
     Examples
     --------
@@ -59,6 +65,7 @@ class Encoder(Configured, nn.Module):
         self.body = body
         self.readout = readout
         self.passthrough = passthrough
+        self.n_operations = 0.0
 
     def get_config(self) -> dict[str, Any]:
         """Return the parts, each with a configuration of its own, and whether the inputs are passed through."""
@@ -81,6 +88,27 @@ class Encoder(Configured, nn.Module):
         else:
             layers = self.features(batch)
         return _in_precision(self.readout.mean, layers)
+
+    def count_operations(self, batch: Tensor) -> None:
+        """Count the multiplications for a row, by embedding some rows (n, ...)."""
+        counts: list[float] = []
+
+        def count(module: nn.Module, inputs: Any, output: Any) -> None:
+            weight = getattr(module, "weight", None)
+            if isinstance(weight, Tensor) and weight.ndim > 1 and isinstance(output, Tensor):
+                # (n_outputs, ...): each output multiplies as many inputs as a row of the weights has entries
+                counts.append(output.numel() * weight[0].numel() / len(batch))
+
+        modes = [(module, module.training) for module in self.modules()]
+        hooks = [module.register_forward_hook(count) for module, _ in modes]
+        try:
+            with torch.no_grad(), seeded_global_generator(0):  # a user's module may draw random numbers
+                self.eval().features(batch.to(next(self.parameters(), batch).device))
+        finally:
+            for hook, (module, mode) in zip(hooks, modes, strict=True):
+                hook.remove()
+                module.training = mode
+        self.n_operations = sum(counts)
 
     def _body_inputs(self, batch: Tensor) -> Tensor:
         """Return the outputs of the stem in the precision of the weights of the body, which may be a user's module."""

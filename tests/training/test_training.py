@@ -3,10 +3,12 @@
 import copy
 import logging
 import math
+import pickle
 import re
 import signal
 from contextlib import nullcontext
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -449,15 +451,54 @@ def test_compiled_is_the_same_training(monkeypatch):
         model.set_params(micro_batch_size=8).fit(X)
 
 
-def test_as_many_threads_as_there_are():
-    before, seen = torch.get_num_threads(), []
+class ThreadsSeen(nn.Linear):
+    """An encoder that keeps the number of threads of its passes."""
 
-    def view(batch, generator):
-        seen.append(torch.get_num_threads())
-        return batch
+    seen: ClassVar[list[int]] = []
 
-    quick(views=view, n_threads="auto", max_epochs=1).fit(X)
-    assert set(seen) == {before}
+    def forward(self, batch):
+        self.seen.append(torch.get_num_threads())
+        return super().forward(batch)
+
+
+@pytest.mark.parametrize(
+    ("n_threads", "large", "expected"), [("auto", False, 1), ("auto", True, 3), (2, False, 2), (2, True, 2)]
+)
+@pytest.mark.parametrize("train", ["fit", "partial_fit", "estimate_cost"])
+def test_large_batches_run_on_all_threads_unless_a_number_is_given(train, n_threads, large, expected, monkeypatch):
+    # an encoder of 4 x 6 weights multiplies 24 times for a row
+    monkeypatch.setattr("skgca._utils.threads._LARGE", 40 * 24 if large else 40 * 24 + 1)
+    monkeypatch.setattr(ThreadsSeen, "seen", [])
+    encoder = ThreadsSeen(4, 6)
+    model = GCAEmbedder(encoder=encoder, n_components=6, n_threads=n_threads, batch_size=40, max_epochs=1)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        getattr(model, train)(X)
+        trained = ThreadsSeen.seen.copy()
+        if train != "estimate_cost":
+            ThreadsSeen.seen.clear()
+            pickle.loads(pickle.dumps(model)).transform(X)
+            assert ThreadsSeen.seen[-1] == expected
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert set(trained[-5:]) == {expected}
+
+
+def test_what_a_row_takes_is_counted_in_multiplications():
+    image = GCAEmbedder(max_epochs=0).fit(np.random.default_rng(0).random((20, 8, 8))).encoder_
+    table = GCAEmbedder(max_epochs=0, hidden_layer_sizes=(10,), n_components=7).fit(X).encoder_
+    for encoder, rows in ((image, torch.rand(3, 1, 8, 8)), (table, torch.rand(3, 4))):
+        encoder.train()
+        encoder.body[0].eval()
+        before = {name: value.clone() for name, value in encoder.state_dict().items()}
+        encoder.count_operations(rows)
+        assert [module.training for module in encoder.body][:2] == [False, True]
+        assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    # each output pixel of a 3 x 3 convolution takes 9 products a channel; strides of 2 leave 4 x 4, 2 x 2 and 1 x 1
+    assert image.n_operations == 9 * (16 * 32 + 4 * 32 * 64 + 64 * 128) + 128 * 128
+    assert table.n_operations == 4 * 10 + 10 * 7
 
 
 # What it will take

@@ -56,6 +56,16 @@ def test_an_integer_gives_the_same_bits_under_any_n_jobs(backend):
     assert all(np.array_equal(result, embed(3)) for result in results)
 
 
+def embed_images(n_threads):
+    images = np.random.default_rng(0).random((60, 8, 8))
+    return GCAEmbedder(batch_size=40, max_epochs=2, n_threads=n_threads, random_state=3).fit_transform(images)
+
+
+def test_a_number_of_threads_gives_the_same_bits_for_images_in_a_worker():
+    there = joblib.Parallel(2)(joblib.delayed(embed_images)(2) for _ in range(2))
+    assert all(np.array_equal(result, embed_images(2)) for result in there)
+
+
 def test_an_integer_gives_the_same_bits_in_another_process():
     there = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True).stdout
     assert there.strip() == hashlib.sha256(embed(3).tobytes()).hexdigest()

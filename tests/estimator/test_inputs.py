@@ -191,7 +191,7 @@ def test_images(encoder, views):
 
 
 def test_views_with_a_name_are_made_of_images_that_are_reduced_as_the_encoder_does():
-    X = RNG.integers(0, 256, (12, 113, 130, 3), dtype=np.uint8)
+    X = RNG.integers(0, 256, (4, 113, 130, 3), dtype=np.uint8)
     seen = []
 
     class Seeing(ConvEncoder):  # a subclass may need images as they are

@@ -31,6 +31,7 @@ from ..encoders import (
     Standardization,
     participation_ratio,
 )
+from ..encoders._images import usual_pooling
 from .options import Options
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "encoded_kind",
     "last_module",
     "make_module",
+    "planned_pooling",
+    "pooling_of",
 ]
 
 
@@ -96,7 +99,9 @@ def _perceptron(cls: type[MLP] | type[ResNetMLP]) -> _Make:
 
 def _convolutional(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
     n_channels, height, width = shape
-    return ConvEncoder(n_channels, (height, width), options.n_outputs, widths=widths)
+    # without widths of the user's own, the encoder adds to the usual ones what a large image needs
+    given = None if options.hidden_layer_sizes is None else widths
+    return ConvEncoder(n_channels, (height, width), options.n_outputs, widths=given)
 
 
 def _residual(options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...]) -> nn.Module:
@@ -177,6 +182,20 @@ def takes_any_length(options: NetworkOptions, reader: Reader) -> bool:
     return named is None or (named.make_masked is not None and options.passthrough is not True)
 
 
+def pooling_of(body: object) -> tuple[int, int]:
+    """Return the blocks of pixels (down, across) to which a body reduces images, if it takes reduced ones too."""
+    # a subclass may need the images as they are, and in another class the attribute may mean something else
+    return body.pooling if type(body) is ConvEncoder else (1, 1)
+
+
+def planned_pooling(options: NetworkOptions, reader: Reader) -> tuple[int, int]:
+    """Return :func:`pooling_of` the body that :func:`make_module` will make."""
+    if isinstance(options.encoder, str):
+        is_conv = isinstance(reader, ImageReader) and _named(options, reader) is ENCODERS["conv"]
+        return usual_pooling(*reader.input_shape[1:]) if is_conv else (1, 1)
+    return pooling_of(options.encoder)
+
+
 def make_module(
     options: NetworkOptions,
     reader: Reader,
@@ -252,6 +271,8 @@ def last_module(
     module = copy.deepcopy(last)
     # the module for the current parameters, without its weights
     fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
+    if options.hidden_layer_sizes is None:
+        fresh.encoder.body = _as_in_version_0_1(module.encoder.body, fresh.encoder.body)
     same_shapes = [p.shape for p in module.parameters()] == [p.shape for p in fresh.parameters()]
     # the repr of a body shows its layers with their settings, such as the rate of dropout
     if not same_shapes or repr(module.encoder.body) != repr(fresh.encoder.body):
@@ -265,6 +286,17 @@ def last_module(
     if type(old) is not type(new) or (options.n_components != "auto" and old.n_outputs != new.n_outputs):
         module.encoder.readout = new  # otherwise its rotation and number of columns stay the same
     return module
+
+
+def _as_in_version_0_1(last: nn.Module, fresh: nn.Module) -> nn.Module:
+    """Return the encoder that version 0.1 made for large images, if the last one is of that version, else ``fresh``."""
+    if type(last) is not ConvEncoder or type(fresh) is not ConvEncoder:
+        return fresh
+    first_default = {"widths": ENCODERS["conv"].widths, "pooling": (1, 1)}
+    if (last.widths, last.pooling) != tuple(first_default.values()):
+        return fresh
+    with seeded_global_generator(0):  # constructors draw weights
+        return ConvEncoder.from_config({**fresh.get_config(), **first_default})
 
 
 def _numeric_encoding(options: NetworkOptions, reader: Reader, rows: Tensor) -> nn.Module | None:

@@ -29,7 +29,7 @@ from ..views import (
 from ..views._multi import View, independent_rows
 from .options import Options
 
-__all__ = ["VIEWS", "ViewOptions", "make_views", "standard_view"]
+__all__ = ["VIEWS", "ViewOptions", "has_names_only", "make_views", "standard_view"]
 
 _ALL = tuple(READERS.values())
 _Make: TypeAlias = "Callable[[Reader, dict[str, float]], View]"
@@ -97,6 +97,11 @@ def make_views(options: ViewOptions, reader: Reader, *, paired: bool, reference:
             new = _make_view(view, reader, paired=paired, standardize=options.standardize, corruption=corruption)
             fitted[id(view)] = _fitted(new, reference)
     return MultiView(*(fitted[id(view)] for view in views))
+
+
+def has_names_only(views: object) -> bool:
+    """Whether a parameter ``views`` holds no callable of the user's own."""
+    return all(isinstance(view, str) for view in (views if isinstance(views, list | tuple) else [views]))
 
 
 def standard_view(reader: Reader) -> View:

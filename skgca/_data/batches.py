@@ -36,7 +36,7 @@ _READ_AHEAD_BYTES = 2**29  # inputs of at most this size are read before trainin
 _PARTS_BYTES = 2**26  # inputs of parts that are in memory together
 
 
-def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor]) -> Fetch:
+def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor], *, reduced: int = 1) -> Fetch:
     """Return what fetches the inputs of some rows: from memory if all of them are small enough, else from X.
 
     Parameters
@@ -44,6 +44,8 @@ def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor]) -> Fetch:
     rows : Rows
     read : callable ``(array or frame of n rows) -> Tensor (n, ...)``
         Reads a row as it does without the other rows.
+    reduced : int, default=1
+        Number of values of X that become one value of an input.
 
     Returns
     -------
@@ -51,14 +53,14 @@ def read_ahead(rows: Rows, read: Callable[[Chunk], Tensor]) -> Fetch:
     """
     if rows.part_sizes is not None and 4 * np.prod(rows.shape) > _PARTS_BYTES:
         return PartFetch(rows, read)
-    if not bytes_ahead(rows):
+    if not bytes_ahead(rows, reduced=reduced):
         return lambda numbers: read(rows.take(numbers.numpy()))
     return _gathered(rows.chunks(), read, len(rows)).__getitem__
 
 
-def bytes_ahead(rows: Rows) -> int:
+def bytes_ahead(rows: Rows, *, reduced: int = 1) -> int:
     """Return how many bytes of inputs are in memory during training, 0 if the rows stay in their source."""
-    size = 4 * int(np.prod(rows.shape))
+    size = 4 * int(np.prod(rows.shape)) // reduced
     if rows.part_sizes is not None:
         return min(size, _PARTS_BYTES)
     return size if size <= _READ_AHEAD_BYTES else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -110,5 +111,6 @@ def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
 def _held_bytes(prepared: Prepared, inputs: FitInputs) -> int:
     """Return the bytes held during the whole training: weights and their copies, and rows read ahead."""
     weights: int = sum(tensor.nbytes for tensor in prepared.net.module_.state_dict().values())
-    rows = sum(map(bytes_ahead, inputs.measured)) + prepared.rows.sample.nbytes
+    reduced = math.prod(prepared.rows.pooling)
+    rows = sum(bytes_ahead(one, reduced=reduced) for one in inputs.measured) + prepared.rows.sample.nbytes
     return _COPIES * weights + rows

@@ -103,8 +103,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
         - "mlp", "resnet_mlp": multilayer perceptrons. "auto" is "mlp" for tables. They accept images and series too,
           which are flattened.
-        - "conv": three convolutions, for small images in which positions matter. "auto" for images.
-        - "resnet18": ResNet-18 with the first layers for small images.
+        - "conv": :class:`skgca.encoders.ConvEncoder`, a few convolutions, for images in which positions matter. Large
+          images, such as 224 x 224, are reduced to a side of about 72 pixels first. "auto" for images.
+        - "resnet18": ResNet-18 with the first layers for small images. It does not reduce large ones, and is slow on
+          them.
         - "conv1d": convolutions over time. "auto" for series.
         - a Module class or a callable: called with ``(n_inputs, n_components)``, where n_inputs is the number of
           features, or of channels for images and series.
@@ -122,7 +124,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         - a callable ``(batch, generator) -> batch`` or ``(batch) -> batch``, such as a kornia module. It gets and
           returns a tensor. A table has one column for each original column: numbers, standardised if ``standardize``,
           with NaN where missing, and categories as codes from 1. Sines and cosines of dates are further columns at the
-          end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length).
+          end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length). Views with a name are made of
+          images as "conv" reduces them. A callable gets them in full size.
     max_epochs : int or "auto", default="auto"
         Number of passes over the training data. "auto" is the number of epochs that makes about 2,000 steps, or 800 for
         images, but at least 20 and at most 300. With 0, the encoder keeps its random initial weights.
@@ -190,7 +193,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         boolean matrix (n, n). None relates the rows of the same ``sample_group``.
     hidden_layer_sizes : sequence of int, default=None
         Widths of the hidden layers of the encoder, or numbers of channels of its convolutions. None is (256, 256) for
-        perceptrons and (32, 64, 128) for convolutions.
+        perceptrons and (32, 64, 128) for convolutions; for images of more than 64 x 64 pixels, "conv" adds what they
+        need.
     dropout : float, default=0.0
         Dropout rate of the hidden layers of "mlp" and "resnet_mlp", in [0, 1).
     normalization : {"batch", "layer"}, default="batch"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
+from math import prod
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,17 @@ from tqdm.auto import tqdm
 from .._builders.callbacks import CallbackOptions, Entry, make_callbacks
 from .._builders.loss import LossOptions, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
-from .._builders.network import NetworkOptions, check_encoder, encoded_kind, last_module, make_module, takes_any_length
-from .._builders.views import ViewOptions, make_views
+from .._builders.network import (
+    NetworkOptions,
+    check_encoder,
+    encoded_kind,
+    last_module,
+    make_module,
+    planned_pooling,
+    pooling_of,
+    takes_any_length,
+)
+from .._builders.views import ViewOptions, has_names_only, make_views
 from .._data import (
     N_MEASURED,
     Reader,
@@ -33,6 +44,7 @@ from .._data import (
     read_ahead,
     spaced,
 )
+from .._data.containers import Chunk
 from .._data.held_out import hold_out
 from .._inference.embedding import embed_inputs, fit_readout
 from .._persistence.sample_rows import example_rows
@@ -43,6 +55,7 @@ from .._utils.device import resolve_device
 from .._utils.random import RandomStreams
 from .._utils.threads import large_batches
 from ..encoders import Encoder
+from ..encoders._images import mean_of_blocks
 from ..losses import AlignmentLoss
 from .constraints import defaults_of
 from .inputs import FitInputs
@@ -73,13 +86,15 @@ class TrainingRows:
     """The rows of a fit as tensors.
 
     reader : the fitted reader; dataset : all rows, fetched by number; sample : evenly spaced rows of X, (k, ...);
-    chunk_size : number of rows to embed at a time.
+    chunk_size : number of rows to embed at a time; pooling : blocks of pixels (down, across) to whose means the images
+    of the dataset are reduced, while those of the sample are not.
     """
 
     reader: Reader
     dataset: RowDataset
     sample: Tensor
     chunk_size: int
+    pooling: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -211,9 +226,35 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> 
     reader = estimator.reader_ if continues else _fitted_reader(estimator, first)
     # Rows that the reader was not fitted on may be in other units: those of partial_fit, and second measurements.
     read = [reader.at(source) if continues or k else reader.read for k, source in enumerate(inputs.measured)]
-    fetch = [read_ahead(source, one) for source, one in zip(inputs.measured, read, strict=True)]
+    pooling, spread = _pooling(estimator, reader, continues=continues), evenly_spaced(first)
+    if pooling == (1, 1):
+        fetch = [read_ahead(source, one) for source, one in zip(inputs.measured, read, strict=True)]
+        sample = fetch[0](spread)
+    else:
+        fetch = [
+            read_ahead(source, partial(_read_reduced, one, pooling), reduced=prod(pooling))
+            for source, one in zip(inputs.measured, read, strict=True)
+        ]
+        sample = read[0](first.take(spread.numpy()))
     dataset = RowDataset(len(inputs), *fetch, **inputs.extras)
-    return TrainingRows(reader, dataset, fetch[0](evenly_spaced(first)), first.chunk_size())
+    return TrainingRows(reader, dataset, sample, first.chunk_size(), pooling)
+
+
+def _pooling(estimator: GCAEmbedder, reader: Reader, *, continues: bool) -> tuple[int, int]:
+    """Return the blocks of pixels to which images are reduced before their views are made.
+
+    They are those to which the encoder would reduce the views, which are then made in a fraction of the time. A view of
+    the user's own gets the images as they are.
+    """
+    if not has_names_only(estimator.views):
+        return (1, 1)
+    if continues:
+        return pooling_of(estimator.net_.module_.encoder.body)
+    return planned_pooling(NetworkOptions.of(vars(estimator)), reader)
+
+
+def _read_reduced(read: Callable[[Chunk], Tensor], pooling: tuple[int, int], X: Chunk) -> Tensor:
+    return mean_of_blocks(read(X), pooling)
 
 
 def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from .._builders.network import pooling_of
 from .._builders.views import standard_view
 from .._data import Reader, Rows
 from ..encoders import Encoder
+from ..encoders._images import mean_of_blocks
 from ..metrics import view_information_score
 from .embedding import Device, embed_inputs
 
@@ -34,6 +36,9 @@ def information_of_views(encoder: Encoder, reader: Reader, rows: Rows, device: D
         Device of the encoder.
     """
     inputs = reader.at(rows)(rows.sample(_N_ROWS)).to(device)
+    pooling = pooling_of(encoder.body)
+    if pooling != (1, 1):  # views of images that are reduced first, as in training
+        inputs = mean_of_blocks(inputs, pooling)
     view, generator = standard_view(reader), torch.Generator(device).manual_seed(_SEED)
     learned = slice(encoder.readout.n_outputs)  # these columns come first
     views = [embed_inputs(encoder, view(inputs, generator), device)[:, learned] for _ in range(_N_VIEWS)]

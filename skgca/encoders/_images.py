@@ -4,11 +4,13 @@
 image, and is the network with which GCA was published.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .._utils.config import Configured
@@ -16,6 +18,12 @@ from .._utils.config import Configured
 __all__ = ["ConvEncoder", "ResNet18"]
 
 _MIN_SIZE = 4  # height and width; two convolutions of stride 2 reduce 4 pixels to one
+_WIDTHS = (32, 64, 128)
+# Bounds for large images; docs/develop/decisions.md describes how they were chosen.
+_USUAL_SIDE = 72  # pixels; images of more than 1.5 times this side are averaged down to about this side
+_NARROW = 32  # pixels; a side is not averaged down to fewer
+_MOST_CELLS, _FEWEST_CELLS = 64, 16  # height x width of the maps that are flattened
+_FLAT_WEIGHTS = 2**20  # of the linear layer
 
 
 class ConvEncoder(Configured, nn.Sequential):
@@ -25,6 +33,10 @@ class ConvEncoder(Configured, nn.Sequential):
     something is. This suits images that fill their frame, such as digits. It also means that all images must have the
     same size.
 
+    By default the network has fewer than two million weights, and takes about the same time, for images of any size.
+    Large images are first reduced to a side of about 72 pixels, by the mean of blocks of ``pooling`` pixels. Further
+    convolutions follow until at most 8 x 8 places are flattened. Images of up to 64 x 64 pixels are left as they are.
+
     Parameters
     ----------
     n_channels : int
@@ -33,8 +45,17 @@ class ConvEncoder(Configured, nn.Sequential):
         Height and width of the images, each at least 4.
     n_outputs : int
         Number of output features.
-    widths : sequence of int, default=(32, 64, 128)
-        Number of output channels of each convolution. Each convolution halves height and width, rounded up.
+    widths : sequence of int, default=None
+        Number of output channels of each convolution. Each convolution halves height and width, rounded up. None is
+        (32, 64, 128), followed by as many convolutions of 128 channels as a large image needs.
+    pooling : (int, int), default=None
+        Height and width in pixels of the blocks that become one pixel, before the first convolution. (1, 1) does not
+        reduce the image. None depends on the size: (1, 1) up to about 108 x 108 pixels, (3, 3) for 224 x 224.
+
+    Attributes
+    ----------
+    pooled_size : (int, int)
+        Height and width of the images after pooling. Images of this size are accepted too, and are not pooled again.
 
     Raises
     ------
@@ -47,10 +68,19 @@ class ConvEncoder(Configured, nn.Sequential):
     >>> from skgca.encoders import ConvEncoder
     >>> ConvEncoder(1, (28, 28), 128)(torch.rand(5, 1, 28, 28)).shape
     torch.Size([5, 128])
+    >>> large = ConvEncoder(3, (224, 224), 128)
+    >>> large.pooling, large.pooled_size, large.widths
+    ((3, 3), (75, 75), (32, 64, 128, 128))
     """
 
     def __init__(
-        self, n_channels: int, image_size: tuple[int, int], n_outputs: int, *, widths: Sequence[int] = (32, 64, 128)
+        self,
+        n_channels: int,
+        image_size: tuple[int, int],
+        n_outputs: int,
+        *,
+        widths: Sequence[int] | None = None,
+        pooling: tuple[int, int] | None = None,
     ) -> None:
         height, width = image_size
         if min(height, width) < _MIN_SIZE:
@@ -58,25 +88,94 @@ class ConvEncoder(Configured, nn.Sequential):
                 f"Images of {height} x {width} pixels are too small to convolve; they need {_MIN_SIZE} x {_MIN_SIZE} "
                 "at least. Flatten smaller images to rows and use an MLP."
             )
-        layers: list[nn.Module] = []
+        down, across = usual_pooling(height, width) if pooling is None else pooling
+        height, width = pooled_size = -(-height // down), -(-width // across)
+        if widths is None:
+            widths = _usual_widths(height, width, n_outputs)
+        layers: list[nn.Module] = [] if (down, across) == (1, 1) else [_MeanOfBlocks((down, across), pooled_size)]
         for fan_in, fan_out in pairwise((n_channels, *widths)):
             layers += [_convolution(fan_in, fan_out, stride=2), nn.BatchNorm2d(fan_out), nn.ReLU()]
-            height, width = (height + 1) // 2, (width + 1) // 2  # stride 2 and padding 1 round up
+            height, width = _halved(height, width)
         n_features = (n_channels, *widths)[-1] * height * width
         super().__init__(*layers, nn.Flatten(), nn.Linear(n_features, n_outputs))
         self.n_channels = n_channels
         self.image_size = tuple(image_size)
         self.n_outputs = n_outputs
         self.widths = tuple(widths)
+        self.pooling = (down, across)
+        self.pooled_size = pooled_size
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
+        """Return the arguments of the constructor. ``pooling`` is left out if it does not reduce the image."""
         return {
             "n_channels": self.n_channels,
             "image_size": list(self.image_size),
             "n_outputs": self.n_outputs,
             "widths": list(self.widths),
+            **({} if self.pooling == (1, 1) else {"pooling": list(self.pooling)}),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ConvEncoder":
+        """Make the network that :meth:`get_config` described. Version 0.1 did not pool."""
+        return cls(**{"pooling": (1, 1), **config})
+
+
+class _MeanOfBlocks(nn.Module):
+    """Reduce images to the means of blocks of pixels; images that are reduced already stay as they are.
+
+    Training reduces the rows when it reads them, so that views are made of few pixels.
+    """
+
+    def __init__(self, block: tuple[int, int], pooled_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.block = block
+        self.pooled_size = pooled_size
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Reduce a batch, (n, c, h, w) -> (n, c, *pooled_size)."""
+        return batch if batch.shape[2:] == self.pooled_size else mean_of_blocks(batch, self.block)
+
+    def extra_repr(self) -> str:
+        return f"block={self.block}"
+
+
+def mean_of_blocks(images: Tensor, block: tuple[int, int]) -> Tensor:
+    """Return the means of blocks of pixels: (n, c, h, w) -> (n, c, ceil(h / down), ceil(w / across)).
+
+    The last blocks are smaller if the size is not a multiple of ``block``, which is (down, across).
+    """
+    return F.avg_pool2d(images, block, ceil_mode=True)
+
+
+def usual_pooling(height: int, width: int) -> tuple[int, int]:
+    """Return the blocks (down, across) that reduce an image to about as many pixels as one of the usual side has."""
+    block = max(1, round(math.sqrt(height * width) / _USUAL_SIDE))
+    down, across = (max(1, min(block, side // _NARROW)) for side in (height, width))
+    # A long narrow image is reduced along its length until it has at most four times as many pixels.
+    most_pixels = 4 * _USUAL_SIDE**2
+    if height >= width:
+        down = max(down, math.ceil(height * width / (across * most_pixels)))
+    else:
+        across = max(across, math.ceil(height * width / (down * most_pixels)))
+    return down, across
+
+
+def _usual_widths(height: int, width: int, n_outputs: int) -> tuple[int, ...]:
+    """Return the channels of as many convolutions as bound the linear layer that follows the last one."""
+    widths: tuple[int, ...] = _WIDTHS
+    most_cells = min(_MOST_CELLS, max(_FEWEST_CELLS, _FLAT_WEIGHTS // (widths[-1] * n_outputs)))
+    for _ in widths:
+        height, width = _halved(height, width)
+    while height * width > most_cells:
+        widths = (*widths, widths[-1])
+        height, width = _halved(height, width)
+    return widths
+
+
+def _halved(height: int, width: int) -> tuple[int, int]:
+    """Return the size after a convolution of stride 2 and padding 1, which rounds up."""
+    return (height + 1) // 2, (width + 1) // 2
 
 
 class ResNet18(Configured, nn.Module):

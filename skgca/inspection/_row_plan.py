@@ -17,13 +17,15 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from .._builders.loss import effective_target
-from .._builders.views import ViewOptions, make_views
+from .._builders.network import pooling_of
+from .._builders.views import ViewOptions, has_names_only, make_views
 from .._data import Rows, check_rows
 from .._data.metadata import argument_read, read_metadata
 from .._estimator.inputs import check_pair
 from .._estimator.pipelines import rows_at
 from .._persistence.codec import NotSaved
 from .._utils.torch_state import known_settings
+from ..encoders._images import mean_of_blocks
 from ..losses import AlignmentLoss, Target
 from ..losses._alignment import related_rows
 from ..losses._targets import make_target
@@ -276,6 +278,9 @@ def _projections(embedder: Any, measurements: list[Rows], rows: np.ndarray, seed
     net, reader = embedder.net_, embedder.reader_
     taken = [measurement.only(rows) for measurement in measurements]
     inputs = [torch.cat([*map(reader.at(part), part.chunks())]).to(net.device) for part in taken]
+    pooling = pooling_of(net.module_.encoder.body)
+    if pooling != (1, 1) and has_names_only(embedder.views):  # views of images that are reduced first, as in training
+        inputs = [mean_of_blocks(part, pooling) for part in inputs]
     make_two = _two_views(embedder, inputs)
     views = make_two(inputs[0] if len(inputs) == 1 else inputs, torch.Generator(net.device).manual_seed(seed))
     net.module_.eval()

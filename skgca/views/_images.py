@@ -9,6 +9,7 @@ can hide most of an image, to test robustness. All transforms draw new random nu
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Generator, Tensor
 from torch.nn.functional import max_pool2d
 
 from .._utils.config import Configured
+from .._utils.device import reading_is_free
 from .._utils.optional import import_optional
 from .._utils.random import seeded_by
 
@@ -75,15 +77,31 @@ def _crop(K: ModuleType, h: int, w: int, *, smallest: float) -> _Transform:
 def _colours(K: ModuleType, c: int) -> list[_Transform]:
     """Return a jitter of colours for three channels, otherwise one of brightness and contrast."""
     if c == 3:
-        return [K.ColorJitter(0.4, 0.4, 0.4, 0.1, p=0.8), K.RandomGrayscale(p=0.2)]
+        return [_for_some(0.8, K.ColorJitter(0.4, 0.4, 0.4, 0.1)), K.RandomGrayscale(p=0.2)]
     return [K.RandomBrightness((0.8, 1.2), p=0.8), K.RandomContrast((0.6, 1.4), p=0.8)]
 
 
 def _blur(K: ModuleType, h: int, w: int) -> _Transform:
     # The kernel is about a tenth of the image as in SimCLR, of odd size as kornia requires. Size 1 would not blur.
     kernel = tuple(max(3, round(size / 10) // 2 * 2 + 1) for size in (h, w))
-    blur: _Transform = K.RandomGaussianBlur(kernel, (0.1, 2.0), p=0.5)
-    return blur
+    return _for_some(0.5, K.RandomGaussianBlur(kernel, (0.1, 2.0), p=1.0))
+
+
+def _for_some(share: float, transform: _Transform) -> _Transform:
+    """Return a transform that changes each image with a probability of ``share``.
+
+    kornia's own ``p`` computes the transform for all images first. This saves the time for the others, which counts
+    for the slowest transforms. An accelerator would have to wait to know how many there are.
+    """
+
+    def change(images: Tensor) -> Tensor:
+        is_chosen = torch.rand(len(images), device=images.device) < share
+        if not reading_is_free(images.device):
+            return torch.where(is_chosen[:, None, None, None], transform(images), images)
+        chosen = is_chosen.nonzero()[:, 0]
+        return images.index_copy(0, chosen, transform(images[chosen])) if len(chosen) else images
+
+    return change
 
 
 IMAGE_PRESETS = {"standard": _standard, "digits": _digits, "strong": _strong}
@@ -168,16 +186,23 @@ class ImageAugmentation(Configured):
         Tensor of shape (n, c, h, w)
             Images with values in [0, 1].
         """
-        # Transforms are made for each call, in half a millisecond: kornia's modules store the parameters of their last
-        # call, which a view would otherwise carry into copies and pickles.
-        transforms = IMAGE_PRESETS[self.preset](_kornia(), *batch.shape[1:])
-        with torch.no_grad(), seeded_by(generator):
-            for transform in transforms:
+        with torch.no_grad(), seeded_by(generator):  # which lets one thread at a time use the transforms
+            for transform in _transforms(self.preset, *batch.shape[1:]):
                 batch = transform(batch)
         return batch.clamp(0.0, 1.0)
 
     def __repr__(self) -> str:
         return f"ImageAugmentation({self.preset!r})"
+
+
+@lru_cache(maxsize=16)
+def _transforms(preset: str, c: int, h: int, w: int) -> list[_Transform]:
+    """Return the transforms of a preset for images of one shape.
+
+    A view does not hold them: kornia's modules store the parameters of their last call, which copies and pickles of a
+    view would carry along.
+    """
+    return IMAGE_PRESETS[preset](_kornia(), c, h, w)
 
 
 def _kornia() -> ModuleType:

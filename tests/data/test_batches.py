@@ -133,3 +133,5 @@ def test_inputs_are_the_same_read_ahead_or_batch_by_batch(monkeypatch):
     assert reads == [50]
     assert torch.equal(fetch(numbers), ahead)
     assert reads == [50, 3]
+    read_ahead(rows, read, reduced=2)  # inputs of half as many values have room
+    assert reads == [50, 3, 50]

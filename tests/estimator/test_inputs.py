@@ -22,7 +22,7 @@ from torch import nn
 from skgca import GCAEmbedder
 from skgca._builders.views import ViewOptions, make_views
 from skgca._utils.compat import InvalidParameterError
-from skgca.encoders import MLP, RotatedComponents, Standardization
+from skgca.encoders import MLP, ConvEncoder, RotatedComponents, Standardization
 from skgca.views import Compose, GaussianNoise, Identity, NeighborMixup
 
 from .. import models
@@ -188,6 +188,41 @@ def test_images(encoder, views):
     assert embedding.dtype == np.float32
     assert np.isfinite(embedding).all()
     assert np.array_equal(embedding, clone(fitted).fit(IMAGES).transform(IMAGES))
+
+
+def test_views_with_a_name_are_made_of_images_that_are_reduced_as_the_encoder_does():
+    X = RNG.integers(0, 256, (4, 113, 130, 3), dtype=np.uint8)
+    seen = []
+
+    class Seeing(ConvEncoder):  # a subclass may need images as they are
+        def forward(self, batch):
+            seen.append(tuple(batch.shape[2:]))
+            return super().forward(batch)
+
+    def own_view(batch):
+        seen.append(tuple(batch.shape[2:]))
+        return batch
+
+    default = quick(hidden_layer_sizes=None, max_epochs=1).fit(X)
+    assert default.encoder_.body.pooled_size == (57, 65)
+    assert np.isfinite(default.transform(X)).all()
+    assert np.isfinite(default.score(X))
+    with pytest.raises(ValueError, match="X has 57 features, but GCAEmbedder is expecting 113"):
+        default.transform(X[:, :57, :65])
+    quick(views=own_view, max_epochs=1).fit(X)
+    quick(views=["standard", own_view], max_epochs=1).fit(X)
+    quick(encoder=Seeing(3, (113, 130), 5), hidden_layer_sizes=None, max_epochs=1).fit(X)
+    assert set(seen) == {(113, 130)}
+
+
+@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"views": ["clean", "standard"]}])
+def test_training_on_reduced_images_is_training_on_their_means(params):
+    X = RNG.random((24, 112, 128, 3)).astype(np.float32)
+    means = X.reshape(24, 56, 2, 64, 2, 3).mean((2, 4))
+    settings = {"hidden_layer_sizes": None, "max_epochs": 1, "standardize": False, **params}
+    large, small = quick(**settings).fit(X), quick(**settings).fit(means)
+    for mine, theirs in zip(large.net_.module_.parameters(), small.net_.module_.parameters(), strict=True):
+        assert_close(mine, theirs, 1e-3)
 
 
 def test_layouts_and_flat_rows_embed_alike():

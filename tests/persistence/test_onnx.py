@@ -23,6 +23,7 @@ TABLE[::7, 2] = np.nan
 TABLE[4, 0] = 1e9  # squashed
 IMAGES = RNG.random((20, 8, 8)).astype(np.float32)
 COLOURED = RNG.integers(0, 256, (20, 8, 9, 3), dtype=np.uint8)
+LARGE = np.random.default_rng(1).integers(0, 256, (6, 113, 130), dtype=np.uint8)  # which the encoder reduces
 SERIES = RNG.normal(size=(20, 2, 30)).astype(np.float32)
 FRAME = pd.DataFrame(
     {
@@ -53,6 +54,7 @@ def run(path, X):
     [
         (TABLE, {}),
         (IMAGES, {}),
+        (LARGE, {"views": "clean"}),
         (SERIES, {}),
         (TABLE, {"encoder": lambda n, k: nn.Sequential(nn.Linear(n, 7), nn.Tanh(), nn.Linear(7, k))}),
         slow((TABLE[5:] - 1000) / 3, standardize=False),

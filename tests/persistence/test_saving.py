@@ -60,6 +60,7 @@ TABLE = RNG.normal(size=(40, 4))
 TABLE[::6, 1] = np.nan
 IMAGES = RNG.random((20, 8, 8)).astype(np.float32)
 COLOURED = RNG.integers(0, 256, (20, 6, 7, 3), dtype=np.uint8)
+LARGE = np.random.default_rng(1).integers(0, 256, (6, 113, 130), dtype=np.uint8)  # which the encoder reduces
 SERIES = RNG.normal(size=(20, 2, 20)).astype(np.float32)
 FRAME = pd.DataFrame(
     {
@@ -104,6 +105,7 @@ CASES = {
     "piecewise": (FRAME, {"numeric_embedding": "piecewise_linear", "layers": "last", "passthrough": False}),
     "byol": (TABLE, {"loss": "byol", "epsilon": LearnableEpsilon(0.3), "dropout": 0.1}),
     "images": (IMAGES, {}),
+    "large images": (LARGE, {"views": "clean", "n_components": 3}),
     "coloured": (COLOURED, {"views": "clean"}),
     "flat": (IMAGES.reshape(20, 64), {"image_shape": (8, 8), "hidden_layer_sizes": (4,)}),
     "resnet18": (COLOURED, {"encoder": "resnet18", "hidden_layer_sizes": None, "max_epochs": 0, "views": "clean"}),
@@ -790,6 +792,20 @@ def test_images_open_without_kornia(tmp_path, monkeypatch):
 
 
 # Files of earlier versions
+
+
+def test_the_network_of_version_0_1_for_large_images_opens_and_trains_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("skgca.encoders._images.usual_pooling", lambda height, width: (1, 1))
+    monkeypatch.setattr("skgca.encoders._images._usual_widths", lambda height, width, n_outputs: (32, 64, 128))
+    monkeypatch.setattr("skgca._builders.network.usual_pooling", lambda height, width: (1, 1))
+    old = GCAEmbedder(n_components=3, views="clean", max_epochs=1, random_state=0).fit(LARGE)
+    old.save(tmp_path / "model")
+    monkeypatch.undo()
+    loaded = GCAEmbedder.load(tmp_path / "model")
+    assert np.array_equal(loaded.transform(LARGE), old.transform(LARGE))
+    assert loaded.set_params(warm_start=True).fit(LARGE).encoder_.body.pooling == (1, 1)
+    with pytest.raises(ValueError, match="another n_components, hidden_layer_sizes"):
+        loaded.set_params(hidden_layer_sizes=(4,)).fit(LARGE)
 
 
 @pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.safetensors")), ids=lambda path: path.stem)

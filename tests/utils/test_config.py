@@ -48,7 +48,10 @@ MODULES = {
     "MLP": ([MLP(4, (8, 7), 3, dropout=0.1, normalization="layer", activation="selu"), MLP(4, [], 3)], TABLE),
     "ChannelStem": ([ChannelStem([0.1, 0.2], [1.0, 2.0], 2)], IMAGES),
     "Conv1dEncoder": ([Conv1dEncoder(3, 20, 5, widths=(4, 6), kernel_size=4)], SERIES),
-    "ConvEncoder": ([ConvEncoder(2, (8, 9), 5, widths=(4, 6))], IMAGES),
+    "ConvEncoder": (
+        [ConvEncoder(2, (8, 9), 5, widths=(4, 6), pooling=(1, 2)), ConvEncoder(2, (8, 9), 5, widths=(4, 6))],
+        IMAGES,
+    ),
     "Encoder": (
         [
             Encoder(ChannelStem([0.1] * 3, [1.0] * 3, 1), nn.Flatten(), Standardization(60)),

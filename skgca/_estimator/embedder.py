@@ -124,8 +124,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           with NaN where missing, and categories as codes from 1. Sines and cosines of dates are further columns at the
           end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length).
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training data. "auto" is the number of epochs that makes about 2,000 steps, or 800 for
-        images, but at least 20 and at most 300. With 0, the encoder keeps its random initial weights.
+        Number of passes over the training data. "auto" is the number of epochs that makes about 1,000 steps, or 800 for
+        images. It is 20 epochs if that is more, but then at most about 20,000 steps. It is at least 1 epoch and at most
+        300. With 0, the encoder keeps its random initial weights.
     batch_size : int, default=128
         Largest number of rows in a batch. All batches have nearly the same size.
     lr : float, default=2e-3
@@ -237,7 +238,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Share of the rows to hold out for early stopping, in (0, 1). At least 2 rows are held out, and groups of
         ``sample_group`` are not split.
     n_iter_no_change : int, default=10
-        Number of epochs without an improvement by ``tol`` after which early stopping ends training.
+        Number of epochs without an improvement by ``tol`` after which early stopping ends training. If
+        ``max_epochs="auto"`` makes no more epochs than that, as with very many rows, there is a warning.
     tol : float, default=1e-4
         Smallest decrease of the held-out loss that counts as an improvement, in units of the loss.
     callbacks : list of skorch callbacks, default=None

@@ -35,6 +35,7 @@ N_COLUMNS, N_CLUSTERS, N_COMMON, N_RARE, RARE_SHARE, GROUPS = 20, 3000, 12, 3, 0
 STEPS = {"2,000 steps": 2000, "1,000 steps": 1000}
 EPOCHS = {f"{epochs} epochs": epochs for epochs in (2, 5, 10, 20, 40)}
 PASSES = {  # batch size, and passes over the million rows
+    "1,000 steps": (BATCH, 0.125),
     "2,000 steps": (BATCH, 0.25),
     "4,000 steps": (BATCH, 0.5),
     "8,000 steps": (BATCH, 1),
@@ -116,31 +117,35 @@ def methods_of(data):
     return PASSES if data == "million" else EPOCHS if data in MANY else STEPS
 
 
+def mean(values):
+    return np.mean([*values.values()])
+
+
 def report(records):
     results = Results(records, by=lambda job: (job.data, job.method))
-    small = [name for name in SMALL if results.of("steps", name, "2,000 steps")]
     rows = []
-    for name in small:
-        of = {key: [results.of(key, name, method) for method in STEPS] for key in ("steps", "seconds")}
-        cells = [f"{np.mean([*two[0].values()]):,.0f} / {np.mean([*two[1].values()]):,.0f}" for two in (of["steps"],)]
-        cells += [f"{np.mean([*two[0].values()]):.1f} / {np.mean([*two[1].values()]):.1f}" for two in (of["seconds"],)]
+    for name in (name for name in SMALL if results.of("steps", name, "2,000 steps")):
+        of = {key: [results.of(key, name, method) for method in STEPS] for key in next(iter(records.values()))}
+        row = [name, " / ".join(f"{mean(steps):,.0f}" for steps in of["steps"])]
+        row.append(" / ".join(f"{mean(seconds):.1f}" for seconds in of["seconds"]))
         for kind in SCORES:
-            longer, shorter = (results.of(f"{kind} accuracy", name, method) for method in STEPS)
-            cells += [cell(longer), cell(shorter), cell(points(shorter, longer), unit=1, digits=2)]
-        rows.append([name, *cells])
-    head = [part for text in SCORES.values() for part in (f"{text}: 2,000", "1,000", "difference")]
-    table("Small tables, 2,000 and 1,000 steps", ["set", "steps", "seconds", *head], rows)
+            longer, shorter = of[f"{kind} accuracy"]
+            row += [cell(longer), cell(shorter), cell(points(shorter, longer), unit=1)]
+        rows.append(row)
+    head = [part for text in SCORES.values() for part in (f"{text}: longer", "shorter", "difference")]
+    table("2,000 steps and 1,000, at most 300 epochs", ["set", "steps", "seconds", *head], rows)
     for data in (*MANY, "million"):
         scores = {f"{kind} accuracy": text for kind, text in SCORES.items()}
         if data == "million":
-            scores |= {f"{kind} {key}": f"{what}, {text}" for kind, text in SCORES.items() for key, what in RARE.items()}
+            scores |= {
+                f"{kind} {key}": f"{what}, {text}" for kind, text in SCORES.items() for key, what in RARE.items()
+            }
         rows = []
         for method in methods_of(data):
             if steps := results.of("steps", data, method):
-                seconds = cell(results.of("seconds", data, method), unit=1, digits=0)
                 found = [cell(results.of(score, data, method)) for score in scores]
-                rows.append([method, f"{next(iter(steps.values())):,}", seconds, *found])
-        table(data, ["training", "steps", "seconds", *scores.values()], rows)
+                rows.append([method, f"{mean(steps):,.0f}", f"{mean(results.of('seconds', data, method)):.0f}", *found])
+        table(f"Rows of {data}", ["training", "steps", "seconds", *scores.values()], rows)
 
 
 def main():

@@ -26,7 +26,7 @@ _FUSED_ON = ("cpu", "cuda", "mps")  # devices where a fused optimizer updates al
 _EMA_DECAY = 0.99  # for ema_decay=None
 # For max_epochs="auto"; docs/develop/decisions.md has what they cost.
 _MOST_EPOCHS = 300  # of few rows
-_USUAL_EPOCHS, _MOST_STEPS = 20, 20_000  # of many rows: these epochs, as long as they take no more than these steps
+_USUAL_EPOCHS, _MOST_STEPS = 20, 10_000  # of many rows: these epochs, as long as they take no more than these steps
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def make_net(
 def resolve_max_epochs(max_epochs: int | str, *, auto_steps: int, n_batches: int) -> int:
     """Return the number of epochs.
 
-    "auto" makes about ``auto_steps`` steps, or 20 epochs if that is more, but then at most about 20,000 steps. It makes
+    "auto" makes about ``auto_steps`` steps, or 20 epochs if that is more, but then at most about 10,000 steps. It makes
     at least one epoch, and at most 300. So the more rows there are, the fewer are the epochs, and the more the steps,
     up to the rounding to whole epochs.
 
@@ -131,7 +131,7 @@ def resolve_max_epochs(max_epochs: int | str, *, auto_steps: int, n_batches: int
     ----------
     max_epochs : int or "auto"
     auto_steps : int
-        Number of steps that suffices for few rows, at most 20,000.
+        Number of steps that suffices for few rows, at most 10,000.
     n_batches : int
         Number of batches of an epoch, which is the number of its steps.
     """

@@ -343,7 +343,7 @@ def _warn_if_never_stopped(estimator: GCAEmbedder, net: ContrastiveNet) -> None:
     stops = any(isinstance(entry, tuple) and isinstance(entry[1], StopWithoutProgress) for entry in net.callbacks)
     if stops and isinstance(estimator.max_epochs, str) and net.max_epochs <= estimator.n_iter_no_change:
         warnings.warn(
-            f"Early stopping cannot end this training: max_epochs='auto' makes {net.max_epochs} epochs of so many rows, "
+            f"Early stopping cannot end this training: max_epochs='auto' makes {net.max_epochs} epochs of these rows, "
             f"and it waits for n_iter_no_change={estimator.n_iter_no_change} epochs. Set a larger max_epochs, lower "
             "n_iter_no_change, or leave early_stopping out, so that no rows are held out.",
             stacklevel=5,

@@ -48,12 +48,20 @@ def test_auto_epochs_are_within_their_bounds_and_fall_with_the_number_of_rows(au
 
 @AUTO_STEPS
 def test_auto_steps_are_continuous_and_rise_with_the_number_of_rows_but_for_whole_epochs(auto_steps):
-    wanted = [max(auto_steps, min(20 * n_batches, 20_000), n_batches) for n_batches in BATCHES]
+    wanted = [max(auto_steps, min(20 * n_batches, 10_000), n_batches) for n_batches in BATCHES]
     assert wanted == sorted(wanted)
     for n_batches, n_steps in zip(BATCHES, wanted, strict=True):
         bounded = min(n_steps, 300 * n_batches)
         assert abs(auto(auto_steps, n_batches) * n_batches - bounded) <= n_batches / 2
 
 
-def test_auto_is_a_thousand_steps_then_twenty_epochs_then_twenty_thousand_steps_then_one_epoch():
-    assert [auto(1000, n_batches) for n_batches in (10, 50, 1000, 2000, 7813, 78_125)] == [100, 20, 20, 10, 3, 1]
+def test_auto_is_a_thousand_steps_then_twenty_epochs_then_ten_thousand_steps_then_one_epoch():
+    assert [auto(1000, n_batches) for n_batches in (10, 50, 500, 1000, 3000, 7813, 78_125)] == [
+        100,
+        20,
+        20,
+        10,
+        3,
+        1,
+        1,
+    ]

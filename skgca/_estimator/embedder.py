@@ -124,9 +124,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           with NaN where missing, and categories as codes from 1. Sines and cosines of dates are further columns at the
           end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length).
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training data. "auto" is the number of epochs that makes about 1,000 steps, or 800 for
-        images. It is 20 epochs if that is more, but then at most about 10,000 steps. It is at least 1 epoch and at most
-        300. With 0, the encoder keeps its random initial weights.
+        Number of passes over the training data. "auto" is the number of epochs that makes about 1,000 steps, 800
+        for images and 2,000 for series. It is 20 epochs if that is more, but then at most about 10,000 steps. It is at
+        least 1 epoch and at most 300. With 0, the encoder keeps its random initial weights.
     batch_size : int, default=128
         Largest number of rows in a batch. All batches have nearly the same size.
     lr : float, default=2e-3

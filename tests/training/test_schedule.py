@@ -28,7 +28,7 @@ def test_every_step_of_a_short_training_moves(n_steps, n_warmup):
 # How many epochs "auto" makes
 
 BATCHES = [*range(1, 3000), *range(3000, 60_000, 97), 100_000, 10**6]
-AUTO_STEPS = pytest.mark.parametrize("auto_steps", [800, 1000])
+AUTO_STEPS = pytest.mark.parametrize("auto_steps", [800, 1000, 2000])
 
 
 def auto(auto_steps, n_batches):

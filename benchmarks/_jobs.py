@@ -13,6 +13,7 @@ from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from skgca import GCAEmbedder
+from skgca._data import READERS
 
 from ._printing import PACKAGES, version
 
@@ -36,7 +37,8 @@ def options_of(**given):
 def state_of(protocol, packages):
     """Digest of what any result depends on beside its job: versions, our defaults, and constants of the script."""
     versions = [(package, version(package)) for package in (*PACKAGES, *packages)]
-    about = [versions, sorted(GCAEmbedder().get_params().items()), protocol]
+    steps = [(kind, reader.auto_steps) for kind, reader in sorted(READERS.items())]  # of max_epochs="auto"
+    about = [versions, sorted(GCAEmbedder().get_params().items()), steps, protocol]
     return hashlib.sha256(repr(about).encode()).hexdigest()[:10]
 
 

@@ -44,7 +44,7 @@ from .throughput import encoder_inputs, train_by_hand
 DATA = ("wine", "movement_libras", "breast cancer", "crx", "vehicle", "vowel", "digits-flat")
 SMALL = {"data": ("vowel", "wine"), "seeds": range(1)}
 LIMIT = 1800  # seconds of the clock for a fit and its scores
-STEPS, MOST_EPOCHS = 2000, 300  # of max_epochs="auto", for the loop
+STEPS, MOST_EPOCHS = 1000, 300  # of max_epochs="auto", for the loop
 
 # ------------------------------------------------------------------------------------------------------- methods
 

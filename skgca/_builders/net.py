@@ -24,7 +24,9 @@ __all__ = ["NetOptions", "make_net", "resolve_max_epochs"]
 
 _FUSED_ON = ("cpu", "cuda", "mps")  # devices where a fused optimizer updates all weights in one call
 _EMA_DECAY = 0.99  # for ema_decay=None
-_FEWEST_EPOCHS, _MOST_EPOCHS = 20, 300  # for max_epochs="auto"
+# For max_epochs="auto"; docs/develop/decisions.md has what they cost.
+_MOST_EPOCHS = 300  # of few rows
+_USUAL_EPOCHS, _MOST_STEPS = 20, 10_000  # of many rows: these epochs, as long as they take no more than these steps
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,21 @@ def make_net(
 
 
 def resolve_max_epochs(max_epochs: int | str, *, auto_steps: int, n_batches: int) -> int:
-    """Return the number of epochs; for "auto", the number that makes about ``auto_steps`` steps, within bounds."""
-    if isinstance(max_epochs, str):
-        return min(max(round(auto_steps / n_batches), _FEWEST_EPOCHS), _MOST_EPOCHS)
-    return max_epochs
+    """Return the number of epochs.
+
+    "auto" makes about ``auto_steps`` steps, or 20 epochs if that is more, but then at most about 10,000 steps. It makes
+    at least one epoch, and at most 300. So the more rows there are, the fewer are the epochs, and the more the steps,
+    up to the rounding to whole epochs.
+
+    Parameters
+    ----------
+    max_epochs : int or "auto"
+    auto_steps : int
+        Number of steps that suffices for few rows, at most 10,000.
+    n_batches : int
+        Number of batches of an epoch, which is the number of its steps.
+    """
+    if not isinstance(max_epochs, str):
+        return max_epochs
+    n_steps = max(auto_steps, min(_USUAL_EPOCHS * n_batches, _MOST_STEPS))
+    return min(max(round(n_steps / n_batches), 1), _MOST_EPOCHS)

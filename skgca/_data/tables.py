@@ -73,7 +73,7 @@ class TableReader(Reader):
     kind = "table"
     noun = "a table"
     auto_encoder = "mlp"
-    auto_steps = 2000
+    auto_steps = 1000
     passes_through = True
     has_columns = True
     auto_views = "corruption"

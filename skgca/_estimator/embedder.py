@@ -127,8 +127,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length). Views with a name are made of
           images as "conv" reduces them. A callable gets them in full size.
     max_epochs : int or "auto", default="auto"
-        Number of passes over the training data. "auto" is the number of epochs that makes about 2,000 steps, or 800 for
-        images, but at least 20 and at most 300. With 0, the encoder keeps its random initial weights.
+        Number of passes over the training data. "auto" is the number of epochs that makes about 1,000 steps, 800
+        for images and 2,000 for series. It is 20 epochs if that is more, but then at most about 10,000 steps. It is at
+        least 1 epoch and at most 300. With 0, the encoder keeps its random initial weights.
     batch_size : int, default=128
         Largest number of rows in a batch. All batches have nearly the same size.
     lr : float, default=2e-3
@@ -241,7 +242,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Share of the rows to hold out for early stopping, in (0, 1). At least 2 rows are held out, and groups of
         ``sample_group`` are not split.
     n_iter_no_change : int, default=10
-        Number of epochs without an improvement by ``tol`` after which early stopping ends training.
+        Number of epochs without an improvement by ``tol`` after which early stopping ends training. If
+        ``max_epochs="auto"`` makes no more epochs than that, as with very many rows, there is a warning.
     tol : float, default=1e-4
         Smallest decrease of the held-out loss that counts as an improvement, in units of the loss.
     callbacks : list of skorch callbacks, default=None

@@ -48,6 +48,7 @@ from .._data.containers import Chunk
 from .._data.held_out import hold_out
 from .._inference.embedding import embed_inputs, fit_readout
 from .._persistence.sample_rows import example_rows
+from .._training.callbacks import StopWithoutProgress
 from .._training.checkpoints import Checkpoints, SaveCheckpoints, identity
 from .._training.net import ContrastiveNet
 from .._utils.compat import InvalidParameterError
@@ -122,6 +123,7 @@ class Trained:
 def train(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Trained:
     """Train as ``fit`` does; see :func:`prepare`."""
     prepared = prepare(estimator, inputs, continues=continues)
+    _warn_if_never_stopped(estimator, prepared.net)
     with threads_of(estimator, prepared.net, prepared.rows.reader):
         prepared.net.fit(prepared.training, y=None)
         return finish(estimator, prepared.rows, prepared.net)
@@ -389,7 +391,19 @@ def _changed(estimator: GCAEmbedder) -> dict[str, Any]:
     return {name: value for name, value in estimator.get_params(deep=False).items() if not is_default(name, value)}
 
 
-# Warnings after training
+# Warnings before and after training
+
+
+def _warn_if_never_stopped(estimator: GCAEmbedder, net: ContrastiveNet) -> None:
+    """Warn if "auto" makes too few epochs for early stopping to end training."""
+    stops = any(isinstance(entry, tuple) and isinstance(entry[1], StopWithoutProgress) for entry in net.callbacks)
+    if stops and isinstance(estimator.max_epochs, str) and net.max_epochs <= estimator.n_iter_no_change:
+        warnings.warn(
+            f"Early stopping cannot end this training: max_epochs='auto' makes {net.max_epochs} epochs of these rows, "
+            f"and it waits for n_iter_no_change={estimator.n_iter_no_change} epochs. Set a larger max_epochs, lower "
+            "n_iter_no_change, or leave early_stopping out, so that no rows are held out.",
+            stacklevel=5,
+        )
 
 
 def _warn_of_problems(net: ContrastiveNet) -> None:

@@ -368,16 +368,36 @@ def test_an_untrained_encoder_is_to_be_had(iris):
     assert untrained.transform(X).shape == (150, 6)
 
 
-@pytest.mark.parametrize(("n", "expected"), [(20, 300), (128 * 20, 100), (128 * 500, 20)])
-def test_auto_epochs_make_about_2000_steps(n, expected):
+@pytest.mark.parametrize(("n", "expected"), [(20, 300), (128 * 20, 50), (128 * 500, 20), (128 * 4000, 2)])
+def test_auto_epochs_make_about_1000_steps_and_few_epochs_of_many_rows(n, expected):
     X = np.random.default_rng(0).normal(size=(n, 1))
     assert quick(max_epochs="auto").estimate_cost(X).n_epochs == expected
+
+
+@pytest.mark.parametrize("kind", ["array", "memmap", "parquet"])
+def test_auto_epochs_are_the_same_wherever_the_rows_are(kind, tmp_path):
+    X = np.random.default_rng(0).normal(size=(16_000, 2))
+    source = tmp_path / f"rows.{kind}"
+    if kind == "memmap":
+        np.save(source.with_suffix(".npy"), X)
+        X = np.load(source.with_suffix(".npy"), mmap_mode="r")
+    elif kind == "parquet":
+        pd.DataFrame(X, columns=["a", "b"]).to_parquet(source, row_group_size=1000)
+        X = source
+    cost = quick(max_epochs="auto", batch_size=4).estimate_cost(X)
+    assert (cost.n_epochs, cost.n_steps) == (2, 8000)
 
 
 def test_as_many_epochs_are_made_as_the_estimate_says():
     X = np.random.default_rng(0).normal(size=(20, 1))
     model = quick(max_epochs="auto", hidden_layer_sizes=(), n_components=1, projection_sizes=(1,), sinkhorn_n_iter=1)
     assert model.fit(X).n_epochs_ == model.estimate_cost(X).n_epochs == 300
+
+
+def test_a_fit_of_some_hundred_rows_takes_about_1000_steps():
+    X = np.random.default_rng(0).normal(size=(600, 1))
+    model = quick(max_epochs="auto", hidden_layer_sizes=(), n_components=1, projection_sizes=(1,), sinkhorn_n_iter=1)
+    assert sum(record["n_steps"] for record in model.fit(X).net_.history) == 1000
 
 
 def test_auto_epochs_of_images_are_fewer():

@@ -190,6 +190,17 @@ def test_tol_is_a_fall_of_the_loss():
     assert (model.n_epochs_, model.best_epoch_, model.stop_reason_) == (3, 1, "no_change")
 
 
+def test_too_few_epochs_for_early_stopping_are_warned_of_unless_they_were_set(monkeypatch):
+    monkeypatch.setattr("skgca._builders.net._MOST_EPOCHS", 3)
+    stopping = {"early_stopping": True, "n_iter_no_change": 3}
+    with pytest.warns(UserWarning, match=r"max_epochs='auto' makes 3 epochs .* n_iter_no_change=3 epochs") as caught:
+        quick(max_epochs="auto", **stopping).fit(X)
+    assert caught[0].filename == __file__
+    quick(max_epochs=3, **stopping).fit(X)  # warnings are errors here
+    quick(max_epochs="auto", early_stopping=True, callbacks=[EarlyStopping(patience=2)]).fit(X)
+    quick(max_epochs="auto", early_stopping=True, n_iter_no_change=2).fit(X)
+
+
 def test_without_early_stopping_all_rows_are_trained_on():
     model = quick(callbacks=[Spy], standardize=False).fit(X)
     assert sum(map(len, spied(model).trained_on)) == 4 * 150

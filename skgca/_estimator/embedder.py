@@ -277,8 +277,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     n_threads : int or "auto", default="auto"
         Number of CPU threads of ``fit`` and ``transform``. The last bits of a result depend on it. "auto" is one thread
         for a network whose batches are small, such as those of most tables. Other networks, such as those of images,
-        train and embed on as many threads as torch is set to, which joblib limits in its workers. So the embedding of a
-        table has the same bits in the main process and in a worker; for an image it has if the number is fixed.
+        train and embed on up to as many threads as torch is set to, which joblib limits in its workers. So the
+        embedding of a table has the same bits in the main process and in a worker. For images, give a number.
     n_reference_rows : int, default=1000
         Number of evenly spaced training rows whose embeddings are kept. :meth:`outlier_score` compares with them. They
         are part of pickles and saved files. With 0, no rows are kept.

@@ -5,8 +5,8 @@ threads than the main process has. For the same bits everywhere, the number of t
 
 With "auto", everything runs on one thread, except a network whose batches are so large that threads save time::
 
-    fixed_threads    1 thread        reading, scaling, small networks: the same bits in every process
-    large_batches    all threads     training and embedding by a large network, such as that of images
+    fixed_threads    1 thread            reading, scaling, small networks: the same bits in every process
+    large_batches    up to all threads   training and embedding by a large network, such as that of images
 
 Whether a network is large depends on its layers and on the batch size alone, not on the machine.
 """
@@ -21,8 +21,9 @@ from threadpoolctl import ThreadpoolController
 
 __all__ = ["fixed_threads", "large_batches"]
 
-# Multiplications of the forward pass of a batch from which threads save time, see docs/develop/decisions.md.
-_LARGE = 2e8
+# Multiplications of the forward pass of a batch for each thread; fewer take longer to share out than they save, see
+# docs/develop/decisions.md.
+_FOR_A_THREAD = 2.5e7
 
 _threads = threading.Lock()  # guards the three names below
 _threads_users = 0  # number of blocks that are running
@@ -68,20 +69,21 @@ def fixed_threads(n_threads: int | str | None) -> Iterator[None]:
 
 @contextmanager
 def large_batches(n_operations: float) -> Iterator[None]:
-    """Run the block, within :func:`fixed_threads`, on all threads if batches are large.
+    """Run the block, within :func:`fixed_threads`, on as many threads as large batches occupy.
 
-    All threads are those that torch had before, which joblib limits in its workers.
+    They are at most those that torch had before, which joblib limits in its workers.
 
     Parameters
     ----------
     n_operations : float
         Multiplications of the forward pass of a batch.
     """
-    if n_operations < _LARGE:
+    n_threads = min(int(n_operations / _FOR_A_THREAD), _threads_before)
+    if n_threads <= 1:
         yield
         return
     before = torch.get_num_threads()
-    torch.set_num_threads(_threads_before)
+    torch.set_num_threads(n_threads)
     try:
         yield
     finally:

@@ -473,12 +473,12 @@ class ThreadsSeen(nn.Linear):
 
 
 @pytest.mark.parametrize(
-    ("n_threads", "large", "expected"), [("auto", False, 1), ("auto", True, 3), (2, False, 2), (2, True, 2)]
+    ("n_threads", "occupied", "expected"), [("auto", 1, 1), ("auto", 2, 2), ("auto", 5, 3), (2, 1, 2), (2, 5, 2)]
 )
 @pytest.mark.parametrize("train", ["fit", "partial_fit", "estimate_cost"])
-def test_large_batches_run_on_all_threads_unless_a_number_is_given(train, n_threads, large, expected, monkeypatch):
+def test_large_batches_run_on_more_threads_unless_a_number_is_given(train, n_threads, occupied, expected, monkeypatch):
     # an encoder of 4 x 6 weights multiplies 24 times for a row
-    monkeypatch.setattr("skgca._utils.threads._LARGE", 40 * 24 if large else 40 * 24 + 1)
+    monkeypatch.setattr("skgca._utils.threads._FOR_A_THREAD", 40 * 24 / (occupied + 0.5))
     monkeypatch.setattr(ThreadsSeen, "seen", [])
     encoder = ThreadsSeen(4, 6)
     model = GCAEmbedder(encoder=encoder, n_components=6, n_threads=n_threads, batch_size=40, max_epochs=1)

@@ -134,9 +134,9 @@ def threads_of(estimator: GCAEmbedder, net: ContrastiveNet, reader: Reader) -> A
     if not isinstance(estimator.n_threads, str):
         return nullcontext()
     encoder: Encoder = net.module.encoder
-    if not encoder.n_operations:
+    if encoder.n_operations is None:
         encoder.count_operations(reader.read(example_rows(reader)))
-    return large_batches(estimator.batch_size * encoder.n_operations)
+    return large_batches(estimator.batch_size * (encoder.n_operations or 0.0))
 
 
 def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Prepared:

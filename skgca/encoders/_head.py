@@ -35,8 +35,9 @@ class Encoder(Configured, nn.Module):
 
     Attributes
     ----------
-    n_operations : float
-        Multiplications by weights that embed a row, once :meth:`count_operations` has run.
+    n_operations : float or None
+        Multiplications by weights that embed a row, once :meth:`count_operations` has run. Those of a scripted module
+        (torch.jit) are not counted.
 
     Examples
     --------
@@ -65,7 +66,7 @@ class Encoder(Configured, nn.Module):
         self.body = body
         self.readout = readout
         self.passthrough = passthrough
-        self.n_operations = 0.0
+        self.n_operations: float | None = None
 
     def get_config(self) -> dict[str, Any]:
         """Return the parts, each with a configuration of its own, and whether the inputs are passed through."""
@@ -99,7 +100,9 @@ class Encoder(Configured, nn.Module):
                 # (n_outputs, ...): each output multiplies as many inputs as a row of the weights has entries
                 counts.append(output.numel() * weight[0].numel() / len(batch))
 
-        modes = [(module, module.training) for module in self.modules()]
+        modes = [
+            (module, module.training) for module in self.modules() if not isinstance(module, torch.jit.ScriptModule)
+        ]
         hooks = [module.register_forward_hook(count) for module, _ in modes]
         try:
             with torch.no_grad(), seeded_global_generator(0):  # a user's module may draw random numbers

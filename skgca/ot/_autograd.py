@@ -1,9 +1,10 @@
 """The link between the solvers and autograd: potentials and masses as differentiable functions.
 
 If autograd recorded every operation, it would keep a matrix (n, m) for every half step. Here it sees one node for the
-potentials, whatever ran inside, and keeps vectors (and the kernel, if there is memory for it)::
+potentials, whatever ran inside, and keeps vectors (and the kernel, if there is memory for it). The log of the plan at
+the positive pairs comes from the same node::
 
-    forward     kernel domain, else log domain  -->  f, g
+    forward     kernel domain, else log domain  -->  f, g, log P at the pairs
     backward    gradient="unrolled"   the reverse pass of the domain that ran, through its iterations
                 gradient="implicit"   implicit differentiation of the solution (:mod:`._implicit_gradient`)
                 gradient="envelope"   no node: f and g count as constants

@@ -6,8 +6,9 @@ The rules apply after each iteration. The first row of this table that fits deci
     -------------------------------  -----------------------------------  -----------------------------------
     a marginal is free               one half step is the solution        one half step is the solution
     tol is given                     marginal error <= tol, or NaN        marginal error <= tol
-    on a CPU                         ``settled``: the iterations left     ``still``: no potential moved by
-                                     would change only rounding, or NaN   more than a rounding
+    on a CPU                         ``settled``, from the second         ``still``: no potential moved by
+                                     iteration on: those left would       more than a rounding
+                                     change only rounding, or NaN
     elsewhere                        never                                never
     reverse pass, on a CPU           ``negligible``: the gradient left    never
                                      to pull back is rounding
@@ -19,7 +20,9 @@ What the three functions measure, and why each can be wrong:
   below one that converges fast, the series decays more slowly later on and the sum is too small.
 - ``still`` sees one iteration only. If convergence is so slow that each iteration moves less than a rounding, many such
   moves may add up to more.
-- ``negligible`` compares with the largest entry of the gradient. Entries much smaller than that may lose digits.
+- ``negligible`` compares with the largest entry of the gradient of g that the loss gave. Entries much smaller than that
+  may lose digits. At the solution for hard marginals, what comes back from the first step is the difference of two such
+  gradients, and rounding already.
 
 In all other cases the result changes by rounding only. An exit saves both half steps of every iteration left, forward
 and again in the reverse pass. A NaN ends the kernel domain, and the solver starts again in the log domain.

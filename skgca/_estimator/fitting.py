@@ -229,15 +229,11 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> 
     # Rows that the reader was not fitted on may be in other units: those of partial_fit, and second measurements.
     read = [reader.at(source) if continues or k else reader.read for k, source in enumerate(inputs.measured)]
     pooling, spread = _pooling(estimator, reader, continues=continues), evenly_spaced(first)
-    if pooling == (1, 1):
-        fetch = [read_ahead(source, one) for source, one in zip(inputs.measured, read, strict=True)]
-        sample = fetch[0](spread)
-    else:
-        fetch = [
-            read_ahead(source, partial(_read_reduced, one, pooling), reduced=prod(pooling))
-            for source, one in zip(inputs.measured, read, strict=True)
-        ]
-        sample = read[0](first.take(spread.numpy()))
+    fetch = [
+        read_ahead(source, partial(_read_reduced, one, pooling), reduced=prod(pooling))
+        for source, one in zip(inputs.measured, read, strict=True)
+    ]
+    sample = fetch[0](spread) if pooling == (1, 1) else read[0](first.take(spread.numpy()))
     dataset = RowDataset(len(inputs), *fetch, **inputs.extras)
     return TrainingRows(reader, dataset, sample, first.chunk_size(), pooling)
 

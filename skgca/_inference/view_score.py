@@ -36,9 +36,7 @@ def information_of_views(encoder: Encoder, reader: Reader, rows: Rows, device: D
         Device of the encoder.
     """
     inputs = reader.at(rows)(rows.sample(_N_ROWS)).to(device)
-    pooling = pooling_of(encoder.body)
-    if pooling != (1, 1):  # views of images that are reduced first, as in training
-        inputs = mean_of_blocks(inputs, pooling)
+    inputs = mean_of_blocks(inputs, pooling_of(encoder.body))  # large images are reduced first, as in training
     view, generator = standard_view(reader), torch.Generator(device).manual_seed(_SEED)
     learned = slice(encoder.readout.n_outputs)  # these columns come first
     views = [embed_inputs(encoder, view(inputs, generator), device)[:, learned] for _ in range(_N_VIEWS)]

@@ -143,9 +143,10 @@ class _MeanOfBlocks(nn.Module):
 def mean_of_blocks(images: Tensor, block: tuple[int, int]) -> Tensor:
     """Return the means of blocks of pixels: (n, c, h, w) -> (n, c, ceil(h / down), ceil(w / across)).
 
-    The last blocks are smaller if the size is not a multiple of ``block``, which is (down, across).
+    The last blocks are smaller if the size is not a multiple of ``block``, which is (down, across). Blocks of one pixel
+    leave rows of any kind as they are.
     """
-    return F.avg_pool2d(images, block, ceil_mode=True)
+    return images if block == (1, 1) else F.avg_pool2d(images, block, ceil_mode=True)
 
 
 def usual_pooling(height: int, width: int) -> tuple[int, int]:

@@ -278,9 +278,8 @@ def _projections(embedder: Any, measurements: list[Rows], rows: np.ndarray, seed
     net, reader = embedder.net_, embedder.reader_
     taken = [measurement.only(rows) for measurement in measurements]
     inputs = [torch.cat([*map(reader.at(part), part.chunks())]).to(net.device) for part in taken]
-    pooling = pooling_of(net.module_.encoder.body)
-    if pooling != (1, 1) and has_names_only(embedder.views):  # views of images that are reduced first, as in training
-        inputs = [mean_of_blocks(part, pooling) for part in inputs]
+    if has_names_only(embedder.views):  # large images are reduced first, as in training
+        inputs = [mean_of_blocks(part, pooling_of(net.module_.encoder.body)) for part in inputs]
     make_two = _two_views(embedder, inputs)
     views = make_two(inputs[0] if len(inputs) == 1 else inputs, torch.Generator(net.device).manual_seed(seed))
     net.module_.eval()

@@ -210,19 +210,28 @@ class EmbeddingLogKernel(LogKernel):
         """Embedding and bias of the columns, which are those of the rows if ``y`` is None."""
         return (self.x, self.bias_x) if self.y is None else (self.y, self.bias_y)
 
+    @property
+    def _given(self) -> tuple[Tensor, Tensor | None]:
+        """Embeddings that receive the gradients."""
+        return self.x, self.y
+
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:
-        return tuple(t for t in (self.x, self.y, self.bias_x, self.bias_y) if t is not None)
+        return tuple(t for t in (*self._given, self.bias_x, self.bias_y) if t is not None)
+
+    def _by_name(self, tensors: tuple[Tensor, ...]) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """Return both embeddings and both biases from what has the order of ``tensors``, which leaves out None."""
+        first, *rest = tensors
+        second = None if self.y is None else rest.pop(0)
+        bias_x = None if self.bias_x is None else rest.pop(0)
+        return first, second, bias_x, None if self.bias_y is None else rest.pop(0)
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.x.shape[0], (self.x if self.y is None else self.y).shape[0]  # len of a tensor takes a microsecond
 
     def rebuild(self, tensors: tuple[Tensor, ...]) -> EmbeddingLogKernel:
-        x, *rest = tensors  # in the order of ``tensors``, which leaves out what is None
-        y = None if self.y is None else rest.pop(0)
-        bias_x = None if self.bias_x is None else rest.pop(0)
-        bias_y = None if self.bias_y is None else rest.pop(0)
+        x, y, bias_x, bias_y = self._by_name(tensors)
         return EmbeddingLogKernel(x, y, self.scale, self.offset, bias_x, bias_y, self.bound)
 
     def raw_tile(self, span: Span, out: Tensor) -> Tensor:
@@ -351,15 +360,12 @@ class CosineLogKernel(EmbeddingLogKernel):
     z_y: Tensor | None = field(default=None, kw_only=True)
     norm_y: Tensor | None = field(default=None, kw_only=True)
 
-    @cached_property
-    def tensors(self) -> tuple[Tensor, ...]:
-        return tuple(t for t in (self.z_x, self.z_y, self.bias_x, self.bias_y) if t is not None)
+    @property
+    def _given(self) -> tuple[Tensor, Tensor | None]:
+        return self.z_x, self.z_y
 
     def rebuild(self, tensors: tuple[Tensor, ...]) -> CosineLogKernel:
-        z_x, *rest = tensors
-        z_y = None if self.y is None else rest.pop(0)
-        bias_x = None if self.bias_x is None else rest.pop(0)
-        bias_y = None if self.bias_y is None else rest.pop(0)
+        z_x, z_y, bias_x, bias_y = self._by_name(tensors)
         return CosineLogKernel(
             self.x,
             self.y,

@@ -295,17 +295,20 @@ def by_hand(model, X, n_steps, on, budget):
     return 1e3 * (time.perf_counter() - began) / done
 
 
-def report_steps(given, on, budget):
-    n_steps = 10 if given.quick else 200
-    cpu = Device("cpu")
-    cases = [(name, size) for name in BATCHES for size in BATCHES[name]]
-    rows, sets = [], data(given.quick)
+def timed_sets(given, budget, least, rows):
+    """Yield each set and batch size with its share of the time; below ``least`` seconds, it gets an empty row."""
+    cases, sets = [(name, size) for name in BATCHES for size in BATCHES[name]], data(given.quick)
     for k, (name, size) in enumerate(cases):
         share = Budget(budget.left / (len(cases) - k))
-        if share.left < 5 and not given.quick:
+        if share.left < least and not given.quick:
             rows.append([name, size, *[NO_TIME] * 6])
-            continue
-        X = sets[name]
+        else:
+            yield name, sets[name], size, share
+
+
+def report_steps(given, on, budget):
+    n_steps, cpu, rows = 10 if given.quick else 200, Device("cpu"), []
+    for name, X, size, share in timed_sets(given, budget, 5, rows):
         quick_share = Budget(share.left / 2)
         fit, peak, _ = step_times(embedder(on.device, batch_size=size), X, n_steps, on, quick_share)
         hand = by_hand(embedder(on.device, batch_size=size), X, n_steps, on, quick_share)
@@ -321,18 +324,12 @@ def report_steps(given, on, budget):
 
 
 def report_precision(given, on, budget):
-    n_steps = 10 if given.quick else 200
-    cases = [(name, size) for name in BATCHES for size in BATCHES[name]]
-    rows, sets = [], data(given.quick)
-    for k, (name, size) in enumerate(cases):
-        share = Budget(budget.left / (len(cases) - k))
-        if share.left < 2 and not given.quick:
-            rows.append([name, size, *[NO_TIME] * 6])
-            continue
+    n_steps, rows = 10 if given.quick else 200, []
+    for name, X, size, share in timed_sets(given, budget, 2, rows):
         found = []
         for parts_left, precision in ((2, "float32"), (1, "bfloat16")):
             model = embedder(on.device, batch_size=size, precision=precision)
-            found.append(step_times(model, sets[name], n_steps, on, Budget(share.left / parts_left)))
+            found.append(step_times(model, X, n_steps, on, Budget(share.left / parts_left)))
         (single, single_peak, single_loss), (half, half_peak, half_loss) = found
         mib = [number(peak / 2**20, 0) for peak in (single_peak, half_peak)]
         rows.append([name, size, number(single), number(half), *mib, number(single_loss, 3), number(half_loss, 3)])

@@ -114,10 +114,10 @@ class TiledKernel:
         A small batch is one tile, and its time goes into calls rather than into arithmetic. So each product has a form
         for one tile that is a single call.
         """
-        if self.cache:
-            return self.cache[0] if len(self.cache) == len(self.layout) == 1 else None
         if len(self.layout) > 1:
             return None
+        if self.cache:
+            return self.cache[0]
         ((_, tile),) = self.tiles()
         return tile
 

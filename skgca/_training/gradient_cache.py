@@ -30,18 +30,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .._utils.device import on_device
 from .._utils.random import seeded_global_generator
 from .._utils.torch_state import full_precision
+from .batch_statistics import BatchStatistics, batch_norms, check_order
 
 __all__ = ["CachedForward"]
 
@@ -144,7 +142,7 @@ class CachedForward:
             return
         self._norms = _BatchNorms(module)
         self._state = _State(module, self._norms.modules)
-        self._statistics: list[_Statistics] = []
+        self._statistics: list[BatchStatistics] = []
         with torch.no_grad(), self._norms.patched():
             self.outputs = self._forward()
             for statistics in self._statistics:
@@ -189,40 +187,40 @@ class CachedForward:
             for i in range(len(self._parts)):
                 output = self._run(i, self._statistics)
                 if output is None:
-                    statistics.append(_Statistics.of(self._norms.reached, self._norms.inputs[-1]))
+                    statistics.append(BatchStatistics.of(self._norms.reached, self._norms.inputs[-1]))
                 else:
                     outputs.append(output)
-            _check_order(not (outputs and statistics))
+            check_order(not (outputs and statistics))
             if outputs:
                 # Autocast in older torch caches converted weights, here without a graph. The backward passes must not
                 # use these.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
-            self._statistics.append(_Statistics.merged(statistics))
+            self._statistics.append(BatchStatistics.merged(statistics))
 
-    def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[_Statistics], n_known: int) -> None:
+    def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[BatchStatistics], n_known: int) -> None:
         """Backpropagate through part i to the first ``n_known`` statistics.
 
         The pass starts at the statistics that come next, or at the outputs if all statistics are known.
         """
         known = leaves[:n_known]
         root = self._run(i, known)
-        _check_order((root is None) == (n_known < len(leaves)))
+        check_order((root is None) == (n_known < len(leaves)))
         if root is None:
             root = self._norms.inputs[-1]
             grad = leaves[n_known].grad_inputs(root)
         _backward([root], [grad], [tensor for leaf in known for tensor in (leaf.mean, leaf.variance)])
 
-    def _pull_to_parameters(self, i: int, grad: Tensor, leaves: list[_Statistics]) -> None:
+    def _pull_to_parameters(self, i: int, grad: Tensor, leaves: list[BatchStatistics]) -> None:
         """Backpropagate the gradients of the outputs and of all statistics of part i to the parameters."""
         outputs = self._run(i, self._statistics, keep=True)
-        _check_order(outputs is not None)
+        check_order(outputs is not None)
         assert outputs is not None
         inputs = self._norms.inputs
         through = [leaf.grad_inputs(each) for leaf, each in zip(leaves, inputs, strict=True)]
         _backward([outputs, *inputs], [grad, *through])
 
-    def _run(self, i: int, statistics: list[_Statistics], *, keep: bool = False) -> Tensor | None:
+    def _run(self, i: int, statistics: list[BatchStatistics], *, keep: bool = False) -> Tensor | None:
         """Run part i and return its outputs, or None if it reaches a call whose statistics are not known."""
         part = self._parts[i]
         self._state.begin_part()
@@ -241,112 +239,13 @@ class CachedForward:
         return seeded_global_generator(self._seeds[i], self._parts[i].device)
 
 
-@dataclass(frozen=True)
-class _Statistics:
-    """Mean and variance (n_channels,) of the inputs of one batch normalisation call, over n_values in each channel."""
-
-    norm: _BatchNorm
-    n_values: int
-    mean: Tensor
-    variance: Tensor
-
-    @classmethod
-    def of(cls, norm: _BatchNorm, inputs: Tensor) -> _Statistics:
-        """Compute the statistics of a part."""
-        values = inputs.to(_parameter_dtype(inputs))
-        rest = [axis for axis in range(values.ndim) if axis != 1]
-        mean = values.mean(rest)
-        variance = (values - _by_channel(mean, values)).square_().mean(rest)  # ten times as fast as torch.var
-        exact = torch.float32 if inputs.device.type == "mps" else torch.float64  # MPS has no double precision
-        return cls(norm, values.numel() // values.shape[1], mean.to(exact), variance.to(exact))
-
-    @classmethod
-    def merged(cls, parts: list[_Statistics]) -> _Statistics:
-        """Merge the statistics of all parts; the variance is that within the parts plus that of their means."""
-        norm, n_values = parts[0].norm, sum(part.n_values for part in parts)
-        _check_order(all(part.norm is norm for part in parts))
-        means = torch.stack([part.mean for part in parts])
-        variances = torch.stack([part.variance for part in parts])
-        shares = torch.tensor([part.n_values / n_values for part in parts], dtype=means.dtype)
-        share = on_device(shares, means.device)[:, None]
-        mean = (share * means).sum(0)
-        return cls(norm, n_values, mean, (share * (variances + (means - mean).square())).sum(0))
-
-    def leaf(self) -> _Statistics:
-        """Return a copy that collects gradients, which start at 0."""
-        mean, variance = (tensor.clone().requires_grad_() for tensor in (self.mean, self.variance))
-        mean.grad, variance.grad = torch.zeros_like(mean), torch.zeros_like(variance)
-        return _Statistics(self.norm, self.n_values, mean, variance)
-
-    def normalize(self, inputs: Tensor) -> Tensor:
-        """Normalise a part by the statistics of the whole batch.
-
-        torch's kernel treats given statistics as constants. If their gradients are needed, it also gets a scale of
-        value 1 and a shift of value 0 that are functions of the statistics: scale = sigma0 / sigma and
-        shift = (mean0 - mean) / sigma, with the detached values mean0 and sigma0. The gradients flow through these.
-        """
-        norm, dtype = self.norm, _parameter_dtype(inputs)
-        mean, variance = self.mean.detach().to(dtype), self.variance.detach().to(dtype)
-        scale, shift = (None if each is None else each.to(dtype) for each in (norm.weight, norm.bias))
-        if self.mean.requires_grad:
-            deviation = (self.variance + norm.eps).sqrt()
-            one, zero = (
-                (deviation.detach() / deviation).to(dtype),
-                ((self.mean.detach() - self.mean) / deviation).to(dtype),
-            )
-            scale, zero = (one, zero) if scale is None else (one * scale, zero * scale)
-            shift = zero if shift is None else zero + shift
-        return F.batch_norm(inputs, mean, variance, scale, shift, training=False, eps=norm.eps)
-
-    def grad_inputs(self, inputs: Tensor) -> Tensor:
-        """Return the gradient of the loss with respect to the inputs of a part, through the statistics.
-
-        With n values in a channel, d mean / d x = 1 / n and d variance / d x = 2 (x - mean) / n.
-        """
-        assert self.mean.grad is not None  # set by leaf()
-        assert self.variance.grad is not None
-        of_channel = (self.mean.grad / self.n_values, 2 * self.variance.grad / self.n_values, self.mean.detach())
-        shift, slope, mean = (_by_channel(each.to(_parameter_dtype(inputs)), inputs) for each in of_channel)
-        # The variance also depends on x through the mean, but its derivative with respect to the mean is 0.
-        return (shift + slope * (inputs.detach() - mean)).to(inputs.dtype)
-
-    def update_running(self) -> None:
-        """Update the running statistics, as a call in training does."""
-        norm = self.norm
-        if not (norm.training and norm.track_running_stats):
-            return
-        factor = 0.0 if norm.momentum is None else norm.momentum
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.add_(1)
-            if norm.momentum is None:
-                factor = 1.0 / float(norm.num_batches_tracked)
-        # torch normalises by the biased variance, but keeps the unbiased one for evaluation
-        unbiased = self.variance * (self.n_values / (self.n_values - 1))
-        for running, now in ((norm.running_mean, self.mean), (norm.running_var, unbiased)):
-            if running is not None:
-                running.mul_(1 - factor).add_(now.to(running), alpha=factor)
-
-
 class _BatchNorms:
     """Make the batch normalisations of a module use the statistics of the whole batch, not those of a part."""
 
-    # methods ``forward`` that compute torch's batch normalisation; SyncBatchNorm's does so in a single process
-    _KNOWN = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
-
     def __init__(self, module: nn.Module) -> None:
-        self.modules = [
-            norm
-            for norm in module.modules()
-            if isinstance(norm, _BatchNorm) and (norm.training or norm.running_mean is None)
-        ]
-        for norm in self.modules:
-            if type(norm).forward not in self._KNOWN or "forward" in vars(norm):
-                raise ValueError(
-                    f"{type(norm).__name__} has a forward of its own, whose result for a whole batch cannot be "
-                    "computed part by part. Use a batch normalisation of torch, or micro_batch_size=None."
-                )
+        self.modules = batch_norms(module, remedy="micro_batch_size=None")
         self.inputs: list[Tensor] = []
-        self._statistics: list[_Statistics] | None = None
+        self._statistics: list[BatchStatistics] | None = None
 
     @contextmanager
     def patched(self) -> Iterator[None]:
@@ -362,7 +261,7 @@ class _BatchNorms:
             self.inputs = []
 
     def run(
-        self, function: Callable[[Tensor], Tensor], part: Tensor, statistics: list[_Statistics], *, keep: bool
+        self, function: Callable[[Tensor], Tensor], part: Tensor, statistics: list[BatchStatistics], *, keep: bool
     ) -> Tensor | None:
         """Return the outputs of a part, or None if it reached a call whose statistics are not known.
 
@@ -376,7 +275,7 @@ class _BatchNorms:
             return None
         finally:
             self._statistics = None
-        _check_order(self._n_calls == len(statistics))
+        check_order(self._n_calls == len(statistics))
         return outputs
 
     def _normalize(self, norm: _BatchNorm, inputs: Tensor) -> Tensor:
@@ -392,7 +291,7 @@ class _BatchNorms:
             self.reached = norm
             raise _Reached
         statistics = self._statistics[self._n_calls - 1]
-        _check_order(statistics.norm is norm)
+        check_order(statistics.norm is norm)
         return statistics.normalize(inputs)
 
 
@@ -446,21 +345,3 @@ def _backward(roots: list[Tensor], grads: list[Tensor], wanted: list[Tensor] | N
     if pairs:
         with full_precision(grads[0]):
             torch.autograd.backward([root for root, _ in pairs], [grad for _, grad in pairs], inputs=wanted)
-
-
-def _by_channel(values: Tensor, inputs: Tensor) -> Tensor:
-    """Reshape (n_channels,) to (n_channels, 1, ...), which broadcasts with inputs (n, n_channels, ...)."""
-    return values.view(-1, *[1] * (inputs.ndim - 2))
-
-
-def _parameter_dtype(inputs: Tensor) -> torch.dtype:
-    """Return the dtype in which torch computes statistics: that of the inputs, but at least float32."""
-    return torch.promote_types(inputs.dtype, torch.float32)
-
-
-def _check_order(same: bool) -> None:
-    if not same:
-        raise RuntimeError(
-            "Parts of a batch call batch normalisations in different orders, so there are no statistics of the whole "
-            "batch. Make the calls the same for all rows, or use micro_batch_size=None."
-        )

@@ -5,6 +5,7 @@ from sklearn.exceptions import ConvergenceWarning
 __all__ = [
     "CheckpointError",
     "CollapseWarning",
+    "RankFailedError",
     "SavedFileError",
     "SinkhornConvergenceWarning",
     "TrainingDivergedError",
@@ -17,6 +18,10 @@ class CheckpointError(ValueError):
 
 class CollapseWarning(ConvergenceWarning):
     """Training made all embeddings nearly equal."""
+
+
+class RankFailedError(RuntimeError):
+    """Another process of a distributed training failed or left. The message names the cause, as far as it is known."""
 
 
 class SavedFileError(ValueError):

@@ -38,6 +38,7 @@ def make_callbacks(
     n_steps: int,
     measured: tuple[Tensor, ...],
     steady: bool = False,
+    shown: bool = True,
 ) -> list[Entry]:
     """Return the callbacks of a training, including those of the user.
 
@@ -52,6 +53,8 @@ def make_callbacks(
         Rows that the measures of ``history_`` are computed on; one tensor, or one for each measured view.
     steady : bool, default=False
         Whether the learning rate is constant and training does not stop early, as in ``partial_fit``.
+    shown : bool, default=True
+        Whether this process shows the progress of the training.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def make_callbacks(
     stopping = next((callback for callback in unnamed if isinstance(callback, EarlyStopping)), None)
     entries: list[Entry] = [
         ("measures", Measures(measured, always=options.early_stopping)),
-        ("progress", Progress(int(options.verbose), n_steps)),
+        ("progress", Progress(int(options.verbose), n_steps, shown=shown)),
     ]
     if schedule is not None:
         _check_not_set(options, ("warmup_fraction",), changed, schedule, does="sets the rate")

@@ -10,7 +10,10 @@ import torch
 from skorch.helper import predefined_split
 
 from .._data import RowDataset
+from .._training.distributed_net import DistributedContrastiveNet, DistributedMomentumNet
 from .._training.net import ContrastiveNet, MomentumNet
+from .._training.process_group import GroupRanks
+from .._training.ranks import Ranks
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_precision
 from .._utils.random import RandomStreams
@@ -57,6 +60,7 @@ def make_net(
     dataset_valid: RowDataset | None,
     random_streams: RandomStreams,
     device: torch.device,
+    ranks: Ranks,
 ) -> ContrastiveNet:
     """Make the net that trains a module.
 
@@ -80,6 +84,8 @@ def make_net(
     random_streams : RandomStreams
         Source of the order of batches, of the views, and of the random numbers that the module draws.
     device : torch.device
+    ranks : Ranks
+        The processes that train the net.
 
     Raises
     ------
@@ -114,10 +120,14 @@ def make_net(
         "verbose": 0,
         "device": device,
     }
+    if isinstance(ranks, GroupRanks):
+        settings["ranks"] = ranks
     if criterion.repels:
-        return ContrastiveNet(module, criterion, **settings)
+        kind = DistributedContrastiveNet if isinstance(ranks, GroupRanks) else ContrastiveNet
+        return kind(module, criterion, **settings)
+    with_target = DistributedMomentumNet if isinstance(ranks, GroupRanks) else MomentumNet
     decay = _EMA_DECAY if options.ema_decay is None else options.ema_decay
-    return MomentumNet(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
+    return with_target(module, criterion, ema_decay=decay, n_steps=max_epochs * n_batches, **settings)
 
 
 def resolve_max_epochs(max_epochs: int | str, *, auto_steps: int, n_batches: int) -> int:

@@ -100,6 +100,7 @@ PARAMETER_GROUPS: dict[str, dict[str, list[Any]]] = {
         "compile": ["boolean"],
         "device": [str, torch.device],
         "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "distributed": [None, "boolean"],
         "n_reference_rows": [Interval(Integral, 0, None, closed="left")],
         "verbose": ["verbose"],
     },

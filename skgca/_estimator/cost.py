@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .._data import bytes_ahead
+from .._training.ranks import Ranks
 from .fitting import Prepared, prepare, read_out, threads_of
 from .inputs import FitInputs
 
@@ -55,11 +56,11 @@ class CostEstimate:
         return f"{self.n_steps:,} steps in about {self.seconds:,.0f} s, with about {self.bytes / 2**20:,.0f} MiB"
 
 
-def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> CostEstimate:
+def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks: Ranks) -> CostEstimate:
     """Read the rows, time some steps on a copy, and extrapolate; see ``GCAEmbedder.estimate_cost``."""
     estimator.set_params(callbacks=None, checkpoint_dir=None, resume=False, verbose=0)
     start = time.perf_counter()
-    prepared = prepare(estimator, inputs, continues=continues)
+    prepared = prepare(estimator, inputs, continues=continues, ranks=ranks)
     net = prepared.net.initialize()
     preparing_seconds = time.perf_counter() - start
     on_cuda = torch.device(net.device).type == "cuda"
@@ -72,13 +73,14 @@ def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool)
         readout_seconds = time.perf_counter() - start
     n_steps = net.max_epochs * prepared.n_batches
     seconds_per_step = float(np.median(step_seconds))
-    return CostEstimate(
+    estimate = CostEstimate(
         seconds=preparing_seconds + n_steps * seconds_per_step + readout_seconds,
         bytes=torch.cuda.max_memory_allocated(net.device) if on_cuda else _held_bytes(prepared, inputs) + saved_bytes,
         n_epochs=net.max_epochs,
         n_steps=n_steps,
         seconds_per_step=seconds_per_step,
     )
+    return ranks.same(lambda: estimate)
 
 
 def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:

@@ -40,9 +40,9 @@ from ..encoders import Encoder
 from ..losses import LearnableEpsilon
 from .constraints import PARAMETER_CONSTRAINTS
 from .cost import CostEstimate, estimate_cost
-from .deprecated import DEPRECATED_CONSTRAINTS, deprecated_in_effect, warn_of_history_frame
+from .deprecated import DEPRECATED_CONSTRAINTS, warn_of_history_frame
 from .description import html_table, visual_block
-from .fitting import Trained, threads_of, train, unchanged_on_failure
+from .fitting import Trained, in_training, threads_of, train
 from .inputs import check_inputs
 from .names import output_names
 from .streaming import Stream, parts_of, train_on_part
@@ -75,7 +75,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     - optimisation and stopping: ``weight_decay``, ``warmup_fraction``, ``early_stopping``, ``validation_fraction``,
       ``n_iter_no_change``, ``tol``, ``callbacks``, ``warm_start``
     - checkpoints: ``checkpoint_dir``, ``checkpoint_epochs``, ``checkpoint_minutes``, ``resume``
-    - runtime: ``micro_batch_size``, ``precision``, ``compile``, ``device``, ``n_threads``, ``n_reference_rows``,
+    - runtime: ``micro_batch_size``, ``precision``, ``compile``, ``device``, ``n_threads``, ``distributed``,
       ``verbose``
     - deprecated: ``n_iter``, ``memory_limit``, ``restore_best``, ``max_grad_norm``
 
@@ -279,6 +279,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         for a network whose batches are small, such as those of most tables. Other networks, such as those of images,
         train and embed on up to as many threads as torch is set to, which joblib limits in its workers. So the
         embedding of a table has the same bits in the main process and in a worker. For images, give a number.
+    distributed : bool, default=None
+        True trains one embedder with the other processes of torch.distributed's default process group. Each must call
+        ``fit`` with the same X, and gets the same embedder. Without a group, one is made from the environment of a
+        launcher such as torchrun. ``batch_size`` counts the rows of all processes together. None and False train in
+        this process alone; None warns if there are others. See ``docs/guide/distributed.md``.
     n_reference_rows : int, default=1000
         Number of evenly spaced training rows whose embeddings are kept. :meth:`outlier_score` compares with them. They
         are part of pickles and saved files. With 0, no rows are kept.
@@ -427,6 +432,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         compile: bool = False,
         device: str | torch.device = "auto",
         n_threads: int | str = "auto",
+        distributed: bool | None = None,
         n_reference_rows: int = 1000,
         verbose: int = 0,
         n_iter: int | str | None = "deprecated",
@@ -494,6 +500,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         self.compile = compile
         self.device = device
         self.n_threads = n_threads
+        self.distributed = distributed
         self.n_reference_rows = n_reference_rows
         self.verbose = verbose
         self.n_iter = n_iter
@@ -573,9 +580,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
             If a deprecated parameter is set.
         """
         continues = self.warm_start and hasattr(self, "net_")
-        with unchanged_on_failure(self), deprecated_in_effect(self), known_settings(self.n_threads):
+        with in_training(self) as ranks:
             inputs = check_inputs(self, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=not continues)
-            trained = train(self, inputs, continues=continues)
+            trained = train(self, inputs, continues=continues, ranks=ranks)
             self._stream: Stream | None = None
             self._take(trained)
         return self
@@ -622,10 +629,10 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         self._validate_params()  # fit_context skips this once an estimator is fitted
         is_first = not hasattr(self, "net_")
-        with unchanged_on_failure(self), deprecated_in_effect(self), known_settings(self.n_threads):
+        with in_training(self) as ranks:
             for part in parts_of(X, self.batch_size):
                 inputs = check_inputs(self, part, y, sample_weight, sample_domain, sample_group, X_pair, reset=is_first)
-                trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None))
+                trained, self._stream = train_on_part(self, inputs, getattr(self, "_stream", None), ranks)
                 self._take(trained)
                 is_first = False
         return self
@@ -780,9 +787,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         """
         continues = self.warm_start and hasattr(self, "net_")
         tried = copy.copy(self)
-        with deprecated_in_effect(tried), known_settings(self.n_threads):
+        with in_training(tried) as ranks:
             inputs = check_inputs(tried, X, y, sample_weight, sample_domain, sample_group, X_pair, reset=not continues)
-            return estimate_cost(tried, inputs, continues=continues)
+            return estimate_cost(tried, inputs, continues=continues, ranks=ranks)
 
     def history_frame(self) -> Any:
         """Return ``history_`` as a data frame.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -38,6 +38,7 @@ from .._data import (
     RowDataset,
     Rows,
     SeriesReader,
+    bytes_ahead,
     evenly_spaced,
     make_reader,
     n_even_batches,
@@ -49,16 +50,20 @@ from .._data.held_out import hold_out
 from .._inference.embedding import embed_inputs, fit_readout
 from .._persistence.sample_rows import example_rows
 from .._training.callbacks import StopWithoutProgress
-from .._training.checkpoints import Checkpoints, SaveCheckpoints, identity
+from .._training.checkpoints import Checkpoints, SaveCheckpoints, checksum_of_rows, described, identity
 from .._training.net import ContrastiveNet
+from .._training.process_group import joined
+from .._training.ranks import Ranks
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
 from .._utils.random import RandomStreams
 from .._utils.threads import large_batches
+from .._utils.torch_state import known_settings
 from ..encoders import Encoder
 from ..encoders._images import mean_of_blocks
 from ..losses import AlignmentLoss
 from .constraints import defaults_of
+from .deprecated import deprecated_in_effect
 from .inputs import FitInputs
 
 if TYPE_CHECKING:
@@ -69,17 +74,22 @@ __all__ = [
     "Trained",
     "TrainingRows",
     "callbacks_of",
+    "check_batches",
     "finish",
+    "in_training",
     "inputs_to_measure",
     "last_or_new_criterion",
     "new_net",
     "prepare",
     "read_out",
     "read_rows",
+    "streams_of",
     "threads_of",
     "train",
-    "unchanged_on_failure",
 ]
+
+
+_N_COMPARED = 4096  # rows that ranks compare, of data that are not in memory
 
 
 @dataclass(frozen=True)
@@ -102,13 +112,15 @@ class TrainingRows:
 class Prepared:
     """A training before its first step.
 
-    rows : all rows; training : rows without held-out ones; n_batches : batches in an epoch; net : the net to train.
+    rows : all rows; training : rows without held-out ones; n_batches : batches in an epoch; net : the net to train;
+    ranks : the processes that train it.
     """
 
     rows: TrainingRows
     training: RowDataset
     n_batches: int
     net: ContrastiveNet
+    ranks: Ranks
 
 
 @dataclass(frozen=True)
@@ -120,13 +132,13 @@ class Trained:
     reference: np.ndarray
 
 
-def train(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Trained:
+def train(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks: Ranks) -> Trained:
     """Train as ``fit`` does; see :func:`prepare`."""
-    prepared = prepare(estimator, inputs, continues=continues)
+    prepared = prepare(estimator, inputs, continues=continues, ranks=ranks)
     _warn_if_never_stopped(estimator, prepared.net)
     with threads_of(estimator, prepared.net, prepared.rows.reader):
         prepared.net.fit(prepared.training, y=None)
-        return finish(estimator, prepared.rows, prepared.net)
+        return finish(estimator, prepared.rows, prepared.net, ranks)
 
 
 def threads_of(estimator: GCAEmbedder, net: ContrastiveNet, reader: Reader) -> AbstractContextManager[None]:
@@ -139,7 +151,7 @@ def threads_of(estimator: GCAEmbedder, net: ContrastiveNet, reader: Reader) -> A
     return large_batches(estimator.batch_size * (encoder.n_operations or 0.0))
 
 
-def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Prepared:
+def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks: Ranks) -> Prepared:
     """Read the rows, and make the net that ``fit`` trains on them.
 
     Parameters
@@ -148,23 +160,25 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
     inputs : FitInputs
     continues : bool
         Whether to continue from the last fit.
+    ranks : Ranks
+        The processes that train the net.
 
     Raises
     ------
     InvalidParameterError, ValueError, TypeError
-        If parameters contradict each other, or do not fit the rows.
+        If parameters contradict each other, or do not fit the rows, or the ranks have different ones.
     CheckpointError
         If there is a checkpoint that training cannot resume from.
     """
     # Checks that do not need X come first, since reading X may take long.
-    device = resolve_device(estimator.device)
-    checkpoints = _checkpoints(estimator)
+    device = ranks.place(resolve_device(estimator.device))
+    checkpoints = _checkpoints(estimator, ranks)
     criterion = last_or_new_criterion(estimator, continues=continues)
-    random_streams = RandomStreams.of(check_random_state(estimator.random_state))
-    rows = read_rows(estimator, inputs, continues=continues)
+    random_streams = streams_of(estimator, ranks)
+    rows = read_rows(estimator, inputs, continues=continues, ranks=ranks)
     saving: list[Entry] = []
-    if checkpoints is not None:
-        callback = _checkpointing(estimator, checkpoints, rows.dataset, random_streams, device)
+    if estimator.checkpoint_dir is not None:
+        callback = _checkpointing(estimator, checkpoints, rows.dataset, random_streams, device, ranks)
         random_streams = RandomStreams(callback.header["entropy"])
         saving = [("checkpoints", callback)]
     training, held_out = rows.dataset, None
@@ -173,6 +187,7 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
             rows.dataset, estimator.validation_fraction, random_streams.generator("held_out_rows")
         )
     n_batches = n_even_batches(len(training), estimator.batch_size)
+    check_batches(estimator, len(training), n_batches, ranks)
     max_epochs = resolve_max_epochs(estimator.max_epochs, auto_steps=rows.reader.auto_steps, n_batches=n_batches)
     measured = inputs_to_measure(training if held_out is None else held_out)
     net = new_net(
@@ -185,20 +200,27 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> Pr
         max_epochs=max_epochs,
         n_batches=n_batches,
         # checkpoints last, so that they contain what the other callbacks did in the same epoch
-        callbacks=[*callbacks_of(estimator, n_steps=max_epochs * n_batches, measured=measured), *saving],
+        callbacks=[*callbacks_of(estimator, n_steps=max_epochs * n_batches, measured=measured, ranks=ranks), *saving],
         held_out=held_out,
+        ranks=ranks,
     )
-    return Prepared(rows, training, n_batches, net)
+    return Prepared(rows, training, n_batches, net, ranks)
 
 
-def finish(estimator: GCAEmbedder, rows: TrainingRows, net: ContrastiveNet) -> Trained:
-    """Warn about problems of the training, fit the readout, and embed the reference rows."""
+def finish(estimator: GCAEmbedder, rows: TrainingRows, net: ContrastiveNet, ranks: Ranks) -> Trained:
+    """Warn about problems of the training, fit the readout, and embed the reference rows.
+
+    All ranks get what rank 0 has, since other processors may round differently.
+    """
     _warn_of_problems(net)
     read_out(net, rows)
+    ranks.make_same(net.module_.state_dict().values())
+    net.history = ranks.same(lambda: net.history)
     n_reference = estimator.n_reference_rows
     # Embed at least one row, so that an empty reference has the width of the embedding too.
     reference = rows.sample[torch.from_numpy(spaced(len(rows.sample), max(1, n_reference)))]
-    return Trained(rows.reader, net, embed_inputs(net.module_.encoder, reference, net.device)[:n_reference])
+    embedded = ranks.same(lambda: embed_inputs(net.module_.encoder, reference, net.device))
+    return Trained(rows.reader, net, embedded[:n_reference])
 
 
 def read_out(net: ContrastiveNet, rows: TrainingRows) -> None:
@@ -208,8 +230,20 @@ def read_out(net: ContrastiveNet, rows: TrainingRows) -> None:
 
 
 @contextmanager
-def unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
-    """Restore the attributes of an estimator if the block raises anything."""
+def in_training(estimator: GCAEmbedder) -> Iterator[Ranks]:
+    """Run the block as a training of an estimator, alone or with other processes.
+
+    If the block raises anything, the attributes of the estimator are restored.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_unchanged_on_failure(estimator))
+        stack.enter_context(deprecated_in_effect(estimator))
+        stack.enter_context(known_settings(estimator.n_threads))
+        yield stack.enter_context(joined(estimator.distributed, estimator.device))
+
+
+@contextmanager
+def _unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
     before = vars(estimator).copy()
     try:
         yield
@@ -222,10 +256,16 @@ def unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
 # Rows
 
 
-def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> TrainingRows:
-    """Read the rows of X, by a newly fitted reader or by that of the last fit."""
+def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks: Ranks) -> TrainingRows:
+    """Read the rows of X, by a newly fitted reader or by that of the last fit.
+
+    Raises
+    ------
+    ValueError
+        If the ranks have different rows or parameters, or the rows cannot be read.
+    """
     first = inputs.measured[0]
-    reader = estimator.reader_ if continues else _fitted_reader(estimator, first)
+    reader = estimator.reader_ if continues else _fitted_reader(estimator, first, shown=ranks.first)
     # Rows that the reader was not fitted on may be in other units: those of partial_fit, and second measurements.
     read = [reader.at(source) if continues or k else reader.read for k, source in enumerate(inputs.measured)]
     pooling, spread = _pooling(estimator, reader, continues=continues), evenly_spaced(first)
@@ -235,7 +275,37 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool) -> 
     ]
     sample = fetch[0](spread) if pooling == (1, 1) else read[0](first.take(spread.numpy()))
     dataset = RowDataset(len(inputs), *fetch, **inputs.extras)
+    ranks.check_same(lambda: _of_training(estimator, inputs, dataset))
     return TrainingRows(reader, dataset, sample, first.chunk_size(), pooling)
+
+
+def _of_training(estimator: GCAEmbedder, inputs: FitInputs, dataset: RowDataset) -> dict[str, str]:
+    """Describe what must be the same on all ranks: parameters, and rows with their metadata.
+
+    Modules are left out, since their weights are those of rank 0 anyway. Of rows that are not in memory, a sample is
+    compared.
+    """
+    params = estimator.get_params(deep=False)
+    compared = {name: value for name, value in params.items() if not isinstance(value, torch.nn.Module)}
+    in_memory = all(bytes_ahead(rows) and rows.part_sizes is None for rows in inputs.measured)
+    checksum = checksum_of_rows(dataset, len(dataset) if in_memory else _N_COMPARED)
+    return {**described(compared), "number of rows": str(len(dataset)), "X, with metadata": checksum}
+
+
+def check_batches(estimator: GCAEmbedder, n_rows: int, n_batches: int, ranks: Ranks) -> None:
+    """Raise ValueError if a rank would have fewer than 2 rows of a batch: views exchange values between rows."""
+    smallest = n_rows // n_batches
+    if ranks.n_ranks > 1 and smallest < 2 * ranks.n_ranks:
+        raise ValueError(
+            f"batch_size={estimator.batch_size} makes batches of {smallest} of the {n_rows} rows, for {ranks.n_ranks} "
+            f"ranks together, which each need 2 rows; set batch_size={2 * ranks.n_ranks} or more, or start fewer "
+            "processes."
+        )
+
+
+def streams_of(estimator: GCAEmbedder, ranks: Ranks) -> RandomStreams:
+    """Return the random numbers of a training, from the ``random_state`` of rank 0."""
+    return ranks.same(lambda: RandomStreams.of(check_random_state(estimator.random_state)))
 
 
 def _pooling(estimator: GCAEmbedder, reader: Reader, *, continues: bool) -> tuple[int, int]:
@@ -255,8 +325,11 @@ def _read_reduced(read: Callable[[Chunk], Tensor], pooling: tuple[int, int], X: 
     return mean_of_blocks(read(X), pooling)
 
 
-def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
-    """Fit a reader to the training rows; raise an error if the encoder is for another kind of data."""
+def _fitted_reader(estimator: GCAEmbedder, rows: Rows, *, shown: bool) -> Reader:
+    """Fit a reader to the training rows; raise an error if the encoder is for another kind of data.
+
+    With ``shown`` and ``verbose``, what the rows are read as is shown.
+    """
     reader = make_reader(
         rows,
         categorical_features=estimator.categorical_features,
@@ -269,7 +342,7 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows) -> Reader:
     reader.fit(rows)
     if isinstance(reader, SeriesReader):
         reader.takes_any_length = takes_any_length(network, reader)
-    if estimator.verbose and reader.summary:
+    if shown and estimator.verbose and reader.summary:
         tqdm.write(f"X is read as {reader.summary}.")
     return reader
 
@@ -283,9 +356,10 @@ def inputs_to_measure(dataset: RowDataset) -> tuple[Tensor, ...]:
 # Checkpoints
 
 
-def _checkpoints(estimator: GCAEmbedder) -> Checkpoints | None:
+def _checkpoints(estimator: GCAEmbedder, ranks: Ranks) -> Checkpoints | None:
+    """Return the checkpoint to write and to resume from, on rank 0."""
     if estimator.checkpoint_dir is not None:
-        return Checkpoints(estimator.checkpoint_dir)
+        return Checkpoints(estimator.checkpoint_dir) if ranks.first else None
     if estimator.resume:
         raise InvalidParameterError(
             "resume=True needs a checkpoint_dir to resume from; name the folder that training wrote to."
@@ -295,17 +369,19 @@ def _checkpoints(estimator: GCAEmbedder) -> Checkpoints | None:
 
 def _checkpointing(
     estimator: GCAEmbedder,
-    checkpoints: Checkpoints,
+    checkpoints: Checkpoints | None,
     dataset: RowDataset,
     random_streams: RandomStreams,
     device: torch.device,
+    ranks: Ranks,
 ) -> SaveCheckpoints:
     """Return the callback that writes checkpoints, and that resumes from the last one if ``resume`` is set.
 
     A resumed training uses the random numbers of the checkpoint, even if ``random_state`` is None.
     """
-    wanted = identity(estimator.get_params(deep=False), dataset, device)
-    begins_from = checkpoints.matching(wanted) if estimator.resume else None
+    wanted = identity(estimator.get_params(deep=False), dataset, device) if checkpoints is not None else {}
+    resumes = checkpoints is not None and estimator.resume
+    begins_from = ranks.same(lambda: checkpoints.matching(wanted) if resumes else None)  # type: ignore[union-attr]
     entropy = random_streams.entropy if begins_from is None else begins_from["entropy"]
     return SaveCheckpoints(
         checkpoints,
@@ -329,6 +405,7 @@ def new_net(
     device: torch.device,
     max_epochs: int,
     n_batches: float,
+    ranks: Ranks,
     callbacks: Sequence[Entry] = (),
     held_out: RowDataset | None = None,
 ) -> ContrastiveNet:
@@ -359,6 +436,7 @@ def new_net(
         dataset_valid=held_out,
         random_streams=random_streams,
         device=device,
+        ranks=ranks,
     )
 
 
@@ -369,11 +447,17 @@ def last_or_new_criterion(estimator: GCAEmbedder, *, continues: bool) -> Alignme
 
 
 def callbacks_of(
-    estimator: GCAEmbedder, *, n_steps: int, measured: tuple[Tensor, ...], steady: bool = False
+    estimator: GCAEmbedder, *, n_steps: int, measured: tuple[Tensor, ...], ranks: Ranks, steady: bool = False
 ) -> list[Entry]:
     """Make the callbacks; ``steady`` means a constant learning rate and no early stopping."""
-    options = CallbackOptions.of(vars(estimator))
-    return make_callbacks(options, changed=_changed(estimator), n_steps=n_steps, measured=measured, steady=steady)
+    return make_callbacks(
+        CallbackOptions.of(vars(estimator)),
+        changed=_changed(estimator),
+        n_steps=n_steps,
+        measured=measured,
+        steady=steady,
+        shown=ranks.first,
+    )
 
 
 def _changed(estimator: GCAEmbedder) -> dict[str, Any]:

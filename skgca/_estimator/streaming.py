@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from sklearn.utils import check_random_state
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import IterableDataset
@@ -18,17 +17,20 @@ from torch.utils.data import IterableDataset
 from .._data import n_even_batches
 from .._data.containers import item_inputs, stacked_items
 from .._training.net import ContrastiveNet
+from .._training.ranks import Ranks
 from .._utils.compat import InvalidParameterError
 from .._utils.device import resolve_device
 from .._utils.random import RandomStreams
 from .fitting import (
     Trained,
     callbacks_of,
+    check_batches,
     finish,
     inputs_to_measure,
     last_or_new_criterion,
     new_net,
     read_rows,
+    streams_of,
     threads_of,
 )
 from .inputs import FitInputs
@@ -115,7 +117,9 @@ class Stream:
         self.sample = RowSample(net.random_streams)
 
 
-def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | None) -> tuple[Trained, Stream]:
+def train_on_part(
+    estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | None, ranks: Ranks
+) -> tuple[Trained, Stream]:
     """Train as ``partial_fit`` does: one pass over the rows, at a constant learning rate.
 
     Parameters
@@ -124,6 +128,8 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
     inputs : FitInputs
     stream : Stream or None
         State of the last call. None starts a new stream, from the weights of the last fit if there was one.
+    ranks : Ranks
+        The processes that train the net.
     """
     if estimator.early_stopping or estimator.checkpoint_dir is not None:
         name = "early_stopping" if estimator.early_stopping else "checkpoint_dir"
@@ -132,22 +138,27 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
             "writes no checkpoints; leave it out, or use fit."
         )
     fitted = hasattr(estimator, "net_")
-    rows = read_rows(estimator, inputs, continues=fitted)
+    device = ranks.place(resolve_device(estimator.device))
+    rows = read_rows(estimator, inputs, continues=fitted, ranks=ranks)
     n_batches = n_even_batches(len(rows.dataset), estimator.batch_size)
+    check_batches(estimator, len(rows.dataset), n_batches, ranks)
     if stream is None:
         net = new_net(
             estimator,
             rows,
             last_or_new_criterion(estimator, continues=fitted),
-            random_streams=RandomStreams.of(check_random_state(estimator.random_state)),
+            random_streams=streams_of(estimator, ranks),
             continues=fitted,
-            device=resolve_device(estimator.device),
+            device=device,
             max_epochs=1,
             n_batches=math.inf,  # the number of further calls is unknown
+            ranks=ranks,
         )
         stream = Stream(net.initialize())
     net = stream.net
-    net.callbacks = callbacks_of(estimator, n_steps=n_batches, measured=inputs_to_measure(rows.dataset), steady=True)
+    net.join(ranks)
+    measured = inputs_to_measure(rows.dataset)
+    net.callbacks = callbacks_of(estimator, n_steps=n_batches, measured=measured, ranks=ranks, steady=True)
     net.initialize_callbacks()
     net.set_params(
         batch_size=estimator.batch_size,
@@ -159,4 +170,4 @@ def train_on_part(estimator: GCAEmbedder, inputs: FitInputs, stream: Stream | No
     with threads_of(estimator, net, rows.reader):
         net.partial_fit(rows.dataset, y=None)
         sample = stream.sample.add(rows.sample)
-        return finish(estimator, replace(rows, sample=sample), net), stream
+        return finish(estimator, replace(rows, sample=sample), net, ranks), stream

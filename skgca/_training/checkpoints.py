@@ -29,7 +29,7 @@ from skorch.callbacks import Callback
 from skorch.history import History
 from torch import Tensor, nn
 
-from .._data import RowDataset
+from .._data import RowDataset, spaced
 from .._utils.files import PARTIAL, replace_file
 from .._version import __version__
 from ..exceptions import CheckpointError
@@ -37,7 +37,7 @@ from ..exceptions import CheckpointError
 if TYPE_CHECKING:
     from .net import ContrastiveNet
 
-__all__ = ["Checkpoints", "SaveCheckpoints", "identity"]
+__all__ = ["Checkpoints", "SaveCheckpoints", "checksum_of_rows", "described", "identity"]
 
 _MAGIC = b"skgca checkpoint 2\n"
 _DIGEST = hashlib.sha256().digest_size
@@ -49,6 +49,7 @@ _FREE = {
     "checkpoint_epochs",
     "checkpoint_minutes",
     "device",
+    "distributed",
     "n_threads",
     "resume",
     "sinkhorn_memory_limit",
@@ -174,7 +175,8 @@ class SaveCheckpoints(Callback):
 
     Parameters
     ----------
-    checkpoints : Checkpoints
+    checkpoints : Checkpoints or None
+        None writes nothing, as on all ranks of a distributed training except the first.
     begins_from : dict or None
         State to resume from, as :meth:`Checkpoints.read` returns it.
     header : dict
@@ -187,7 +189,7 @@ class SaveCheckpoints(Callback):
 
     def __init__(
         self,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints | None,
         begins_from: dict[str, Any] | None,
         header: dict[str, Any],
         *,
@@ -242,6 +244,8 @@ class SaveCheckpoints(Callback):
         return time.monotonic() - self.written_at_ >= 60 * self.every_minutes
 
     def _write(self, net: ContrastiveNet, *, ended: bool = False) -> None:
+        if self.checkpoints is None:
+            return
         history = list(net.history) if ended else list(net.history)[:-1]
         self.checkpoints.write(
             {
@@ -283,14 +287,23 @@ def _stateful(net: ContrastiveNet) -> dict[str, tuple[Callable[[], Any], Callabl
 
 def identity(params: dict[str, Any], dataset: RowDataset, device: torch.device) -> dict[str, str]:
     """Describe what a training computes: its parameters, a checksum of all its rows, and the type of device."""
-    described = {name: _described(value) for name, value in params.items() if name not in _FREE}
+    return {**described(params), "data": checksum_of_rows(dataset, len(dataset)), "device type": device.type}
+
+
+def described(params: dict[str, Any]) -> dict[str, str]:
+    """Describe the values of the parameters that determine what a training computes."""
+    return {name: _described(value) for name, value in params.items() if name not in _FREE}
+
+
+def checksum_of_rows(dataset: RowDataset, n_rows: int) -> str:
+    """Return a checksum of evenly spaced rows of a dataset, with their metadata."""
     digest = hashlib.sha256()
-    for rows in torch.arange(len(dataset)).split(_HASHED_ROWS):
+    for rows in torch.from_numpy(spaced(len(dataset), n_rows)).split(_HASHED_ROWS):
         inputs, extras = dataset[rows]
         for name, value in (*enumerate(inputs), *sorted(extras.items())):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.contiguous().numpy().data)
-    return {**described, "data": digest.hexdigest(), "device type": device.type}
+    return digest.hexdigest()
 
 
 def _described(value: Any) -> str:

@@ -40,6 +40,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .._utils.random import seeded_global_generator
 from .._utils.torch_state import full_precision
 from .batch_statistics import BatchStatistics, batch_norms, check_order
+from .ranks import Ranks
 
 __all__ = ["CachedForward"]
 
@@ -70,6 +71,10 @@ class CachedForward:
         part, the same way in each pass over it, and restored afterwards.
     generator : torch.Generator, default=None
         Source of the seeds of the parts. Needed if ``draws``.
+    ranks : Ranks, default=None
+        The processes of which each has a part of the rows. None is a single process.
+    n_rows : int, default=None
+        Number of rows of all ranks together. None is that of the batch.
 
     Attributes
     ----------
@@ -113,6 +118,8 @@ class CachedForward:
     _parts: tuple[Tensor, ...]
     _norms: _BatchNorms
     _state: _State
+    _ranks: Ranks
+    _n_rows: int
 
     def __init__(
         self,
@@ -123,19 +130,23 @@ class CachedForward:
         *,
         draws: bool = False,
         generator: torch.Generator | None = None,
+        ranks: Ranks | None = None,
+        n_rows: int | None = None,
     ) -> None:
         if not isinstance(micro_batch_size, Integral) or micro_batch_size < 1:
             raise ValueError(f"micro_batch_size={micro_batch_size!r} must be a whole number >= 1, such as 512.")
         if draws and generator is None:
             raise ValueError("generator=None, but draws=True needs one, such as torch.Generator().manual_seed(0).")
         n_parts = max(1, -(-len(batch) // int(micro_batch_size)))
+        self._ranks = Ranks() if ranks is None else ranks
+        self._n_rows = len(batch) if n_rows is None else n_rows
         self._function = function
         self._parts = batch.detach().tensor_split(n_parts)
         self._seeds: list[int] | None = None
         if draws and generator is not None:
             self._seeds = torch.randint(2**31 - 1, (n_parts,), generator=generator, device=generator.device).tolist()
         self._single: Tensor | None = None  # outputs with their graph, if there is only one part
-        if n_parts == 1:
+        if n_parts == 1 and self._ranks.n_ranks == 1:  # ranks may differ in their number of parts
             with torch.enable_grad(), self._drawing(0):
                 self._single = function(self._parts[0])
             self.outputs = self._single.detach()
@@ -177,6 +188,10 @@ class CachedForward:
             for n_known in range(len(leaves), 0, -1):
                 for i, grad in enumerate(grads):
                     self._pull_to_statistics(i, grad, leaves, n_known)
+                last = leaves[n_known - 1]
+                for statistic in (last.mean, last.variance):
+                    assert statistic.grad is not None  # set by leaf()
+                    self._ranks.sum(statistic.grad)
             for i, grad in enumerate(grads):
                 self._pull_to_parameters(i, grad, leaves)
 
@@ -196,7 +211,7 @@ class CachedForward:
                 # use these.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
-            self._statistics.append(BatchStatistics.merged(statistics))
+            self._statistics.append(self._ranks.merged(BatchStatistics.merged(statistics), self._n_rows))
 
     def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[BatchStatistics], n_known: int) -> None:
         """Backpropagate through part i to the first ``n_known`` statistics.

@@ -157,11 +157,14 @@ class Progress(Callback):
         0 shows nothing on the screen, 1 one line for each epoch, 2 a bar, which is a widget in a notebook.
     n_steps : int
         Number of steps of the training.
+    shown : bool, default=True
+        Whether anything is shown at all.
     """
 
-    def __init__(self, verbose: int, n_steps: int) -> None:
-        self.verbose = verbose
+    def __init__(self, verbose: int, n_steps: int, *, shown: bool = True) -> None:
+        self.verbose = verbose if shown else 0
         self.n_steps = n_steps
+        self.shown = shown
 
     def initialize(self) -> Progress:
         """Start without a bar."""
@@ -189,7 +192,7 @@ class Progress(Callback):
         """Show the epoch."""
         now = time.perf_counter()
         net.history.record("seconds", now - self.epoch_began_)
-        if not (self.verbose or _logger.isEnabledFor(logging.INFO)):
+        if not (self.verbose or (self.shown and _logger.isEnabledFor(logging.INFO))):
             return
         line = self._line(net, (now - self.began_) / (len(net.history) - self.epochs_before_))
         _logger.info(line)

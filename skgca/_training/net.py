@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from .._data import RowDataset, fixed_batches, shuffled_batches
 from .._data.batches import Batch, EvenBatches
+from .._utils.compat import InvalidParameterError
 from .._utils.device import on_device
 from .._utils.random import RandomStreams, seeded_by
 from ..encoders import EncoderWithHead
@@ -21,6 +22,7 @@ from ..losses import multiview_loss
 from ..views import MultiView
 from .gradient_cache import CachedForward
 from .momentum import MomentumSchedule, MomentumTarget
+from .ranks import Ranks
 from .rollback import Guard, NotFiniteError, check_finite, copied
 
 __all__ = ["ContrastiveNet", "MomentumNet"]
@@ -110,6 +112,20 @@ class ContrastiveNet(NeuralNet):
         self.compiled = compiled
         self.micro_batch_size = micro_batch_size
         super().__init__(module, criterion, **kwargs)
+
+    def join(self, ranks: Ranks) -> None:
+        """Train with the processes of this call of ``partial_fit``.
+
+        Raises
+        ------
+        InvalidParameterError
+            If these are several, and those of the first call were not.
+        """
+        if ranks.n_ranks > 1:
+            raise InvalidParameterError(
+                "distributed=True needs to be set from the first call of partial_fit, which was in a single process; "
+                "clone the estimator to start anew."
+            )
 
     # Training
 
@@ -271,17 +287,25 @@ class ContrastiveNet(NeuralNet):
         NotFiniteError
             If the loss or the norm of its gradient is NaN or infinite, for example because a projection is.
         """
-        step: dict[str, Tensor]
-        if self.micro_batch_size is None:
-            step = super().train_step_single(batch, **fit_params)
-        else:
-            step = self._step_in_parts(batch)
+        step = self.loss_and_gradient(batch, **fit_params)
         gradients = [parameter.grad for parameter in self._run.learnable if parameter.grad is not None]
         norms = torch._foreach_norm(gradients)  # in one call; torch.nn.utils.get_total_norm takes longer to start it
-        loss, norm = check_finite(step["loss"], torch.linalg.vector_norm(torch.stack(norms)))
+        loss, norm = self.checked(step["loss"], torch.linalg.vector_norm(torch.stack(norms)))
         self.history.record_batch("grad_norm", norm)
         self.history.record_batch("lr", self.optimizer_.param_groups[0]["lr"])
         return {**step, "loss": torch.tensor(loss, dtype=step["loss"].dtype)}
+
+    def loss_and_gradient(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
+        """Compute the loss of a batch and its gradient."""
+        if self.micro_batch_size is not None:
+            return self._step_in_parts(batch)
+        step: dict[str, Tensor] = super().train_step_single(batch, **fit_params)
+        return step
+
+    def checked(self, loss: Tensor, gradient_norm: Tensor) -> tuple[float, float]:
+        """Return the loss and the norm of its gradient as numbers; raise NotFiniteError if one is not finite."""
+        loss_read, norm = check_finite(loss, gradient_norm)
+        return loss_read, norm
 
     def _step_in_parts(self, batch: Any) -> dict[str, Tensor]:
         """Compute the loss of a batch and its gradient by parts of ``micro_batch_size`` rows."""
@@ -291,8 +315,8 @@ class ContrastiveNet(NeuralNet):
         views = self.make_views(inputs)
         stacked = torch.cat(views)  # (v n, ...)
         with self._autocast():
-            cached = self._in_parts(self.online, self.module_, stacked)
-            projections = cached.outputs.float().requires_grad_()
+            cached = self.in_parts(self.online, self.module_, stacked)
+            projections = _at_least_float32(cached.outputs).requires_grad_()
             compared = self.joined(projections, stacked)
         loss = self.get_loss(self._by_view(compared, views), extras, X=inputs, training=True)
         loss.backward()
@@ -312,7 +336,7 @@ class ContrastiveNet(NeuralNet):
         views = self.make_views(x)
         stacked = torch.cat(views)  # (v n, ...): one pass for all views, which share the statistics of batch norm
         with self._lent_generator(), self._autocast():
-            compared = self.joined(self.online(stacked).float(), stacked)
+            compared = self.joined(_at_least_float32(self.online(stacked)), stacked)
         return self._by_view(compared, views)
 
     def online(self, views: Tensor) -> Tensor:
@@ -365,10 +389,13 @@ class ContrastiveNet(NeuralNet):
 
     # Helpers
 
-    def _in_parts(self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor) -> CachedForward:
+    def in_parts(
+        self, function: Callable[[Tensor], Tensor], module: nn.Module, views: Tensor, **settings: Any
+    ) -> CachedForward:
+        """Pass views through a module by parts; ``settings`` are further ones of :class:`CachedForward`."""
         assert self.micro_batch_size is not None
         return CachedForward(
-            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.dropout
+            function, module, views, self.micro_batch_size, draws=self.draws, generator=self._run.dropout, **settings
         )
 
     @contextmanager
@@ -392,6 +419,11 @@ class ContrastiveNet(NeuralNet):
     def _by_view(projections: Tensor, views: tuple[Tensor, ...]) -> Tensor:
         by_view: Tensor = projections.unflatten(-2, (len(views), len(views[0])))
         return by_view
+
+
+def _at_least_float32(projections: Tensor) -> Tensor:
+    """Return projections of half precision as float32, and others unchanged."""
+    return projections.to(torch.promote_types(projections.dtype, torch.float32))
 
 
 class MomentumNet(ContrastiveNet):
@@ -461,8 +493,10 @@ class MomentumNet(ContrastiveNet):
     def joined(self, projections: Tensor, views: Tensor) -> Tensor:
         """Stack predictions with the projections of the target network: -> (2, v n, d)."""
         if self.micro_batch_size is None:
-            return torch.stack([projections, self._target(views).float()])
-        return torch.stack([projections, self._in_parts(self._target, self._target.module, views).outputs.float()])
+            targets = self._target(views)
+        else:
+            targets = self.in_parts(self._target, self._target.module, views).outputs
+        return torch.stack([projections, _at_least_float32(targets)])
 
     def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss between the predictions of each view and the targets of the others, (2, v, n, d)."""

@@ -119,16 +119,21 @@ def _set_rates(optimizer: torch.optim.Optimizer, rates: list[float]) -> None:
         group["lr"] = rate
 
 
-def check_finite(loss: torch.Tensor, gradient_norm: torch.Tensor) -> tuple[float, float]:
-    """Return both scalars as numbers, by one read from the device, or raise NotFiniteError if one is NaN or infinite.
+def check_finite(loss: torch.Tensor, gradient_norm: torch.Tensor, *others: torch.Tensor) -> list[float]:
+    """Return scalars as numbers, by one read from the device.
 
-    A loss that is not finite has such a gradient too, so the loss is named first.
+    Raises
+    ------
+    NotFiniteError
+        If the loss or the norm is NaN or infinite. A loss that is not finite has such a gradient too, so the loss is
+        named first.
     """
-    numbers: list[float] = torch.stack([loss.detach(), gradient_norm.to(loss.device)]).tolist()
-    for what, number in zip(("loss", "gradient"), numbers, strict=True):
+    scalars = [loss.detach(), gradient_norm.to(loss.device), *others]
+    numbers: list[float] = torch.stack(scalars).tolist()
+    for what, number in zip(("loss", "gradient"), numbers, strict=False):
         if not math.isfinite(number):
             raise NotFiniteError(what, number)
-    return numbers[0], numbers[1]
+    return numbers
 
 
 def copied(state: Any) -> Any:

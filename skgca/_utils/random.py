@@ -70,9 +70,9 @@ class RandomStreams:
         words = random_state.randint(2**32, size=4, dtype=np.uint32)
         return cls(int.from_bytes(words.astype("<u4").tobytes(), "little"))
 
-    def seed(self, name: str) -> int:
-        """Return the seed of a stream, a number of 63 bits."""
-        key = (self.call, _STREAMS.index(name))
+    def seed(self, name: str, *place: int) -> int:
+        """Return the seed of a stream, a number of 63 bits, or that of a place in it, such as a step of a training."""
+        key = (self.call, _STREAMS.index(name), *place)
         return int(np.random.SeedSequence(self.entropy, spawn_key=key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
     def generator(self, name: str, device: torch.device | str = "cpu") -> torch.Generator:

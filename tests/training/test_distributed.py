@@ -1,0 +1,101 @@
+"""Training over ranks: the gradient and the weights of one process, the same on all ranks."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from skgca.losses import PRESETS, LearnableEpsilon
+
+from ..ranks import on_ranks
+from .ranks_net import first_view, second_view, third_view, train_in_double
+
+NEEDS_Y = {"supcon"}
+
+
+def _cases():
+    """Every preset x layout x normalisation x micro-batch, on batches that two and three ranks share unevenly too."""
+    for loss, layout, normalization, micro in itertools.product(
+        PRESETS, ("joint", "cross"), ("batch", "layer", None), (None, 7)
+    ):
+        reads = ("y",) if loss in NEEDS_Y else ()
+        params = {"loss": loss, "layout": layout, "normalization": normalization, "micro_batch_size": micro}
+        yield params, 30, reads
+        yield params, 31, reads
+
+
+def _other_cases():
+    """Weights, groups, domains, labels, several views, a learned epsilon, hard plans, other costs."""
+    for params, reads in (
+        ({}, ("sample_weight",)),
+        ({}, ("sample_group",)),
+        ({"target": "domains", "beta": 0.05}, ("sample_domain",)),
+        ({"target": "labels"}, ("y", "sample_weight")),
+        ({"views": [first_view, second_view, third_view]}, ()),
+        ({"views": [first_view, second_view, third_view], "view_pairs": "worst"}, ("sample_weight",)),
+        ({"epsilon": LearnableEpsilon(0.3)}, ()),
+        ({"epsilon": LearnableEpsilon(0.3), "marginals": 1.0, "micro_batch_size": 4}, ("sample_weight",)),
+        ({"cost": "sqeuclidean", "epsilon": 2.0}, ()),
+        ({"cost": "student_t", "epsilon": 1.0}, ()),
+        ({"sinkhorn_tol": 1e-9, "sinkhorn_n_iter": 500, "sinkhorn_gradient": "implicit"}, ()),
+        ({"epsilon": 0.01}, ()),
+        ({"loss": "gca_uot", "entropy_weight": 0.1, "marginal_weight": 0.1}, ()),
+        ({"loss": "byol", "views": [first_view, second_view, third_view], "micro_batch_size": 11}, ("sample_weight",)),
+    ):
+        for n_rows in (24, 25):
+            yield params, n_rows, reads
+
+
+def _train_all(rank, cases, distributed=True):
+    torch.set_num_threads(1)
+    return [train_in_double(*case, distributed=distributed) for case in cases]
+
+
+def _assert_close(found, expected, tolerance):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        scale = max(1.0, float(value.abs().max())) if value.is_floating_point() else 1.0
+        difference = float((found[name].double() - value.double()).abs().max())
+        assert difference <= tolerance * scale, (name, difference)
+
+
+@pytest.mark.parametrize(("n_ranks", "make_cases"), [(2, _cases), (2, _other_cases), (3, _other_cases)])
+def test_the_gradient_is_that_of_one_process(n_ranks, make_cases):
+    cases = list(make_cases())
+    expected = _train_all(0, cases, distributed=False)
+    for of_rank in on_ranks(n_ranks, _train_all, cases, seconds=120):
+        for case, (gradient, _, losses), one in zip(cases, of_rank, expected, strict=True):
+            try:
+                _assert_close(gradient, one[0], 1e-10)
+                np.testing.assert_allclose(losses, one[2], rtol=1e-11)
+            except AssertionError as error:
+                raise AssertionError(f"{case}: {error}") from error
+
+
+WHOLE_FITS = [
+    ({"max_epochs": 4, "batch_size": 16}, 70, ()),
+    ({"max_epochs": 4, "batch_size": 16, "micro_batch_size": 5}, 70, ()),
+    ({"max_epochs": 4, "batch_size": 16, "loss": "byol"}, 70, ()),
+    ({"max_epochs": 4, "batch_size": 16, "loss": "byol", "micro_batch_size": 5}, 70, ("sample_weight",)),
+    ({"max_epochs": 4, "batch_size": 16, "epsilon": LearnableEpsilon(0.3), "normalization": "layer"}, 70, ()),
+    ({"max_epochs": 6, "batch_size": 16, "early_stopping": True, "tol": 0.0, "n_iter_no_change": 2}, 70, ()),
+]
+
+
+def test_a_fit_is_that_of_one_process_and_the_same_on_all_ranks():
+    expected = _train_all(0, WHOLE_FITS, distributed=False)
+    first, second = on_ranks(2, _train_all, WHOLE_FITS)
+    again, _ = on_ranks(2, _train_all, WHOLE_FITS)
+    for k, (gradient, weights, losses) in enumerate(expected):
+        assert len(first[k][1]) == len(weights) > 1
+        # A bias in front of a batch normalisation has no gradient but rounding, which AdamW scales to the size of lr.
+        without = {name for name, value in gradient.items() if value.abs().max() < 1e-12}
+        compared = [name for name in weights[0] if name not in without and not name.endswith("running_mean")]
+        assert len(compared) > 10
+        for of_epoch, theirs, repeated, one in zip(first[k][1], second[k][1], again[k][1], weights, strict=True):
+            for name in one:
+                assert torch.equal(of_epoch[name], theirs[name]), name
+                assert torch.equal(of_epoch[name], repeated[name]), name
+            _assert_close(*({name: state[name] for name in compared} for state in (of_epoch, one)), 1e-9)
+        np.testing.assert_allclose(first[k][2], losses, rtol=1e-10)

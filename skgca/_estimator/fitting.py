@@ -289,7 +289,8 @@ def _of_training(estimator: GCAEmbedder, inputs: FitInputs, dataset: RowDataset)
     compared = {name: value for name, value in params.items() if not isinstance(value, torch.nn.Module)}
     in_memory = all(bytes_ahead(rows) and rows.part_sizes is None for rows in inputs.measured)
     checksum = checksum_of_rows(dataset, len(dataset) if in_memory else _N_COMPARED)
-    return {**described(compared), "number of rows": str(len(dataset)), "X, with metadata": checksum}
+    about_rows = {"number of rows": str(len(dataset)), "X and metadata": f"rows of checksum {checksum[:8]}"}
+    return {**described(compared), **about_rows}
 
 
 def check_batches(estimator: GCAEmbedder, n_rows: int, n_batches: int, ranks: Ranks) -> None:

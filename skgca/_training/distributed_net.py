@@ -58,6 +58,8 @@ class _OverRanks(ContrastiveNet):
     ranks : GroupRanks
     """
 
+    ranks: GroupRanks
+
     def __init__(self, *args: Any, ranks: GroupRanks, **kwargs: Any) -> None:
         self.ranks = ranks
         self._stop: str | None = None  # why this rank wants to stop

@@ -87,6 +87,7 @@ class ContrastiveNet(NeuralNet):
     """
 
     _run: Any = None  # a _Run while the net trains
+    ranks = Ranks()  # a single process
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ __all__ = ["GroupRanks", "joined"]
 Value = TypeVar("Value")
 
 _LOOK_EVERY = timedelta(seconds=0.5)  # between looks at the store while a rank waits for others
-_FIND_OUT = 5.0  # seconds in which a rank that lost its connection to another finds out why
+_FIND_OUT = 2.0  # seconds in which a rank that lost its connection to another finds out why
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun and its like set
 
 
@@ -113,11 +113,11 @@ class GroupRanks(Ranks):
     def check_same(self, values: Callable[[], dict[str, str]]) -> None:
         found = self._exchange("values", values())
         for rank, theirs in enumerate(found):
-            for name in sorted({*found[0], *theirs}):
+            for name in dict.fromkeys([*found[0], *theirs]):
                 if found[0].get(name) != theirs.get(name):
                     raise ValueError(
                         f"distributed=True needs the same {name} on every rank, but rank 0 has "
-                        f"{found[0].get(name)} and rank {rank} has {theirs.get(name)}; pass all of X, and the same "
+                        f"{found[0].get(name)} and rank {rank} has {theirs.get(name)}. Pass all rows, and the same "
                         "parameters, on each."
                     )
 
@@ -403,7 +403,7 @@ def _warn_of_group() -> None:
         warnings.warn(
             f"This is one of {n_ranks} processes, and each trains a model of its own. Set distributed=True to train "
             "one model together, or distributed=False to leave out this warning.",
-            stacklevel=5,
+            stacklevel=9,  # the caller of fit
         )
 
 

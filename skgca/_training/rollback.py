@@ -83,7 +83,8 @@ class Guard:
         if self.n_retries < _MAX_RETRIES:
             self.n_retries += 1
             self.rate /= 2
-            _logger.warning("%s; back to the last good weights, at lr=%g.", where, net.lr * self.rate)
+            if net.ranks.first:
+                _logger.warning("%s; back to the last good weights, at lr=%g.", where, net.lr * self.rate)
             return
         if self._has_learned:
             net.stop("diverged")

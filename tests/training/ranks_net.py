@@ -1,4 +1,4 @@
-"""Trainings in double precision with views that draw nothing, so that one process and several must agree to rounding."""
+"""Trainings in double precision, with views that draw nothing: one process and several must agree to rounding."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from skgca._data import RowDataset
 from skgca._estimator.fitting import in_training, prepare
 from skgca._estimator.inputs import check_inputs
 
-__all__ = ["data", "first_view", "second_view", "third_view", "train_in_double"]
+__all__ = ["assert_close", "assert_close_weights", "data", "first_view", "second_view", "third_view", "train_in_double"]
 
 
 def first_view(batch, generator):
@@ -36,10 +36,15 @@ def data(n_rows, n_columns=5):
 
 
 class _Keep(Callback):
-    """Keeps the gradient of the first step, and the weights after each epoch."""
+    """Keeps the gradient of the first step, and the weights after each epoch; fails in the epoch ``fails_in``."""
 
-    def __init__(self):
+    def __init__(self, fails_in):
+        self.fails_in = fails_in
         self.gradient, self.weights = None, []
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) == self.fails_in:
+            raise StopIteration
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
         if self.gradient is None:
@@ -52,7 +57,7 @@ class _Keep(Callback):
         self.weights.append({name: value.clone() for name, value in state.items()})
 
 
-def train_in_double(params, n_rows, reads=(), *, distributed):
+def train_in_double(params, n_rows, reads=(), *, distributed, fails_in=None):
     """Return gradients of the first step, weights after each epoch, and losses, in double precision.
 
     Parameters
@@ -63,6 +68,8 @@ def train_in_double(params, n_rows, reads=(), *, distributed):
     reads : sequence of str
         Names of the metadata that are passed.
     distributed : bool
+    fails_in : int, default=None
+        Epoch in which the training fails, with StopIteration.
     """
     settings = {
         "views": [first_view, second_view],
@@ -83,7 +90,7 @@ def train_in_double(params, n_rows, reads=(), *, distributed):
     with in_training(estimator) as ranks:
         inputs = check_inputs(estimator, X, *given, None, reset=True)
         prepared = prepare(estimator, inputs, continues=False, ranks=ranks)
-        keep = _Keep()
+        keep = _Keep(fails_in)
         prepared.net.callbacks = [*prepared.net.callbacks, keep]
         net = prepared.net.initialize()
         net.module_.double()
@@ -95,3 +102,22 @@ def train_in_double(params, n_rows, reads=(), *, distributed):
 def _in_double(dataset):
     inputs = [lambda rows, fetch=fetch: fetch(rows).double() for fetch in dataset.inputs]
     return RowDataset(len(dataset), *inputs, **dataset.extras)
+
+
+def assert_close(found, expected, tolerance):
+    """Compare tensors by name; differences are relative to the largest value, or 1."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        difference = float((found[name].double() - value.double()).abs().max())
+        assert difference <= tolerance * max(1.0, float(value.double().abs().max())), (name, difference)
+
+
+def assert_close_weights(found, expected, gradient, tolerance):
+    """Compare weights, except what has no gradient but rounding, which AdamW scales up to the size of lr.
+
+    This is a bias in front of a batch normalisation, and the running mean that contains it.
+    """
+    without = {name for name, value in gradient.items() if value.abs().max() < 1e-12}
+    compared = [name for name in expected if name not in without and not name.endswith("running_mean")]
+    assert len(compared) > 10
+    assert_close({name: found[name] for name in compared}, {name: expected[name] for name in compared}, tolerance)

@@ -155,7 +155,7 @@ def _elsewhere(cls: type) -> str | None:
             ", whose rows are on a cluster. fit reads X.toPandas(), or the folder that X.write.parquet wrote; embed "
             "the rows where they are by X.mapInPandas, as docs/guide/clusters.md shows."
         )
-    if hasattr(cls, "to_spark") and hasattr(cls, "to_pandas"):  # a frame of pandas on Spark
+    if hasattr(cls, "to_spark") and hasattr(cls, "iloc"):  # a frame of pandas on Spark
         return ", whose rows are on a cluster; pass X.to_pandas(), or embed them by X.to_spark().mapInPandas."
     if hasattr(cls, "map_batches") and hasattr(cls, "take_batch"):  # a Dataset of Ray
         return (

@@ -20,7 +20,7 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 # What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, and the clusters of
-# dask, Ray and Spark, whose packages take a minute and 790 MB.
+# dask, Ray and Spark, whose packages take 40 s to install, and 790 MB.
 test-slow: $(CLUSTER)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 

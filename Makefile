@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH := $(VENV)/.installed-bench
 DOCS := $(VENV)/.installed-docs
+CLUSTER := $(VENV)/.installed-cluster
 GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 PEERS := .venv-peers
 OLDEST := .venv-oldest
@@ -18,8 +19,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings.
-test-slow: $(STAMP)
+# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, and the clusters of
+# dask, Ray and Spark, whose packages take 40 s to install, and 790 MB.
+test-slow: $(CLUSTER)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 test-all: test test-slow
@@ -56,7 +58,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/codespell
 
-coverage: $(STAMP)
+coverage: $(CLUSTER)
 	$(BIN)/python -m pytest -n auto --cov=skgca --cov-report=term
 
 # All tables of docs/ and the README, measured again and written there: hours, and resumable. EVIDENCE=--list tells more.
@@ -82,6 +84,10 @@ $(OLDEST)/.installed: pyproject.toml constraints-oldest.txt
 
 $(DOCS): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+$(CLUSTER): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[cluster]"
 	touch $@
 
 $(BENCH): $(STAMP)

@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+_FLOATS = {"float32": "float32", "float64": "float64", "float[pyarrow]": "float32", "double[pyarrow]": "float64"}
+
+
 class Frame(Protocol):
     """What pandas' and polars' data frames have in common, as far as it is used here."""
 
@@ -128,8 +131,8 @@ class _Frame(Container):
     @property
     def dtype(self) -> np.dtype:
         # Only frames of one type of float have a type, for transform to return float32 for float32.
-        types = {str(dtype).lower() for dtype in self.X.dtypes}  # polars writes Float32
-        return np.dtype(types.pop() if types in ({"float32"}, {"float64"}) else object)
+        types = {_FLOATS.get(str(dtype).lower()) for dtype in self.X.dtypes}  # polars writes Float32
+        return np.dtype(types.pop() or object) if len(types) == 1 else np.dtype(object)
 
     def names(self) -> list[Any]:
         return list(self.X.columns)

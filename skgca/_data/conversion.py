@@ -32,6 +32,9 @@ def converted(X: Any) -> Any:
     TypeError, ValueError
         If no rows can be read from X, such as from a generator or a Series; the message says what to pass.
     """
+    elsewhere = _elsewhere(type(X))
+    if elsewhere is not None:
+        raise TypeError(f"X is of type {type(X).__module__}.{type(X).__name__}{elsewhere}")
     if hasattr(X, "iloc") and hasattr(X, "columns"):  # a frame, whose columns may have the names that follow
         return X
     if hasattr(X, "to_native"):  # narwhals
@@ -140,6 +143,30 @@ def _refuse(X: Any) -> None:
     remedy = _remedy(X)
     if remedy is not None:
         raise TypeError(f"X is of type {type(X).__name__}{remedy}")
+
+
+def _elsewhere(cls: type) -> str | None:
+    """Return what to pass instead of a value that is on a cluster or not computed yet; None for other classes.
+
+    The class is asked, as columns of a frame may have any name, and instances of dask's Delayed any attribute.
+    """
+    if hasattr(cls, "mapInPandas"):  # a frame of Spark
+        return (
+            ", whose rows are on a cluster. fit reads X.toPandas(), or the folder that X.write.parquet wrote; embed "
+            "the rows where they are by X.mapInPandas, as docs/guide/clusters.md shows."
+        )
+    if hasattr(cls, "to_spark") and hasattr(cls, "iloc"):  # a frame of pandas on Spark
+        return ", whose rows are on a cluster; pass X.to_pandas(), or embed them by X.to_spark().mapInPandas."
+    if hasattr(cls, "map_batches") and hasattr(cls, "take_batch"):  # a Dataset of Ray
+        return (
+            ", whose rows are on a cluster. fit reads X.to_pandas(), or the folder that X.write_parquet wrote; embed "
+            "the rows where they are by X.map_batches, as docs/guide/clusters.md shows."
+        )
+    if hasattr(cls, "__dask_graph__") and not hasattr(cls, "shape"):  # Delayed, Bag
+        return ", which is not computed yet; pass X.compute(), or an array or a frame of dask."
+    if hasattr(cls, "add_done_callback"):  # a Future
+        return ", whose value is not here; pass X.result()."
+    return None
 
 
 def _remedy(X: Any) -> str | None:

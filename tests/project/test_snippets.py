@@ -9,6 +9,8 @@ from sklearn.datasets import load_iris
 
 from skgca.losses import PRESETS
 
+from ..local_clusters import IGNORED_WARNINGS, needs_java, needs_packages
+
 ROOT = Path(__file__).parents[2]
 BUILT = {"_build", "auto_examples", "generated"}  # by sphinx
 PATHS = [path.relative_to(ROOT) for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]]
@@ -22,13 +24,16 @@ PAGES = {path.as_posix(): snippets(path) for path in PATHS if not BUILT & set(pa
 
 
 QUICK = ("README.md", "docs/develop/structure.md")
+CLUSTERS = "docs/guide/clusters.md"  # has a test of its own
 
 
 def slow_but_for_a_few(pages):
     return [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in pages]
 
 
-@pytest.mark.parametrize("page", slow_but_for_a_few(name for name, found in PAGES.items() if found))
+@pytest.mark.parametrize(
+    "page", slow_but_for_a_few(name for name, found in PAGES.items() if found and name != CLUSTERS)
+)
 def test_the_snippets_of_a_page_run_in_their_order(page):
     names = {"__name__": "snippets"}
     with patch.dict(PRESETS):  # to which one page adds a loss
@@ -37,6 +42,27 @@ def test_the_snippets_of_a_page_run_in_their_order(page):
     if "model" in names:
         X, y = load_iris(return_X_y=True)
         assert names["model"].set_params(gcaembedder__max_epochs=20).fit(X, y).score(X, y) > 0.8
+
+
+@pytest.mark.slow
+@IGNORED_WARNINGS
+def test_the_snippets_on_clusters_run_in_their_order():
+    needs_packages()
+    names = {"__name__": "snippets"}
+    try:
+        for snippet in PAGES[CLUSTERS]:
+            if "pyspark" in snippet:  # the last one, for which a machine without java is skipped
+                needs_java()
+            exec(snippet, names)
+    finally:
+        close_clusters(names)
+
+
+def close_clusters(names):
+    """Close what the snippets started, if one of them failed before it did."""
+    for name, method in {"client": "close", "cluster": "close", "ray": "shutdown", "spark": "stop"}.items():
+        if name in names:
+            getattr(names[name], method)()
 
 
 def test_there_are_snippets():

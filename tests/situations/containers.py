@@ -3,8 +3,11 @@
 import functools
 import tempfile
 import warnings
+from concurrent.futures import Future
 from pathlib import Path
 
+import dask.array
+import dask.bag
 import dask.dataframe
 import h5py
 import numpy as np
@@ -469,6 +472,40 @@ def dask_frames():
         fitted = quick(batch_size=64).fit(frame)
     assert np.array_equal(fitted.transform(frame), fitted.transform(mixed()))
     assert_refused(frame["number"], r"X.to_frame\(\)")
+
+
+@situation("an array of dask is read a few rows at a time, and says how to find an unknown shape")
+def dask_arrays():
+    rows = dask.array.from_array(X, chunks=(25, 3))
+    assert_read_as(rows, X)
+    assert_read_as(dask.array.from_array(X, chunks=(60, 2)), X)
+    assert_refused(rows[rows[:, 0] > 0], r"unknown shape.*compute_chunk_sizes\(\) finds the shape")
+
+
+@situation("what is on a cluster, or not computed yet, is refused with the name of what can be read")
+def elsewhere():
+    assert_refused(dask.delayed(X), r"Delayed.*not computed yet; pass X.compute\(\)")
+    assert_refused(dask.bag.from_sequence([1, 2]), r"Bag.*not computed yet; pass X.compute\(\)")
+    assert_refused(Future(), r"Future.*pass X.result\(\)")
+    stands_for = {  # the classes themselves are tried in tests/clusters
+        r"X.toPandas\(\).*X.mapInPandas": ("mapInPandas", "toPandas", "__getattr__"),
+        r"X.to_pandas\(\).*X.to_spark": ("to_spark", "to_pandas", "iloc", "columns"),
+        r"X.to_pandas\(\).*X.map_batches": ("map_batches", "take_batch", "schema"),
+    }
+    for message, names in stands_for.items():
+        assert_refused(type("Frame", (), dict.fromkeys(names, lambda *_: None))(), message)
+    frame = pd.DataFrame(X, columns=["mapInPandas", "take_batch", "map_batches"])
+    assert_read_as(frame, frame)
+
+
+@situation("frames of one type of float have embeddings of that type, also where Arrow holds them")
+def types_of_floats():
+    single = pd.DataFrame(X, columns=list("abc"))
+    fitted = quick().fit(single)
+    for dtype in ("float32", "Float32", "float[pyarrow]"):
+        assert fitted.transform(single.astype(dtype)).dtype == np.float32
+    for dtype in ("float64", "Float64", "double[pyarrow]", {"a": "double[pyarrow]"}):
+        assert fitted.transform(single.astype(dtype)).dtype == np.float64
 
 
 @situation("a lazy frame of polars is computed once")

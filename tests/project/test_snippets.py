@@ -25,6 +25,7 @@ PAGES = {path.as_posix(): snippets(path) for path in PATHS if not BUILT & set(pa
 
 QUICK = ("README.md", "docs/develop/structure.md")
 CLUSTERS = "docs/guide/clusters.md"  # has a test of its own
+LAUNCHED = "docs/guide/distributed.md"  # scripts, which tests/clusters/test_launchers.py starts
 
 
 def slow_but_for_a_few(pages):
@@ -32,7 +33,7 @@ def slow_but_for_a_few(pages):
 
 
 @pytest.mark.parametrize(
-    "page", slow_but_for_a_few(name for name, found in PAGES.items() if found and name != CLUSTERS)
+    "page", slow_but_for_a_few(name for name, found in PAGES.items() if found and name not in (CLUSTERS, LAUNCHED))
 )
 def test_the_snippets_of_a_page_run_in_their_order(page):
     names = {"__name__": "snippets"}

@@ -1,9 +1,0 @@
-"""placeholder until merged."""
-
-from contextlib import contextmanager
-
-
-@contextmanager
-def shared_among(communicator):
-    """Nothing yet."""
-    yield

@@ -25,7 +25,16 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
-__all__ = ["ALONE", "Communicator", "agreed", "height_among", "log_sums_over", "own_tiles", "ranks_here", "shared_among"]
+__all__ = [
+    "ALONE",
+    "Communicator",
+    "agreed",
+    "height_among",
+    "log_sums_over",
+    "own_tiles",
+    "ranks_here",
+    "shared_among",
+]
 
 Tile = TypeVar("Tile")
 
@@ -43,7 +52,7 @@ class Communicator(Protocol):
 
     @property
     def rank(self) -> int:
-        """This rank, from 0."""
+        """Number of this rank, from 0."""
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by its sum over ranks, with the same bits on each of them, and return it."""

@@ -4,15 +4,16 @@ All ranks have the same embeddings and take the same steps. The kernel (n, m) ta
 product with the kernel is then a sum over ranks::
 
     vectors (n,), (m,)  -->  products with the own tiles  -->  sum over ranks  -->  the same vectors on every rank
-    dL/dP at own tiles  -->  gradients (n, d) from these  -->  sum over ranks  -->  the same gradients on every rank
+    dL/dS at own tiles  -->  gradients (n, d) from these  -->  sum over ranks  -->  the same gradients on every rank
 
-Sums have the same bits on every rank, so potentials, masses and the loss have them too, and nothing outside of the
-kernel is aware of ranks. A log kernel names its ranks (:attr:`.LogKernel.ranks`), and whoever reads its tiles adds up
-what came of them. In one process these are :data:`ALONE`, whose sums return what they are given.
+So potentials, masses and the loss are the same on every rank, and losses are not aware of ranks. A log kernel names its
+ranks (:attr:`.LogKernel.ranks`), and whoever reads its tiles adds up what came of them. In one process these are
+:data:`ALONE`, whose sums return what they are given.
 
 Every rank must call the same functions in the same order, or the ranks wait for each other forever. That includes
-backward passes and what a plan computes from its kernel when it is read, such as
-:attr:`.TransportPlan.marginal_error`. Whether tiles are kept or recomputed is the choice of each rank. It adds no sum.
+backward passes, and what a plan computes from its kernel when it is read, such as
+:attr:`.TransportPlan.marginal_error`. Whether tiles are kept or recomputed is the choice of each rank, since it adds no
+sum. Matrices of a plan and second derivatives are computed whole on every rank.
 """
 
 from __future__ import annotations

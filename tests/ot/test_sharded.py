@@ -18,7 +18,7 @@ from skgca.losses import LearnableEpsilon, make_loss
 from skgca.ot import _implicit_gradient, _kernel_domain, _log_domain, _memory, _tiled_kernel, sinkhorn_embeddings
 from skgca.ot._log_kernel import LOG_KERNELS
 from skgca.ot._memory import keeps_kernel, shared_where_large
-from skgca.ot._sharded import ALONE, agreed, log_sums_over, shared_among
+from skgca.ot._sharded import ALONE, log_sums_over, shared_among
 from skgca.ot._tiled_kernel import spans
 
 from ..losses.cases import CASES, LAYOUTS, assert_alike, views
@@ -196,11 +196,10 @@ def plans_of_different_ranks(rank, setting):
 def find_nothing_left_to_do():
     """Measure no change and no error in this process, and find everything in range."""
     _kernel_domain.largest_change = lambda new, old: 0.0
-    _kernel_domain._largest = lambda vector: 0.0
     _kernel_domain.KernelSinkhorn._in_range = lambda self, trace: True
     _log_domain.still = lambda old, new: True
-    for module in (_kernel_domain, _implicit_gradient):  # where the numbers have no function of their own
-        module.agreed = lambda ranks, number, device: agreed(ranks, 0.0, device)
+    for module in (_kernel_domain, _implicit_gradient):
+        module.float = lambda tensor: 0.0  # what they read from a vector
 
 
 @pytest.mark.parametrize(
@@ -266,6 +265,36 @@ def test_a_rank_may_have_one_tile_or_none(n):
     calls = [(name, layout, None, 0.2, n) for name in ("gca_ince", "gca_uot", "ince") for layout in LAYOUTS]
     for call, *ranks in zip(calls, *on_ranks(3, shared_losses, calls), strict=True):
         assert_alike(same_bits(ranks), value_and_gradients(*call), rounding(0.2))
+
+
+def second_derivatives(ranks=ALONE):
+    z_a, z_b = views(n=12)
+    with shared_among(ranks):
+        value = make_loss("gca_uot", epsilon=0.2)(z_a, z_b)
+    (gradient,) = torch.autograd.grad(value, z_a, create_graph=True)
+    return [value.detach(), *torch.autograd.grad(gradient.square().sum(), (z_a, z_b))]
+
+
+def shared_second_derivatives(rank):
+    share_small_kernels()
+    return second_derivatives(Group())
+
+
+def test_second_derivatives_are_those_of_one_process():
+    assert_alike(same_bits(on_ranks(2, shared_second_derivatives)), second_derivatives(), rounding(0.2))
+
+
+def losses_of_nan(rank):
+    share_small_kernels()
+    z_a, z_b = views(n=12)
+    broken = z_a.detach().clone()
+    broken[3, 1] = torch.nan
+    with shared_among(Group()):
+        return [make_loss("gca_ince", epsilon=epsilon)(broken, z_b).detach() for epsilon in (0.5, 0.002)]
+
+
+def test_a_loss_of_nan_is_nan_on_every_rank():
+    assert torch.isnan(torch.tensor(on_ranks(3, losses_of_nan))).all()
 
 
 # Who shares, and how much each rank holds

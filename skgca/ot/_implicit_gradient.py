@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ._log_kernel import Pairs
 from ._problem import Problem
+from ._sharded import Communicator, agreed
 from ._tiled_kernel import TiledPlan
 
 __all__ = ["implicit_gradient"]
@@ -58,19 +59,19 @@ def implicit_gradient(
         null = torch.cat([(row > 0).to(row), -(col > 0).to(col)])
         # Rounding leaves a part of the right side in the null space, on which conjugate gradients would diverge.
         right = right - null * (null @ right) / (null @ null)
-    z = _conjugate_gradients(apply, right, diagonal)
+    z = _conjugate_gradients(apply, right, diagonal, plan.kernel.source.ranks)
     x, y = z[:n], z[n:]
     return (-row * x, -col * y, *plan.pull(x, y, pairs))
 
 
-def _conjugate_gradients(apply: Apply, right: Tensor, diagonal: Tensor) -> Tensor:
-    """Solve ``apply(z) = right`` with the preconditioner ``diagonal``."""
+def _conjugate_gradients(apply: Apply, right: Tensor, diagonal: Tensor, ranks: Communicator) -> Tensor:
+    """Solve ``apply(z) = right`` with the preconditioner ``diagonal``; all ranks take the same number of steps."""
     z, residual = torch.zeros_like(right), right
     direction = residual / diagonal
     squared_norm = residual @ direction  # of the residual, in the metric of the preconditioner
-    limit = float(squared_norm) * (4 * torch.finfo(right.dtype).eps) ** 2
+    limit = agreed(ranks, float(squared_norm), right.device) * (4 * torch.finfo(right.dtype).eps) ** 2
     for _ in range(_MAX_STEPS):
-        if not float(squared_norm) > limit:  # NaN stops too
+        if not agreed(ranks, float(squared_norm), right.device) > limit:  # NaN stops too
             break
         image = apply(direction)
         step = squared_norm / (direction @ image)

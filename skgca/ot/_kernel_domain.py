@@ -31,6 +31,7 @@ from torch import Tensor
 from .._utils.device import reading_is_free
 from ._early_exit import largest_change, negligible, settled
 from ._problem import Problem
+from ._sharded import agreed
 from ._tiled_kernel import ALL_ROWS, TiledKernel
 
 __all__ = ["KernelSinkhorn", "KernelTrace"]
@@ -172,17 +173,22 @@ class KernelSinkhorn:
             if p.tol is not None:
                 # Columns ran last and have no error. Rows had none before v changed.
                 row = self.kernel.rows(trace.v[-1])
-                trace.error = float((u * (row - trace.row[-1])).abs().sum()) * self.plan_factor
+                error = float((u * (row - trace.row[-1])).abs().sum())
+                trace.error = self._agreed(error) * self.plan_factor
                 if not trace.error > p.tol:  # NaN stops too, and _trusted rejects it
                     break
                 continue
             row = None
             # On an accelerator, reading the number would wait. One iteration is too few to predict the changes left.
             if may_exit and 1 < done < p.n_iter:
-                change, before = largest_change(trace.v[-1], v), change
+                change, before = self._agreed(largest_change(trace.v[-1], v)), change
                 # inf does not stop: a shift may have flushed the initial v to zero, and any change from zero is inf
                 if math.isnan(change) or settled(change, before, p.n_iter - done, u.dtype):
                     break
+
+    def _agreed(self, number: float) -> float:
+        """Return a number on which all ranks agree."""
+        return agreed(self.kernel.source.ranks, number, self.problem.log_a.device)
 
     def _u(self, sums: Tensor, rows: slice) -> Tensor:
         """Return the scalings of ``rows`` from their sums."""
@@ -206,8 +212,10 @@ class KernelSinkhorn:
 
     def _trusted(self, trace: KernelTrace) -> bool:
         """Whether no sum and no scaling overflowed, vanished or became NaN."""
-        if self._is_bounded:
-            return True
+        return self._is_bounded or not self._agreed(0.0 if self._in_range(trace) else 1.0)
+
+    def _in_range(self, trace: KernelTrace) -> bool:
+        """Whether this rank finds the scalings and sums in range."""
         n_u, n_v = len(trace.u), len(trace.v)
         # Vectors over the rows, then over the columns: (number of vectors, n) and (number, m).
         of_rows, of_cols = torch.stack(trace.u + trace.row), torch.stack(trace.v + trace.col)
@@ -272,11 +280,11 @@ class KernelSinkhorn:
             if t == 0:
                 break
             if may_exit:
-                reference = reference or abs(factor) * _largest(grad_g)
+                reference = reference or self._agreed(abs(factor) * _largest(grad_g))
             # Only the last f reaches the loss directly. An earlier f acts through the g of its iteration alone.
             direct, grad_g, factor = None, v * back, factors[-1]
             # none of the t steps left pulls back more than the last
-            if may_exit and negligible(abs(factor) * t * _largest(grad_g), reference, grad_g.dtype):
+            if may_exit and negligible(self._agreed(abs(factor) * t * _largest(grad_g)), reference, grad_g.dtype):
                 break
         torch._foreach_mul_(pulled, factors)  # in one call, where each iteration would take two
         return left, right, sum_a, sum_b

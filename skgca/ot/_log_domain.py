@@ -10,7 +10,8 @@ No epsilon is too small for this form. The price is time: each half step takes t
 why :mod:`._kernel_domain` is tried first.
 
 Both half steps share one pass over the tiles of S, which are kept or recomputed. A tile holds whole rows, so its row
-sums give the new f of these rows. With that f the tile can add to the column sums before it is dropped.
+sums give the new f of these rows. With that f the tile can add to the column sums before it is dropped. If several
+ranks share S, each has some of the tiles, and sums are added over ranks (:mod:`._sharded`).
 
 The reverse pass goes through the iterations backwards. The gradient of a half step with respect to S is
 ``exp(left + S + right)`` times a weight for each row or column. The pass keeps these three vectors for every half step.
@@ -29,6 +30,7 @@ from .._utils.device import reading_is_free
 from ._early_exit import still
 from ._log_kernel import LogKernel, Pairs, Span
 from ._problem import Problem
+from ._sharded import ALONE, agreed, log_sums_over
 from ._tiled_kernel import spans, window, workspace
 
 __all__ = ["LogSinkhorn", "LogTrace"]
@@ -66,7 +68,7 @@ class LogSinkhorn:
         self.cache: list[Tensor] = []
 
     def tiles(self) -> Iterator[tuple[Span, Tensor]]:
-        """Yield the tiles of whole rows in turn. Callers must not write to a tile."""
+        """Yield the tiles of this rank, of whole rows, in turn. Callers must not write to a tile."""
         layout = spans(self.source, half=False)
         if len(self.cache) == len(layout):
             yield from zip(layout, self.cache, strict=True)
@@ -100,14 +102,18 @@ class LogSinkhorn:
                 trace.error = self._error(f, g, row)
                 if trace.error <= p.tol:
                     break
-            elif reading_is_free(f.device) and done < p.n_iter and still(trace.g[-2], g):
+            elif reading_is_free(f.device) and done < p.n_iter and self._is_still(trace.g[-2], g):
                 break
         return f, g, trace
+
+    def _is_still(self, old: Tensor, new: Tensor) -> bool:
+        """Whether the last iteration moved no potential, on any rank."""
+        return not agreed(self.source.ranks, 0.0 if still(old, new) else 1.0, new.device)
 
     def _sweep(self, f: Tensor, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the new f, the log row sums that it was made from, and the log column sums with it, in one pass."""
         p = self.problem
-        row, col, f_new = torch.empty_like(f), torch.full_like(g, -torch.inf), f.clone()
+        row, col, f_new = torch.zeros_like(f), torch.full_like(g, -torch.inf), f.clone()
         for (start, stop, _), tile in self.tiles():
             if p.phi_row:
                 row[start:stop] = torch.logsumexp(tile + g, 1)
@@ -115,6 +121,9 @@ class LogSinkhorn:
             if p.phi_col:
                 # The max-shift of logsumexp holds within a tile, logaddexp's between tiles: no exponential overflows.
                 col = torch.logaddexp(col, torch.logsumexp(tile + f_new[start:stop, None], 0))
+        if self.source.ranks is not ALONE:  # the loop has changed the rows of this rank only
+            row, col = log_sums_over(self.source.ranks, row, col)
+            f_new = p.phi_row * (p.log_a - row) if p.phi_row else f
         return f_new, row, col
 
     def _error(self, f: Tensor, g: Tensor, row: Tensor) -> float:
@@ -124,7 +133,7 @@ class LogSinkhorn:
         for (start, stop, _), tile in self.tiles():
             rows = slice(start, stop)
             error += ((f[rows] + torch.logsumexp(tile + g, 1)).exp() - (f[rows] + row[rows]).exp()).abs().sum()
-        return float(error)
+        return float(self.source.ranks.sum(error))
 
     def reverse(
         self,
@@ -160,14 +169,14 @@ class LogSinkhorn:
 
     def _product(self, left: Tensor, right: Tensor, x: Tensor, *, rows: bool) -> Tensor:
         """Return ``E x`` (``rows``) or ``E^T x`` for ``E = exp(left + S + right)``."""
-        out = torch.empty_like(left) if rows else torch.zeros_like(right)
+        out = torch.zeros_like(left if rows else right)
         for (start, stop, _), tile in self.tiles():
             weights = (tile + left[start:stop, None]).add_(right).exp_()  # a new matrix: the tile may be kept
             if rows:
                 out[start:stop] = torch.mv(weights, x)
             else:
                 out.addmv_(weights.t(), x[start:stop])
-        return out
+        return self.source.ranks.sum(out)
 
     def _cotangents(self, terms: list[tuple[Tensor, Tensor, Tensor]]) -> Iterator[tuple[Span, Tensor]]:
         """Yield the tiles of dL/dS: the sum of ``weight * exp(left + S + right)`` over all half steps."""

@@ -13,7 +13,7 @@ gradients of its tensors: the scores, or the embeddings. The solvers call their 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .._utils.torch_state import full_precision
+from ._sharded import ALONE, Communicator
 
 __all__ = [
     "LOG_KERNELS",
@@ -87,6 +88,8 @@ class LogKernel(ABC):
     bound: float | None = None
     #: Number that turns the entries of :meth:`raw_tile` into scores. Only read if ``bound`` is known.
     offset = 0.0
+    #: Ranks that share the tiles. Solvers read those of this rank, and add up over ranks what came of them.
+    ranks: Communicator = ALONE
 
     @property
     @abstractmethod
@@ -130,13 +133,15 @@ class LogKernel(ABC):
     def pullback(self, cotangents: Cotangents, *, half: bool, pairs: Pairs | None = None) -> tuple[Tensor, ...]:
         """Return gradients of ``tensors`` from tiles of dL/dS, or of dL/dS plus its transpose for ``half``.
 
-        ``pairs`` are gradients of single scores, which are added to dL/dS.
+        ``pairs`` are gradients of single scores, which are added to dL/dS. The tiles are those of this rank, and the
+        gradients those of all tiles.
         """
-        return self._pull(cotangents if pairs is None else pairs.added_to(cotangents, half=half), half=half)
+        grads = self._pull(cotangents if pairs is None else pairs.added_to(cotangents, half=half), half=half)
+        return grads if self.ranks is ALONE else tuple(self.ranks.sum(grad.contiguous()) for grad in grads)
 
     @abstractmethod
     def _pull(self, cotangents: Cotangents, *, half: bool) -> tuple[Tensor, ...]:
-        """Return what :meth:`pullback` returns, from tiles that are complete."""
+        """Return the gradients of :meth:`pullback` from tiles of this rank that are complete."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +196,8 @@ class EmbeddingLogKernel(LogKernel):
         ``bias_y`` is not read if ``y`` is None.
     bound : float or None
         Largest magnitude of ``scale * x_i . y_j``, if it is known and there are no biases.
+    ranks : Communicator
+        Ranks that share the tiles.
     """
 
     x: Tensor
@@ -200,6 +207,7 @@ class EmbeddingLogKernel(LogKernel):
     bias_x: Tensor | None = None
     bias_y: Tensor | None = None
     bound: float | None = None
+    ranks: Communicator = ALONE
 
     @property
     def symmetric(self) -> bool:  # type: ignore[override]
@@ -232,7 +240,7 @@ class EmbeddingLogKernel(LogKernel):
 
     def rebuild(self, tensors: tuple[Tensor, ...]) -> EmbeddingLogKernel:
         x, y, bias_x, bias_y = self._by_name(tensors)
-        return EmbeddingLogKernel(x, y, self.scale, self.offset, bias_x, bias_y, self.bound)
+        return EmbeddingLogKernel(x, y, self.scale, self.offset, bias_x, bias_y, self.bound, self.ranks)
 
     def raw_tile(self, span: Span, out: Tensor) -> Tensor:
         start, stop, first = span
@@ -298,7 +306,12 @@ class EmbeddingLogKernel(LogKernel):
         assert x is not None
         bias_x, bias_y = (None if t is None else t * factor for t in (bias_x, bias_y))
         bound = None if self.bound is None else self.bound * factor
-        return EmbeddingLogKernel(x, y, self.scale * factor, self.offset * factor, bias_x, bias_y, bound)
+        return EmbeddingLogKernel(x, y, self.scale * factor, self.offset * factor, bias_x, bias_y, bound, self.ranks)
+
+    @property
+    def _new_like(self) -> Callable[[Tensor], Tensor]:
+        """Allocate gradients: empty, if each row has a tile that writes to it, else zero for rows of other ranks."""
+        return torch.empty_like if self.ranks is ALONE else torch.zeros_like
 
     def _pull(self, cotangents: Cotangents, *, half: bool) -> tuple[Tensor, ...]:
         if half:
@@ -311,10 +324,10 @@ class EmbeddingLogKernel(LogKernel):
 
     def _pull_half(self, cotangents: Cotangents) -> tuple[Tensor, ...]:
         # dL/dx_i = scale * sum_j (G + G^T)_ij x_j with G = dL/dS. G and G^T on their own would need two products.
-        grad_x = torch.empty_like(self.x)
+        grad_x = self._new_like(self.x)
         grad_bias = None if self.bias_x is None else torch.zeros_like(self.bias_x)
         for (start, stop, first), tile in cotangents:
-            if stop - start == self.x.shape[0]:  # one tile, which has no mirror image
+            if stop - start == self.x.shape[0]:  # the only tile, which has no mirror image
                 torch.addmm(grad_x, tile, self.x, beta=0.0, alpha=self.scale, out=grad_x)
                 return (grad_x,) if grad_bias is None else (grad_x, tile.sum(1))
             if start == 0:
@@ -328,17 +341,15 @@ class EmbeddingLogKernel(LogKernel):
         return (grad_x,) if grad_bias is None else (grad_x, grad_bias)
 
     def _pull_pair(self, cotangents: Cotangents, y: Tensor) -> tuple[Tensor, ...]:
-        grad_x, grad_y = torch.empty_like(self.x), torch.zeros_like(y)
-        biased = self.bias_x is not None
-        sums_x, sums_y = self.x.new_empty(len(self.x)), y.new_zeros(len(y))
+        grad_x, grad_y = self._new_like(self.x), torch.zeros_like(y)
+        to_biases = () if self.bias_x is None else (self.x.new_zeros(len(self.x)), y.new_zeros(len(y)))
         for (start, stop, _), tile in cotangents:
             torch.mm(tile, y, out=grad_x[start:stop])
             grad_y.addmm_(tile.t(), self.x[start:stop], alpha=self.scale)
-            if biased:
-                sums_x[start:stop] = tile.sum(1)
-                sums_y += tile.sum(0)
-        grad_x.mul_(self.scale)
-        return (grad_x, grad_y, sums_x, sums_y) if biased else (grad_x, grad_y)
+            if to_biases:
+                to_biases[0][start:stop] = tile.sum(1)
+                to_biases[1].add_(tile.sum(0))
+        return (grad_x.mul_(self.scale), grad_y, *to_biases)
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,7 +360,7 @@ class CosineLogKernel(EmbeddingLogKernel):
 
     Parameters
     ----------
-    x, y, scale, offset, bias_x, bias_y, bound
+    x, y, scale, offset, bias_x, bias_y, bound, ranks
         As in :class:`EmbeddingLogKernel`. ``x`` and ``y`` are ``z_x / norm_x`` and ``z_y / norm_y``, without a graph.
     z_x, norm_x : Tensor of shape (n, d) and (n, 1)
     z_y, norm_y : Tensor of shape (m, d) and (m, 1), or None
@@ -374,6 +385,7 @@ class CosineLogKernel(EmbeddingLogKernel):
             bias_x,
             bias_y,
             self.bound,
+            self.ranks,
             z_x=z_x,
             norm_x=self.norm_x,
             z_y=z_y,

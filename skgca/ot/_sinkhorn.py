@@ -12,10 +12,12 @@ Sinkhorn turns scores ``S = -cost / epsilon`` (n, m) and masses a (n,), b (m,) i
                                                                          the floating-point type: at small epsilon
 
 The log domain keeps or recomputes its tiles by the same limit. Second derivatives have a plain form of their own
-(:mod:`._plain`). One call passes through these rooms::
+(:mod:`._plain`). In a training by several processes, all three forms divide a large kernel among the ranks, and sum
+over ranks what its tiles give (:mod:`._sharded`). One call passes through these rooms::
 
     sinkhorn, sinkhorn_embeddings    check arguments, make a log kernel               _log_kernel
-      solve                          log masses and powers, memory, annealing         _problem, _marginals, _memory
+      solve                          log masses and powers, memory, annealing         _problem, _marginals, _memory,
+                                                                                      _sharded
         Solver                       kernel domain, else log domain; the gradient     _autograd
           KernelSinkhorn             u, v on a TiledKernel, with early exits          _kernel_domain, _tiled_kernel
           LogSinkhorn                f, g on tiles of S, with early exits             _log_domain, _early_exit
@@ -35,7 +37,7 @@ from torch import Tensor
 from ._autograd import GRADIENTS, Solver
 from ._log_kernel import LOG_KERNELS, DenseLogKernel, LogKernel
 from ._marginals import Marginals, MarginalsLike
-from ._memory import keeps_kernel
+from ._memory import keeps_kernel, shared_where_large
 from ._plan import TransportPlan
 from ._problem import Problem
 
@@ -261,6 +263,7 @@ def _solve(
     # The iterations take epsilon as a number. Its gradient flows through the scores and through ``powers``.
     number = float(epsilon.detach()) if isinstance(epsilon, Tensor) else epsilon
     _check_annealing(anneal_from, number)
+    source = shared_where_large(source)
     # Scores that exist as a matrix are in memory already, so their kernel is kept too.
     keep = isinstance(source, DenseLogKernel) or keeps_kernel(source, memory_limit=memory_limit, tiled=tiled)
     phi_row, phi_col = marginals.powers(number)

@@ -12,6 +12,8 @@ exponentials again.
 
 A symmetric S needs the tiles of its upper triangle only. Each tile also serves as its mirror image, which halves the
 memory and the number of exponentials.
+
+If several ranks share S, each has some of the tiles, and products are summed over ranks (:mod:`._sharded`).
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from torch import Tensor
 
 from ._log_kernel import LogKernel, Pairs, Span
+from ._sharded import ALONE, height_among, own_tiles
 
 __all__ = ["ALL_ROWS", "TiledKernel", "TiledPlan", "spans", "window", "workspace"]
 
@@ -34,7 +37,7 @@ _TILE_BYTES = 2**22  # a tile of this size stays in the cache of a core between 
 
 @dataclass(frozen=True, eq=False)
 class TiledKernel:
-    """The matrix ``K = exp(S - offset - shift_row - shift_col)``, tile by tile.
+    """The matrix ``K = exp(S - offset - shift_row - shift_col)``, tile by tile, those of this rank.
 
     Shifts take the size of the scores out of the exponent, as in a softmax. Without them, large scores overflow. With
     them, only the potentials must fit the range of the floating-point type. A symmetric source has equal shifts, and
@@ -80,20 +83,25 @@ class TiledKernel:
             for (start, stop, first), tile in _score_tiles(source):
                 torch.maximum(largest[start:stop], tile.amax(1), out=largest[start:stop])
                 torch.maximum(largest[first:], tile.amax(0), out=largest[first:])
+            largest = source.ranks.maximum(largest)
             # S_ij is at most the largest score of row i and, by symmetry, of row j, so at most their mean: K <= 1.
             return cls(source, keep, True, largest / 2, largest / 2)
         n, m = source.shape
-        row, col = source.tensors[0].new_empty(n), source.tensors[0].new_full((m,), -torch.inf)
+        row, col = (source.tensors[0].new_full((size,), -torch.inf) for size in (n, m))
         for (start, stop, _), tile in _score_tiles(source):
             row[start:stop] = tile.amax(1)
             # In place: the tile is scratch. Columns are shifted after rows, so each row and column has an entry of 1.
             torch.maximum(col, tile.sub_(row[start:stop, None]).amax(0), out=col)
-        return cls(source, keep, False, row, col)
+        return cls(source, keep, False, source.ranks.maximum(row), source.ranks.maximum(col))
 
     @cached_property
     def layout(self) -> list[Span]:
         """Spans of the tiles, in order."""
         return spans(self.source, half=self.half)
+
+    @cached_property
+    def _is_one_tile(self) -> bool:
+        return len(self.layout) == 1 and self.source.ranks is ALONE
 
     def tiles(self) -> Iterator[tuple[Span, Tensor]]:
         """Yield the tiles in turn. Callers must not write to a tile. Without ``keep``, the next tile overwrites it."""
@@ -114,7 +122,7 @@ class TiledKernel:
         A small batch is one tile, and its time goes into calls rather than into arithmetic. So each product has a form
         for one tile that is a single call.
         """
-        if len(self.layout) > 1:
+        if not self._is_one_tile:
             return None
         if self.cache:
             return self.cache[0]
@@ -137,7 +145,10 @@ class TiledKernel:
             return torch.mv(single, v)
         if self.half:
             return self._symmetric(v)
-        return torch.cat([torch.mv(tile, v) for _, tile in self.tiles()])
+        out = v.new_zeros(self.source.shape[0])
+        for (start, stop, _), tile in self.tiles():
+            out[start:stop] = torch.mv(tile, v)
+        return self.source.ranks.sum(out)
 
     def cols(self, u: Tensor) -> Tensor:
         """Return ``K^T u``, of shape (m,)."""
@@ -149,7 +160,7 @@ class TiledKernel:
         out = u.new_zeros(self.source.shape[1])
         for (start, stop, _), tile in self.tiles():
             out.addmv_(tile.t(), u[start:stop])  # (m, rows) times (rows,)
-        return out
+        return self.source.ranks.sum(out)
 
     def _symmetric(self, v: Tensor) -> Tensor:
         """Return ``K v`` from the upper triangle."""
@@ -159,7 +170,7 @@ class TiledKernel:
             out[start:stop].addmv_(tile, v[first:])
             if stop < n:  # the mirror image of what is right of the diagonal block
                 out[stop:].addmv_(tile[:, stop - first :].t(), v[start:stop])
-        return out
+        return self.source.ranks.sum(out)
 
     def sweep(self, v: Tensor, step: Callable[[Tensor, slice], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Return ``row = K v``, ``u = step(row)`` and ``K^T u``.
@@ -177,12 +188,15 @@ class TiledKernel:
             row = self._symmetric(v)
             u = step(row, ALL_ROWS)
             return row, u, self._symmetric(u)
-        row, u, col = v.new_empty(n), v.new_empty(n), v.new_zeros(m)
+        row, u, col = v.new_zeros(n), v.new_empty(n), v.new_zeros(m)
         for (start, stop, _), tile in self.tiles():
             rows = slice(start, stop)
             row[rows] = torch.mv(tile, v)
             u[rows] = step(row[rows], rows)
             col.addmv_(tile.t(), u[rows])
+        if self.source.ranks is not ALONE:  # u has the rows of this rank only
+            row, col = self.source.ranks.sum(torch.cat([row, col])).split([n, m])
+            u = step(row, ALL_ROWS)
         return row, u, col
 
     def pull(self, left: list[Tensor], right: list[Tensor], pairs: Pairs | None = None) -> tuple[Tensor, ...]:
@@ -230,10 +244,11 @@ class TiledPlan:
 
 
 def spans(source: LogKernel, *, half: bool) -> list[Span]:
-    """List the spans that cover a source, or its upper triangle for ``half``."""
+    """List the spans that cover a source, or its upper triangle for ``half``; of a shared one, those of this rank."""
     n = source.shape[0]
     height = _height(source)
-    return [(start, min(start + height, n), start if half else 0) for start in range(0, n, height)]
+    cover = [(start, min(start + height, n), start if half else 0) for start in range(0, n, height)]
+    return cover if source.ranks is ALONE else own_tiles(cover, source.ranks)
 
 
 def workspace(source: LogKernel) -> Tensor:
@@ -247,7 +262,8 @@ def _height(source: LogKernel) -> int:
     like = source.tensors[0]
     # An accelerator is quickest with few large products. There, tiles only save memory.
     budget = _TILE_BYTES if like.device.type == "cpu" else 64 * _TILE_BYTES
-    return min(n, max(32, budget // (m * like.element_size())))
+    height = min(n, max(32, budget // (m * like.element_size())))
+    return height if source.ranks is ALONE else height_among(source.ranks, n, height)
 
 
 def window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
@@ -260,7 +276,7 @@ def window(source: LogKernel, span: Span, scratch: Tensor | None) -> Tensor:
 
 
 def _score_tiles(source: LogKernel) -> Iterator[tuple[Span, Tensor]]:
-    """Yield the tiles of scores, all in one buffer that the caller may write to."""
+    """Yield the tiles of scores of this rank, all in one buffer that the caller may write to."""
     scratch = workspace(source)
     for span in spans(source, half=source.symmetric):
         yield span, source.tile(span, window(source, span, scratch))

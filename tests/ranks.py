@@ -17,7 +17,7 @@ import torch.distributed as dist
 __all__ = ["RankFailedError", "on_ranks", "outcomes"]
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["skgca", "skorch", "torch.distributed", "tests.ranks"])
+_processes.set_forkserver_preload(["skgca._estimator.embedder", "skgca.encoders", "torch._dynamo", "tests.ranks"])
 
 
 class RankFailedError(Exception):

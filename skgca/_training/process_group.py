@@ -77,6 +77,8 @@ class GroupRanks(Ranks):
 
     def __init__(self) -> None:
         self.rank, self.n_ranks = dist.get_rank(), dist.get_world_size()
+        #: Number of ranks on this machine, which share its memory.
+        self.n_local = int(os.environ.get("LOCAL_WORLD_SIZE", self.n_ranks))
         self._group = _default_group()
         self._group.n_trainings += 1
         store: Any = dist.distributed_c10d._get_default_store()
@@ -229,11 +231,15 @@ class GroupRanks(Ranks):
         return received
 
     def make_same(self, tensors: Iterable[Tensor]) -> None:
+        by_dtype: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            by_dtype.setdefault(tensor.dtype, []).append(tensor)
         with torch.no_grad():
-            for tensor in tensors:
-                sent = tensor.detach().to(self._device).contiguous()
+            for group in by_dtype.values():  # one message each
+                sent = torch.cat([tensor.detach().flatten().to(self._device) for tensor in group])
                 self._broadcast(sent)
-                tensor.copy_(sent)
+                for tensor, part in zip(group, sent.split([tensor.numel() for tensor in group]), strict=True):
+                    tensor.copy_(part.view_as(tensor))
 
     def own(self, rows: Tensor) -> Tensor:
         """Return this rank's part of the rows of a batch."""

@@ -1,12 +1,14 @@
 """Training over ranks: the gradient and the weights of one process, the same on all ranks."""
 
 import itertools
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 
 from skgca.losses import PRESETS, LearnableEpsilon
+from skgca.ot import _memory
 
 from ..ranks import on_ranks
 from .ranks_net import assert_close, assert_close_weights, first_view, second_view, third_view, train_in_double
@@ -14,15 +16,23 @@ from .ranks_net import assert_close, assert_close_weights, first_view, second_vi
 NEEDS_Y = {"supcon"}
 
 
-def _cases():
-    """Every preset x layout x normalisation x micro-batch, on batches that two and three ranks share unevenly too."""
+def _cases(n_rows):
+    """Every preset x layout x normalisation x micro-batch."""
     for loss, layout, normalization, micro in itertools.product(
         PRESETS, ("joint", "cross"), ("batch", "layer", None), (None, 7)
     ):
         reads = ("y",) if loss in NEEDS_Y else ()
         params = {"loss": loss, "layout": layout, "normalization": normalization, "micro_batch_size": micro}
-        yield params, 30, reads
-        yield params, 31, reads
+        yield params, n_rows, reads
+
+
+def _uneven_cases():
+    """A batch that two ranks share unevenly, in parts of unequal numbers too."""
+    return _cases(31)
+
+
+def _even_cases():
+    return _cases(32)
 
 
 def _other_cases():
@@ -48,15 +58,29 @@ def _other_cases():
 
 
 def _train_all(rank, cases, distributed=True):
-    torch.set_num_threads(1)
     return [train_in_double(*case, distributed=distributed) for case in cases]
 
 
-@pytest.mark.parametrize(("n_ranks", "make_cases"), [(2, _cases), (2, _other_cases), (3, _other_cases)])
-def test_the_gradient_is_that_of_one_process(n_ranks, make_cases):
+def _train_with_shared_plans(rank, cases):
+    """Train where the ranks share the tiles of each plan, as they do in large batches."""
+    with patch.object(_memory, "_ALWAYS_KEPT", 0):
+        return _train_all(rank, cases)
+
+
+@pytest.mark.parametrize(
+    ("n_ranks", "make_cases", "train"),
+    [
+        (2, _uneven_cases, _train_all),
+        pytest.param(2, _even_cases, _train_all, marks=pytest.mark.slow),
+        (2, _other_cases, _train_all),
+        (3, _other_cases, _train_all),
+        (3, _other_cases, _train_with_shared_plans),
+    ],
+)
+def test_the_gradient_is_that_of_one_process(n_ranks, make_cases, train):
     cases = list(make_cases())
     expected = _train_all(0, cases, distributed=False)
-    for of_rank in on_ranks(n_ranks, _train_all, cases, seconds=120):
+    for of_rank in on_ranks(n_ranks, train, cases, seconds=120):
         for case, (gradient, _, losses), one in zip(cases, of_rank, expected, strict=True):
             try:
                 assert_close(gradient, one[0], 1e-10)

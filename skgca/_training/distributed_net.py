@@ -155,6 +155,7 @@ class _OverRanks(ContrastiveNet):
 
     def checked(self, loss: Tensor, gradient_norm: Tensor) -> tuple[float, float]:
         """Return the loss and the norm as numbers; all ranks have the same, and so go on or go back together."""
+        self.ranks.before_reading()
         loss_read, norm, *self._wanted = check_finite(loss, gradient_norm, *self._asked)
         return loss_read, norm
 

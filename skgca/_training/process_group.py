@@ -149,7 +149,7 @@ class GroupRanks(Ranks):
     def _finish(self, work: dist.Work, device: torch.device) -> None:
         """Wait for a message. Raise RankFailedError if another rank has failed or left."""
         self._group.n_messages += 1
-        if device.type == "cuda":  # its stream waits, and not the host
+        if device.type == "cuda":  # its stream waits, and the host only before it reads; see before_reading
             work.wait()
             return
         while True:
@@ -160,6 +160,19 @@ class GroupRanks(Ranks):
                 if work.is_completed():
                     raise self._lost(error) from error
                 self._raise_if_failed()
+
+    def before_reading(self) -> None:
+        """Wait until the host can read from the device. Raise RankFailedError if another rank has failed meanwhile."""
+        if self._device.type != "cuda":
+            return
+        done = torch.cuda.Event()
+        done.record(torch.cuda.current_stream(self._device))
+        look_at = time.monotonic() + _LOOK_EVERY.total_seconds()
+        while not done.query():
+            time.sleep(2e-5)
+            if time.monotonic() > look_at:
+                self._raise_if_failed()
+                look_at = time.monotonic() + _LOOK_EVERY.total_seconds()
 
     def _lost(self, error: RuntimeError) -> RankFailedError:
         """Return an error for a connection that broke, with the reason of the other rank if it gave one."""
@@ -225,8 +238,10 @@ class GroupRanks(Ranks):
             return result
         size = torch.zeros(1, dtype=torch.int64, device=self._device)
         self._broadcast(size)
+        self.before_reading()
         content = torch.empty(int(size), dtype=torch.uint8, device=self._device)
         self._broadcast(content)
+        self.before_reading()
         received: Value = pickle.loads(content.cpu().numpy().tobytes())
         return received
 

@@ -31,7 +31,7 @@ from torch import Tensor
 from .._utils.device import reading_is_free
 from ._early_exit import largest_change, negligible, settled
 from ._problem import Problem
-from ._sharded import agreed
+from ._sharded import ALONE, agreed
 from ._tiled_kernel import ALL_ROWS, TiledKernel
 
 __all__ = ["KernelSinkhorn", "KernelTrace"]
@@ -188,7 +188,8 @@ class KernelSinkhorn:
 
     def _agreed(self, number: float) -> float:
         """Return a number on which all ranks agree."""
-        return agreed(self.kernel.source.ranks, number, self.problem.log_a.device)
+        ranks = self.kernel.source.ranks
+        return number if ranks is ALONE else agreed(ranks, number, self.problem.log_a.device)
 
     def _u(self, sums: Tensor, rows: slice) -> Tensor:
         """Return the scalings of ``rows`` from their sums."""

@@ -76,7 +76,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
       ``n_iter_no_change``, ``tol``, ``callbacks``, ``warm_start``
     - checkpoints: ``checkpoint_dir``, ``checkpoint_epochs``, ``checkpoint_minutes``, ``resume``
     - runtime: ``micro_batch_size``, ``precision``, ``compile``, ``device``, ``n_threads``, ``distributed``,
-      ``verbose``
+      ``n_reference_rows``, ``verbose``
     - deprecated: ``n_iter``, ``memory_limit``, ``restore_best``, ``max_grad_norm``
 
     Parameters
@@ -166,7 +166,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         The others are exact only at the solution and need ``sinkhorn_tol``.
     sinkhorn_memory_limit : float, default=None
         Largest size in bytes of the kernel of a batch that is kept in memory. A larger kernel is recomputed tile by
-        tile. None is a quarter of the free memory.
+        tile. None is a quarter of the free memory. With ``distributed``, it is the size of the part of each process.
     target : str, callable, or array-like or sparse matrix of shape (n_samples, n_samples), default=None
         Target plan: which rows should match. None is "labels" for the loss "supcon", and "pairs" for others.
 

@@ -105,8 +105,10 @@ def deprecated_in_effect(estimator: GCAEmbedder) -> Iterator[None]:
             value = getattr(estimator, name)
             if isinstance(value, str) and value == UNSET:
                 continue
-            # Level 5 is the user's line, after this generator, contextlib, the method and scikit-learn's wrapper.
-            warnings.warn(f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}", FutureWarning, stacklevel=5)
+            message = f"{name} is deprecated since 0.2 {_REMOVED}; {parameter.advice}"
+            # Level 8 is the user's line: this generator and in_training, with what contextlib calls for them, the
+            # method, and scikit-learn's wrapper come before.
+            warnings.warn(message, FutureWarning, stacklevel=8)
             replaced = {**parameter.replace(estimator, value), name: UNSET}
             before = {key: getattr(estimator, key) for key in replaced} | before  # what was there first
             estimator.__dict__.update(replaced)

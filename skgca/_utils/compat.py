@@ -17,7 +17,7 @@ from sklearn.model_selection._validation import _insert_error_scores as insert_e
 from sklearn.model_selection._validation import _warn_or_raise_about_fit_failures as report_failures
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._missing import is_pandas_na
-from sklearn.utils._param_validation import Hidden, Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import HasMethods, Hidden, Interval, InvalidParameterError, StrOptions
 from sklearn.utils._param_validation import validate_params as _validate_params
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from sklearn.utils.validation import _check_method_params as check_method_params
@@ -29,6 +29,7 @@ except ImportError:  # scikit-learn 1.6
     from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 __all__ = [
+    "HasMethods",
     "Hidden",
     "Interval",
     "InvalidParameterError",

@@ -35,6 +35,9 @@ _STREAMS = (
     "dropout",  # what the network draws in a training step
     "fixed_views",  # augmentation of rows that are not trained on, the same in each epoch
     "kept_rows",  # which rows the readout is fitted on in ``partial_fit``
+    "folds",  # of labelled rows, by which the way of fine-tuning is chosen
+    "tuning_order",  # order of the batches of labelled rows in fine-tuning
+    "tuning_views",  # augmentation of labelled rows in fine-tuning
 )
 
 _global_generator_lock = threading.RLock()

@@ -1,0 +1,604 @@
+"""Estimators that predict from few labels: an embedding of all rows, and a head fitted to the labelled ones."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import check_array, check_random_state, column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from tqdm.auto import tqdm
+
+from .._data import Rows, check_rows, spaced
+from .._data.conversion import plain_values
+from .._utils.classes import check_minus_one, class_codes, fractions_in, labelled
+from .._utils.compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, safe_indexing
+from .._utils.random import RandomStreams
+from .._utils.torch_state import known_settings
+from .embedder import GCAEmbedder
+from .fine_tuning import FineTuner, LabelledRows, Task, Way, classification, regression
+from .fitting import threads_of
+
+__all__ = ["GCAClassifier", "GCARegressor"]
+
+_PARTS = ("embedder", "head")
+
+
+class _FewLabels(BaseEstimator):
+    """What :class:`GCAClassifier` and :class:`GCARegressor` share."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "embedder": [None, GCAEmbedder, FrozenEstimator],
+        "head": [None, HasMethods(["fit", "predict"])],
+        "fine_tune": [StrOptions({"auto"}), "boolean"],
+        "max_steps": [Interval(Integral, 1, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "cv": [Interval(Integral, 2, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        embedder: GCAEmbedder | FrozenEstimator | None = None,
+        *,
+        head: Any = None,
+        fine_tune: bool | str = "auto",
+        max_steps: int = 240,
+        lr: float = 3e-4,
+        cv: int = 5,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.embedder = embedder
+        self.head = head
+        self.fine_tune = fine_tune
+        self.max_steps = max_steps
+        self.lr = lr
+        self.cv = cv
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Parameters
+
+    @abstractmethod
+    def _default_head(self) -> Any:
+        """Return the head of ``head=None``."""
+
+    def _part(self, name: str) -> Any:
+        """Return the embedder or the head that a parameter stands for."""
+        given = getattr(self, name)
+        if given is not None:
+            return given
+        return GCAEmbedder() if name == "embedder" else self._default_head()
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; with ``deep``, those of the embedder and of the head too, also if these are None."""
+        params: dict[str, Any] = super().get_params(deep=deep)
+        if deep:
+            for part in _PARTS:
+                if params[part] is None:
+                    params |= {f"{part}__{name}": value for name, value in self._part(part).get_params().items()}
+        return params
+
+    def set_params(self, **params: Any) -> Any:
+        """Set parameters; ``embedder__epsilon`` and the like also set the default embedder or head."""
+        for part in _PARTS:
+            is_nested = any(name.startswith(f"{part}__") for name in params)
+            if is_nested and params.get(part, getattr(self, part)) is None:
+                params = {**params, part: GCAEmbedder() if part == "embedder" else self._default_head()}
+        return super().set_params(**params)
+
+    # Fit
+
+    @abstractmethod
+    def _read_labels(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return labels as the head gets them, (n,) or (n, k), and a mask (n,) of the rows that have one."""
+
+    @abstractmethod
+    def _task(self) -> Task:
+        """Return what the labels ask for."""
+
+    @abstractmethod
+    def _folds(self, y: np.ndarray, seed: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """Return folds of the labelled rows; none if there are too few."""
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, **metadata: Any) -> Any:
+        name = type(self).__name__
+        if y is None:
+            raise ValueError(
+                f"This {name} estimator requires y to be passed, but the target y is None; mark rows without a label "
+                "in it."
+            )
+        y = plain_values(y)
+        entropy = RandomStreams.of(check_random_state(self.random_state))
+        given = {key: value for key, value in {"sample_weight": sample_weight, **metadata}.items() if value is not None}
+        embedder = self._fitted_embedder(X, y, entropy, given)
+        rows = check_rows(embedder, X, reset=False)
+        check_consistent_length(np.broadcast_to(0.0, len(rows)), y)
+        codes, known = self._read_labels(y)
+        weight = check_sample_weight(sample_weight, np.broadcast_to(0.0, len(rows)))
+        known &= weight > 0
+        numbers = np.flatnonzero(known)
+        rows_labelled = LabelledRows(rows.only(numbers), codes[numbers], weight[numbers])
+        self._check_labels(rows_labelled)
+        tuner = FineTuner(
+            embedder,
+            self._part("head"),
+            self._task(),
+            n_steps=self.max_steps,
+            lr=self.lr,
+            random_streams=entropy,
+        )
+        with known_settings(embedder.n_threads), threads_of(embedder, embedder.net_, embedder.reader_):
+            self.ways_, self.n_steps_ = self._chosen(tuner, rows_labelled, entropy.seed("folds") % 2**32)
+            if self.n_steps_:
+                embedder = tuner.tuned(rows_labelled, self.n_steps_)
+                embedder.reference_ = self._reference(embedder, rows)
+            self.head_ = tuner.fitted_head(embedder.encoder_, rows_labelled)
+        self.embedder_ = embedder
+        self.n_features_in_ = embedder.n_features_in_
+        if hasattr(embedder, "feature_names_in_"):
+            self.feature_names_in_ = embedder.feature_names_in_
+        return self
+
+    def _check_labels(self, rows: LabelledRows) -> None:
+        """Raise ValueError if the labelled rows are too few to fit a head."""
+        if not len(rows):
+            raise ValueError(
+                "y holds no label: all of its entries are -1, None or NaN, or have weight 0. Label some rows."
+            )
+
+    def _fitted_embedder(self, X: Any, y: Any, streams: RandomStreams, metadata: dict[str, Any]) -> GCAEmbedder:
+        """Return the given embedder if it is fitted, else a copy of it that is fitted to all rows."""
+        embedder = self._part("embedder")
+        if isinstance(embedder, FrozenEstimator):
+            embedder = embedder.estimator
+            check_is_fitted(embedder)
+        if not isinstance(embedder, GCAEmbedder):
+            raise TypeError(f"embedder holds a {type(embedder).__name__}; give a GCAEmbedder.")
+        if hasattr(embedder, "net_"):
+            return embedder
+        embedder = clone(embedder)
+        if embedder.random_state is None and self.random_state is not None:
+            embedder.set_params(random_state=streams.seed("weights") % 2**32)
+        if self.verbose and not embedder.verbose:
+            embedder.set_params(verbose=self.verbose)
+        fitted: GCAEmbedder = embedder.fit(X, y, **metadata)
+        return fitted
+
+    def _chosen(self, tuner: FineTuner, rows: LabelledRows, seed: int) -> tuple[list[dict[str, Any]], int]:
+        """Return how the numbers of steps compare, and the number that is chosen."""
+        if self.fine_tune is False:
+            return [], 0
+        folds = self._folds(rows.y, seed)
+        if not folds:
+            return [], 0 if self.fine_tune == "auto" else self.max_steps
+        ways = list(tuner.compared(rows, folds))
+        frozen, *tuned = ways
+        best = min(tuned, key=lambda way: float(np.mean(way.losses)))
+        records = [{"n_steps": way.n_steps, "loss": float(np.mean(way.losses))} for way in ways]
+        if self.verbose:
+            shown = ", ".join(f"{record['n_steps']} steps {record['loss']:.4f}" for record in records)
+            tqdm.write(f"Loss of held-out labelled rows by steps of fine-tuning: {shown}.")
+        return records, best.n_steps if self.fine_tune is True or _is_better(best, frozen) else 0
+
+    def _reference(self, embedder: GCAEmbedder, rows: Rows) -> np.ndarray:
+        """Embed the reference rows of an embedder anew."""
+        kept = rows.only(spaced(len(rows), max(1, embedder.n_reference_rows)))
+        Z = FineTuner(embedder, None, self._task(), n_steps=1, lr=self.lr, random_streams=RandomStreams(0)).embed(
+            embedder.encoder_, LabelledRows(kept, np.zeros(len(kept)), np.ones(len(kept)))
+        )
+        return Z[: embedder.n_reference_rows].astype(np.float32)
+
+    # Prediction
+
+    def _embed(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        embedding: np.ndarray = self.embedder_._embed(X)
+        return embedding
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: those of the input are those of the embedder."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags = GCAEmbedder().__sklearn_tags__().input_tags
+        tags.target_tags.required = True
+        return tags
+
+
+def _is_better(way: Way, other: Way) -> bool:
+    """Whether the losses of the same rows are smaller in one way by more than one standard error."""
+    gains = other.losses - way.losses
+    return float(gains.mean()) > float(gains.std(ddof=1)) / np.sqrt(len(gains))
+
+
+def _head_has(method: str) -> Callable[[Any], bool]:
+    return lambda self: hasattr(getattr(self, "head_", None) or self._part("head"), method)
+
+
+class GCAClassifier(ClassifierMixin, _FewLabels):
+    """Classifier for few labels: learns an embedding of all rows, and predicts from those with a label.
+
+    ``fit`` learns the embedding without labels, by :class:`GCAEmbedder`, and fits a head to the embeddings of the
+    labelled rows. If that pays, it first fine-tunes the encoder on the labelled rows: a linear output takes the place of
+    the loss, and is trained with the encoder on views of these rows. Whether it pays, and for how many steps, is chosen
+    by cross-validation on the labelled rows.
+
+    Parameters
+    ----------
+    embedder : GCAEmbedder, default=None
+        Embedder, whose parameters are also set as ``embedder__epsilon`` and so on. None is ``GCAEmbedder()``. A fitted
+        one is used as it is, so that several tasks can share it. Clones of it are not fitted; to keep it in a search,
+        pass ``sklearn.frozen.FrozenEstimator(embedder)``.
+    head : classifier, default=None
+        Fitted to the embeddings of the labelled rows. None is ``LogisticRegression(max_iter=1000)``.
+    fine_tune : {"auto"} or bool, default="auto"
+        Whether to fine-tune the encoder on the labelled rows. "auto" does so if the log loss of held-out labelled rows
+        is smaller by more than one standard error. It does not with fewer than two labelled rows of a class.
+    max_steps : int, default=240
+        Largest number of steps of fine-tuning. Four numbers up to it are compared.
+    lr : float, default=3e-4
+        Learning rate of the encoder in fine-tuning.
+    cv : int, default=5
+        Number of folds of the labelled rows; fewer if a class has fewer labelled rows.
+    random_state : int, RandomState instance or None, default=None
+        Source of the folds and of fine-tuning, and of the embedder if that has ``random_state=None``.
+    verbose : int, default=0
+        1 shows the progress of both stages.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Classes.
+    embedder_ : GCAEmbedder
+        Fitted embedder, after fine-tuning if there was any.
+    head_ : classifier
+        Fitted head. Its classes are the positions in ``classes_``.
+    n_steps_ : int
+        Number of steps of fine-tuning; 0 if the encoder was left as it was.
+    ways_ : list of dict
+        Log loss of held-out labelled rows for each number of steps; empty if nothing was compared.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of features seen during ``fit``. Defined only if X was a data frame whose column names are all strings.
+
+    See Also
+    --------
+    GCARegressor : The same for numbers.
+    skgca.model_selection.LabelledKFold : Folds that keep rows without a label in every training part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from skgca import GCAClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> few = np.where(np.arange(150) % 10 == 0, y, -1)  # five labels a class
+    >>> model = GCAClassifier(random_state=0).set_params(embedder__max_epochs=20)
+    >>> model.fit(X, few).score(X, y) > 0.8
+    True
+    """
+
+    def _default_head(self) -> Any:
+        return LogisticRegression(max_iter=1000)
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        sample_domain: ArrayLike | None = None,
+        sample_group: ArrayLike | None = None,
+    ) -> GCAClassifier:
+        """Learn the embedding of all rows, and to predict from the labelled ones.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.fit`
+            All rows, with and without a label.
+        y : array-like of shape (n_samples,)
+            Classes, of any type. -1, None and NaN mark rows without a label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in both stages.
+        sample_domain, sample_group : array-like of shape (n_samples,), default=None
+            Passed to the embedder; see :meth:`GCAEmbedder.fit`.
+
+        Returns
+        -------
+        GCAClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If y has fewer than two classes, or holds measurements.
+        """
+        fitted: GCAClassifier = self._fit(X, y, sample_weight, sample_domain=sample_domain, sample_group=sample_group)
+        return fitted
+
+    def _read_labels(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        y = column_or_1d(y, warn=True)
+        fractions = fractions_in(y)
+        if fractions:
+            raise ValueError(
+                f"Unknown label type: y holds fractions, such as {fractions[0]}; GCAClassifier needs classes. Use "
+                "GCARegressor for measurements."
+            )
+        codes, classes = class_codes(y)
+        check_minus_one("y", y, classes)
+        self.classes_ = _as_array(classes, y)
+        return codes, codes >= 0
+
+    def _check_labels(self, rows: LabelledRows) -> None:
+        super()._check_labels(rows)
+        if len(np.unique(rows.y)) < 2:
+            raise ValueError(
+                f"y holds one class only, {self.classes_[rows.y[0]]!r}, beside rows without a label; GCAClassifier needs "
+                "rows of two classes or more. If -1 is a class, encode the classes from 0."
+            )
+
+    def _task(self) -> Task:
+        return classification()
+
+    def _folds(self, y: np.ndarray, seed: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        n_splits = min(self.cv, int(np.bincount(y)[np.unique(y)].min()))
+        if n_splits < 2:
+            return []
+        return list(StratifiedKFold(n_splits, shuffle=True, random_state=seed).split(np.zeros(len(y)), y))
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.transform`
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        Z = self._embed(X)
+        predicted: np.ndarray = self.classes_[self.head_.predict(Z)]
+        return predicted
+
+    @available_if(_head_has("predict_proba"))
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Predict the probabilities of the classes; available if the head has them.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.transform`
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of ``classes_``.
+        """
+        Z = self._embed(X)
+        probabilities: np.ndarray = self.head_.predict_proba(Z)
+        return probabilities
+
+    @available_if(_head_has("decision_function"))
+    def decision_function(self, X: ArrayLike) -> np.ndarray:
+        """Return the decision values of the head; available if it has them.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.transform`
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            A single column for two classes.
+        """
+        Z = self._embed(X)
+        values: np.ndarray = self.head_.decision_function(Z)
+        return values
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the accuracy on rows with a label.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.transform`
+        y : array-like of shape (n_samples,)
+            Classes. Rows of -1, None or NaN are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+
+        Warns
+        -----
+        UserWarning
+            If rows were left out: in cross-validation, ordinary folds take them from the training parts, too.
+        """
+        X, y, sample_weight = _labelled_only(X, y, sample_weight, measured=False)
+        return float(super().score(X, y, sample_weight))
+
+
+class GCARegressor(RegressorMixin, _FewLabels):
+    """Regressor for few labels: learns an embedding of all rows, and predicts from those with a value.
+
+    See :class:`GCAClassifier`, from which it differs in the head and in its loss, the squared error.
+
+    Parameters
+    ----------
+    embedder : GCAEmbedder, default=None
+        As in :class:`GCAClassifier`.
+    head : regressor, default=None
+        Fitted to the embeddings of the rows with a value, which are standardised. None is ``Ridge()``.
+    fine_tune, max_steps, lr, cv, random_state, verbose
+        As in :class:`GCAClassifier`.
+
+    Attributes
+    ----------
+    embedder_ : GCAEmbedder
+        Fitted embedder, after fine-tuning if there was any.
+    head_ : regressor
+        Fitted head, which predicts standardised values.
+    mean_, scale_ : ndarray of shape () or (k,)
+        Mean and deviation of the values.
+    n_steps_ : int
+        Number of steps of fine-tuning; 0 if the encoder was left as it was.
+    ways_ : list of dict
+        Squared error of held-out rows for each number of steps, in units of ``scale_ ** 2``; empty if nothing was
+        compared.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of features seen during ``fit``. Defined only if X was a data frame whose column names are all strings.
+
+    See Also
+    --------
+    GCAClassifier : The same for classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgca import GCARegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> few = np.where(np.arange(len(y)) % 8 == 0, y, np.nan)
+    >>> model = GCARegressor(random_state=0, fine_tune=False).set_params(embedder__max_epochs=20)
+    >>> model.fit(X, few).predict(X[:3]).shape
+    (3,)
+    """
+
+    def _default_head(self) -> Any:
+        return Ridge()
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        sample_domain: ArrayLike | None = None,
+        sample_group: ArrayLike | None = None,
+    ) -> GCARegressor:
+        """Learn the embedding of all rows, and to predict from those with a value.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.fit`
+            All rows, with and without a value.
+        y : array-like of shape (n_samples,) or (n_samples, k)
+            Values. NaN marks rows without one.
+        sample_weight, sample_domain, sample_group
+            As in :meth:`GCAClassifier.fit`.
+
+        Returns
+        -------
+        GCARegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If y has no value, or holds an infinite one.
+        """
+        fitted: GCARegressor = self._fit(X, y, sample_weight, sample_domain=sample_domain, sample_group=sample_group)
+        return fitted
+
+    def _read_labels(self, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, ensure_all_finite="allow-nan", input_name="y")
+        y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        known = ~np.isnan(y) if y.ndim == 1 else ~np.isnan(y).any(axis=1)
+        if not known.any():
+            raise ValueError("y holds no value: all of its entries are NaN. Give some rows a value.")
+        self.mean_ = y[known].mean(axis=0)
+        deviation = y[known].std(axis=0)
+        self.scale_ = np.where(deviation > 0, deviation, 1.0)
+        return (y - self.mean_) / self.scale_, known
+
+    def _task(self) -> Task:
+        return regression()
+
+    def _folds(self, y: np.ndarray, seed: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        n_splits = min(self.cv, len(y) // 2)
+        return list(KFold(n_splits, shuffle=True, random_state=seed).split(y)) if n_splits >= 2 else []
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predict values.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.transform`
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, k)
+        """
+        Z = self._embed(X)
+        predicted: np.ndarray = self.head_.predict(Z) * self.scale_ + self.mean_
+        return predicted
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the coefficient of determination on rows with a value.
+
+        Parameters
+        ----------
+        X : as in :meth:`GCAEmbedder.transform`
+        y : array-like of shape (n_samples,) or (n_samples, k)
+            Values. Rows of NaN are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+
+        Warns
+        -----
+        UserWarning
+            If rows were left out.
+        """
+        X, y, sample_weight = _labelled_only(X, y, sample_weight, measured=True)
+        return float(super().score(X, y, sample_weight))
+
+
+def _as_array(classes: list[Any], y: np.ndarray) -> np.ndarray:
+    """Return classes as an array of the type of y, or of their own type if y holds objects."""
+    if y.dtype != object:
+        return np.array(classes, dtype=y.dtype)
+    found = np.array(classes)
+    if found.ndim == 1 and [type(value) for value in found.tolist()] == [type(value) for value in classes]:
+        return found
+    objects = np.empty(len(classes), dtype=object)
+    objects[:] = classes
+    return objects
+
+
+def _labelled_only(X: Any, y: Any, sample_weight: Any, *, measured: bool) -> tuple[Any, Any, Any]:
+    """Leave out the rows without a label, with a warning if there are any."""
+    values = np.asarray(plain_values(y))
+    known = labelled(values, measured=measured) if values.ndim == 1 else ~np.isnan(values).any(axis=1)
+    if known.all():
+        return X, y, sample_weight
+    if not known.any():
+        raise ValueError(
+            f"y holds no label: all of its {len(values)} entries are -1, None or NaN. Score labelled rows."
+        )
+    warnings.warn(
+        f"{int((~known).sum())} of {len(known)} rows have no label and are left out of the score. In cross-validation, "
+        "use cv=skgca.model_selection.LabelledKFold(5), which keeps such rows in every training part.",
+        stacklevel=3,
+    )
+    rows = np.flatnonzero(known)
+    weight = None if sample_weight is None else safe_indexing(sample_weight, rows)
+    return safe_indexing(X, rows), values[rows], weight

@@ -1,0 +1,180 @@
+"""Cross-validation where some rows have no label: folds of the labelled rows, and scores of these rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold
+from sklearn.utils import column_or_1d
+
+from .._utils.classes import class_codes, labelled
+from .._utils.compat import safe_indexing
+
+__all__ = ["LabelledKFold", "LabelledScorer"]
+
+
+class LabelledKFold(BaseCrossValidator):
+    """Folds of the labelled rows; the rows without a label are in the training part of each split.
+
+    Ordinary folds take rows without a label from the training parts, where a semi-supervised model needs them, and put
+    them into the test parts, where no prediction of them is right.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    shuffle : bool, default=True
+        Whether the labelled rows are shuffled before they are split.
+    random_state : int, RandomState instance or None, default=None
+        Order of the rows, if they are shuffled.
+    measured : bool, default=False
+        Whether y holds measurements. They are split at random, and only None and NaN mark rows without a label.
+        Classes are split by :class:`sklearn.model_selection.StratifiedKFold`, and -1 marks such rows, too. Values with
+        fractions are measurements in any case.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgca.model_selection import LabelledKFold
+    >>> y = np.array([0, -1, 1, 0, -1, 1])
+    >>> for train, test in LabelledKFold(2, shuffle=False).split(np.zeros((6, 2)), y):
+    ...     print(train, test)
+    [1 3 4 5] [0 2]
+    [0 1 2 4] [3 5]
+    """
+
+    n_splits: int
+    shuffle: bool
+    random_state: int | np.random.RandomState | None
+    measured: bool
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        measured: bool = False,
+    ) -> None:
+        if isinstance(n_splits, bool) or not isinstance(n_splits, Integral) or n_splits < 2:
+            raise ValueError(f"n_splits={n_splits!r} must be a whole number of at least 2, such as 5.")
+        if random_state is not None and not shuffle:
+            raise ValueError(f"random_state={random_state!r} has no effect with shuffle=False; leave it out.")
+        self.n_splits = n_splits
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.measured = measured
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of splits; the arguments are ignored."""
+        return int(self.n_splits)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows of the training part and of the test part of each split.
+
+        Parameters
+        ----------
+        X : object
+            Ignored.
+        y : array-like of shape (n_samples,)
+            Labels. -1, None and NaN mark rows without one.
+        groups : object, default=None
+            Ignored.
+
+        Yields
+        ------
+        train, test : ndarray of int
+            Numbers of rows, in ascending order.
+
+        Raises
+        ------
+        ValueError
+            If y is missing, or has fewer labelled rows, or of each class, than there are splits.
+        """
+        if y is None:
+            raise ValueError("y is None, but LabelledKFold splits by the labels; pass y.")
+        y = column_or_1d(y)
+        known = labelled(y, measured=self.measured)
+        rows, others = np.flatnonzero(known), np.flatnonzero(~known)
+        if len(rows) < self.n_splits:
+            raise ValueError(
+                f"y has {len(rows)} labelled rows, fewer than n_splits={self.n_splits}; label more, or set n_splits="
+                f"{max(2, len(rows))}."
+            )
+        options = {"n_splits": self.n_splits, "shuffle": self.shuffle, "random_state": self.random_state}
+        are_classes = not (self.measured or _are_fractions(y[rows]))
+        codes = class_codes(y[rows])[0] if are_classes else np.zeros(len(rows))
+        folds = StratifiedKFold(**options) if are_classes else KFold(**options)
+        for train, test in folds.split(np.zeros(len(rows)), codes):
+            yield np.sort(np.concatenate([rows[train], others])), rows[test]
+
+
+def _are_fractions(values: np.ndarray) -> bool:
+    return values.dtype.kind == "f" and bool((values != np.round(values)).any())
+
+
+class LabelledScorer:
+    """Scorer for ``scoring=`` that leaves out the rows without a label.
+
+    Parameters
+    ----------
+    scoring : str or callable, default=None
+        Scorer of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. None is the ``score`` of
+        the estimator.
+    measured : bool, default=False
+        Whether y holds measurements, so that only None and NaN mark rows without a label. Otherwise -1 does, too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from skgca.model_selection import LabelledScorer
+    >>> model = DummyClassifier().fit([[0], [1], [2]], [0, 0, 1])
+    >>> LabelledScorer("accuracy")(model, [[0], [1], [2]], np.array([0, -1, -1]))
+    1.0
+    """
+
+    def __init__(self, scoring: str | Callable[..., float] | None = None, *, measured: bool = False) -> None:
+        self.scoring = scoring
+        self.measured = measured
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **kwargs: Any) -> float:
+        """Score an estimator on the labelled rows.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted.
+        X : array-like or data frame of shape (n_samples, ...)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Labels. -1, None and NaN mark rows without one.
+        **kwargs
+            Metadata of the rows, such as ``sample_weight``; those of rows without a label are left out.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError
+            If no row has a label.
+        """
+        y = column_or_1d(y)
+        known = labelled(y, measured=self.measured)
+        if not known.any():
+            raise ValueError(f"y holds no label: all of its {len(y)} entries are -1, None or NaN. Score labelled rows.")
+        rows = np.flatnonzero(known)
+        kept = {name: value if value is None else safe_indexing(value, rows) for name, value in kwargs.items()}
+        scorer = check_scoring(estimator, scoring=self.scoring)
+        score: float = scorer(estimator, safe_indexing(X, rows), y[rows], **kept)
+        return score
+
+    def __repr__(self) -> str:
+        measured = ", measured=True" if self.measured else ""
+        return f"LabelledScorer({self.scoring!r}{measured})"

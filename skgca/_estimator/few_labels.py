@@ -155,9 +155,7 @@ class _FewLabels(BaseEstimator):
     def _check_labels(self, rows: LabelledRows) -> None:
         """Raise ValueError if the labelled rows are too few to fit a head."""
         if not len(rows):
-            raise ValueError(
-                "y holds no label: all of its entries are -1, None or NaN, or have weight 0. Label some rows."
-            )
+            raise ValueError("y holds no label: all entries are -1, None or NaN, or have weight 0. Label some rows.")
 
     def _fitted_embedder(self, X: Any, y: Any, streams: RandomStreams, metadata: dict[str, Any]) -> GCAEmbedder:
         """Return the given embedder if it is fitted, else a copy of it that is fitted to all rows."""
@@ -219,7 +217,7 @@ class _FewLabels(BaseEstimator):
 def _is_better(way: Way, other: Way) -> bool:
     """Whether the losses of the same rows are smaller in one way by more than one standard error."""
     gains = other.losses - way.losses
-    return float(gains.mean()) > float(gains.std(ddof=1)) / np.sqrt(len(gains))
+    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
 def _head_has(method: str) -> Callable[[Any], bool]:
@@ -230,9 +228,9 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
     """Classifier for few labels: learns an embedding of all rows, and predicts from those with a label.
 
     ``fit`` learns the embedding without labels, by :class:`GCAEmbedder`, and fits a head to the embeddings of the
-    labelled rows. If that pays, it first fine-tunes the encoder on the labelled rows: a linear output takes the place of
-    the loss, and is trained with the encoder on views of these rows. Whether it pays, and for how many steps, is chosen
-    by cross-validation on the labelled rows.
+    labelled rows. If that pays, it first fine-tunes the encoder on the labelled rows: a linear output takes the place
+    of the loss, and is trained with the encoder on views of these rows. Whether it pays, and for how many steps, is
+    chosen by cross-validation on the labelled rows.
 
     Parameters
     ----------
@@ -346,8 +344,8 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         super()._check_labels(rows)
         if len(np.unique(rows.y)) < 2:
             raise ValueError(
-                f"y holds one class only, {self.classes_[rows.y[0]]!r}, beside rows without a label; GCAClassifier needs "
-                "rows of two classes or more. If -1 is a class, encode the classes from 0."
+                f"y holds one class only, {self.classes_[rows.y[0]]!r}, beside rows without a label; GCAClassifier "
+                "needs rows of two classes or more. If -1 is a class, encode the classes from 0."
             )
 
     def _task(self) -> Task:
@@ -374,7 +372,7 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         predicted: np.ndarray = self.classes_[self.head_.predict(Z)]
         return predicted
 
-    @available_if(_head_has("predict_proba"))
+    @available_if(_head_has("predict_proba"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Predict the probabilities of the classes; available if the head has them.
 
@@ -391,7 +389,7 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         probabilities: np.ndarray = self.head_.predict_proba(Z)
         return probabilities
 
-    @available_if(_head_has("decision_function"))
+    @available_if(_head_has("decision_function"))  # type: ignore[untyped-decorator]
     def decision_function(self, X: ArrayLike) -> np.ndarray:
         """Return the decision values of the head; available if it has them.
 
@@ -591,9 +589,7 @@ def _labelled_only(X: Any, y: Any, sample_weight: Any, *, measured: bool) -> tup
     if known.all():
         return X, y, sample_weight
     if not known.any():
-        raise ValueError(
-            f"y holds no label: all of its {len(values)} entries are -1, None or NaN. Score labelled rows."
-        )
+        raise ValueError(f"y holds no label: all of its {len(values)} entries are -1, None or NaN; give labelled rows.")
     warnings.warn(
         f"{int((~known).sum())} of {len(known)} rows have no label and are left out of the score. In cross-validation, "
         "use cv=skgca.model_selection.LabelledKFold(5), which keeps such rows in every training part.",

@@ -57,7 +57,7 @@ class Task:
 def _log_losses(head: Any, Z: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the log losses of classes 0, 1, ...; errors, if the head gives no probabilities."""
     if not hasattr(head, "predict_proba"):
-        return (head.predict(Z) != y).astype(float)
+        return np.asarray(head.predict(Z) != y, dtype=float)
     found = head.predict_proba(Z)
     place = np.searchsorted(head.classes_, y)
     is_known = np.isin(y, head.classes_)
@@ -67,8 +67,8 @@ def _log_losses(head: Any, Z: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _squared_errors(head: Any, Z: np.ndarray, y: np.ndarray) -> np.ndarray:
-    errors = np.square(head.predict(Z).reshape(y.shape) - y)
-    return errors if errors.ndim == 1 else errors.mean(axis=1)
+    errors: np.ndarray = np.square(head.predict(Z).reshape(y.shape) - y)
+    return np.asarray(errors.reshape(len(y), -1).mean(axis=1))
 
 
 class _SquaredError(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -9,11 +10,12 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -21,6 +23,7 @@ from tqdm.auto import tqdm
 
 from .._data import Rows, check_rows, spaced
 from .._data.conversion import plain_values
+from .._persistence.heads import export_model, load_model, save_model
 from .._utils.classes import check_minus_one, class_codes, fractions_in, labelled
 from .._utils.compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, safe_indexing
 from .._utils.random import RandomStreams
@@ -43,7 +46,7 @@ class _FewLabels(BaseEstimator):
         "fine_tune": [StrOptions({"auto"}), "boolean"],
         "max_steps": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
-        "cv": [Interval(Integral, 2, None, closed="left")],
+        "cv": ["cv_object"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -56,7 +59,7 @@ class _FewLabels(BaseEstimator):
         fine_tune: bool | str = "auto",
         max_steps: int = 240,
         lr: float = 3e-4,
-        cv: int = 5,
+        cv: Any = 5,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -179,7 +182,10 @@ class _FewLabels(BaseEstimator):
         """Return how the numbers of steps compare, and the number that is chosen."""
         if self.fine_tune is False:
             return [], 0
-        folds = self._folds(rows.y, seed)
+        if isinstance(self.cv, Integral):
+            folds = self._folds(rows.y, seed)
+        else:
+            folds = list(check_cv(self.cv).split(np.zeros(len(rows)), rows.y))
         if not folds:
             return [], 0 if self.fine_tune == "auto" else self.max_steps
         ways = list(tuner.compared(rows, folds))
@@ -205,6 +211,75 @@ class _FewLabels(BaseEstimator):
         check_is_fitted(self)
         embedding: np.ndarray = self.embedder_._embed(X)
         return embedding
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator, embedder and head, to one file without pickles.
+
+        Parameters
+        ----------
+        path : str or path
+            Path of the file. An existing file is replaced once the new one is complete.
+
+        Raises
+        ------
+        SavedFileError
+            If the head is not a linear model of scikit-learn, such as LogisticRegression or Ridge.
+        """
+        check_is_fitted(self)
+        with known_settings(self.embedder_.n_threads):
+            save_model(self, path)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        custom: dict[str, Any] | None = None,
+        device: str | torch.device | None = None,
+    ) -> Any:
+        """Open a file that :meth:`save` wrote. No code in the file is run.
+
+        Parameters
+        ----------
+        path : str or path
+            Path of the file.
+        custom, device
+            As in :meth:`GCAEmbedder.load`.
+
+        Returns
+        -------
+        GCAClassifier or GCARegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        SavedFileError
+            If the file is damaged, or holds something else.
+        """
+        with known_settings():
+            return load_model(cls, GCAEmbedder, path, custom=custom, device=device)
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Export preprocessing, encoder and head as an ONNX graph, and verify it with onnxruntime.
+
+        The graph is that of :meth:`GCAEmbedder.export_onnx` with a second output: ``probabilities`` of a classifier,
+        whose metadata have the "classes", or ``predicted`` of a regressor, of shape (n, k).
+
+        Parameters
+        ----------
+        path : str or path
+            Path of the file.
+
+        Raises
+        ------
+        ImportError
+            If onnx, onnxscript or onnxruntime is missing.
+        SavedFileError
+            If the head is not a linear model of scikit-learn, or as in :meth:`GCAEmbedder.export_onnx`.
+        """
+        check_is_fitted(self)
+        with known_settings(self.embedder_.n_threads):
+            export_model(self, path)
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: those of the input are those of the embedder."""
@@ -247,8 +322,9 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         Largest number of steps of fine-tuning. Four numbers up to it are compared.
     lr : float, default=3e-4
         Learning rate of the encoder in fine-tuning.
-    cv : int, default=5
-        Number of folds of the labelled rows; fewer if a class has fewer labelled rows.
+    cv : int, splitter or iterable, default=5
+        Folds of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. There are fewer than an int
+        says if a class has fewer labelled rows.
     random_state : int, RandomState instance or None, default=None
         Source of the folds and of fine-tuning, and of the embedder if that has ``random_state=None``.
     verbose : int, default=0

@@ -8,7 +8,7 @@ import logging
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import singledispatch
 from typing import Any
@@ -29,25 +29,47 @@ from .fitted import FittedEmbedder
 from .sample_rows import example_rows
 from .state import Network, on_cpu
 
-__all__ = ["export_onnx"]
+__all__ = ["export_graph", "export_onnx"]
+
+# Name of the output, its module (n, n_features_out) -> (n, k), and what the graph is compared with.
+Head = tuple[str, nn.Module, Callable[[np.ndarray], np.ndarray]]
 
 _TOLERANCE = 1e-5  # of the largest entry
 
 
 def export_onnx(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
     """Write a graph, after a check that it embeds as ``transform`` does; see :meth:`GCAEmbedder.export_onnx`."""
+    export_graph(estimator, path)
+
+
+def export_graph(
+    estimator: FittedEmbedder,
+    path: str | os.PathLike[str],
+    *,
+    head: Head | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write the graph of an embedder, and of a head behind it, with further metadata.
+
+    Raises
+    ------
+    SavedFileError
+        If it cannot be exported, or computes something else.
+    """
     _need_packages()
     reader = estimator.reader_
     rows = example_rows(reader)
     preprocessing = _preprocessing(reader)
     X = preprocessing.graph_input(rows)
-    model = _exported(_Graph(preprocessing, _plain_copy(estimator.encoder_)), torch.from_numpy(X))
-    for key, value in _metadata(estimator, preprocessing).items():
+    graph = _Graph(preprocessing, _plain_copy(estimator.encoder_), None if head is None else head[1])
+    names = ["embedded", *([] if head is None else [head[0]])]  # not "embedding", which nodes of the graph may be named
+    model = _exported(graph, torch.from_numpy(X), names)
+    for key, value in {**_metadata(estimator, preprocessing), **(metadata or {})}.items():
         model.metadata_props.add(key=key, value=value)
     data = model.SerializeToString()
     source = Rows(preprocessing.rounded(rows))
     expected = embed(on_cpu(estimator.encoder_), reader, source, estimator._n_features_out, "cpu")
-    _check(data, X, expected)
+    _check(data, X, [expected, *([] if head is None else [head[2](expected)])])
     replace_file(path, data)
 
 
@@ -78,16 +100,17 @@ class _Preprocessing(nn.Module, ABC):
 
 
 class _Graph(nn.Module):
-    """Preprocessing, then the encoder: (n, ...) as ``transform`` takes it -> (n, n_features_out)."""
+    """Preprocessing, the encoder, and a head if there is one: (n, ...) -> (n, n_features_out), (n, k)."""
 
-    def __init__(self, preprocessing: _Preprocessing, encoder: nn.Module) -> None:
+    def __init__(self, preprocessing: _Preprocessing, encoder: nn.Module, head: nn.Module | None) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.encoder = encoder
+        self.head = head
 
-    def forward(self, X: Tensor) -> Tensor:
+    def forward(self, X: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         embedding: Tensor = self.encoder(self.preprocessing(X))
-        return embedding
+        return embedding if self.head is None else (embedding, self.head(embedding))
 
 
 class _Table(_Preprocessing):
@@ -289,7 +312,7 @@ def _plain_copy(encoder: Network) -> Network:
     return encoder.requires_grad_(False)
 
 
-def _exported(graph: nn.Module, X: Tensor) -> Any:
+def _exported(graph: nn.Module, X: Tensor, names: list[str]) -> Any:
     """Return the onnx.ModelProto of a graph whose batch axis is free."""
     shapes = {"X": {0: torch.export.Dim("n_samples")}}
     try:
@@ -300,7 +323,7 @@ def _exported(graph: nn.Module, X: Tensor) -> Any:
                 dynamo=True,
                 verbose=False,
                 input_names=["X"],
-                output_names=["embedded"],  # not "embedding", which nodes of the graph may be named
+                output_names=names,
                 dynamic_shapes=shapes,
             )
         assert program is not None  # it is with dynamo=True
@@ -336,16 +359,16 @@ def _metadata(estimator: FittedEmbedder, preprocessing: _Preprocessing) -> dict[
     }
 
 
-def _check(data: bytes, X: np.ndarray, expected: np.ndarray) -> None:
-    """Raise SavedFileError if onnxruntime embeds rows differently, all together or the first alone."""
+def _check(data: bytes, X: np.ndarray, expected: list[np.ndarray]) -> None:
+    """Raise SavedFileError if onnxruntime computes other outputs, for all rows together or the first alone."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    for rows, wanted in ((X, expected), (X[:1], expected[:1])):
-        (found,) = session.run(None, {"X": rows})
-        error = np.abs(found - wanted).max() / max(1.0, np.abs(wanted).max())
-        if found.shape != wanted.shape or not error <= _TOLERANCE:
-            raise SavedFileError(
-                f"onnxruntime {onnxruntime.__version__} embeds {len(rows)} rows differently from transform, by "
-                f"{error:.1e} of the largest entry, where {_TOLERANCE:g} is allowed; nothing was written."
-            )
+    for n_rows in (len(X), 1):
+        for found, wanted in zip(session.run(None, {"X": X[:n_rows]}), expected, strict=True):
+            error = np.abs(found - wanted[:n_rows]).max() / max(1.0, np.abs(wanted[:n_rows]).max())
+            if found.shape != wanted[:n_rows].shape or not error <= _TOLERANCE:
+                raise SavedFileError(
+                    f"onnxruntime {onnxruntime.__version__} embeds {n_rows} rows differently from transform, by "
+                    f"{error:.1e} of the largest entry, where {_TOLERANCE:g} is allowed; nothing was written."
+                )

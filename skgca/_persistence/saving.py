@@ -49,7 +49,7 @@ from .state import (
     weights_in,
 )
 
-__all__ = ["load", "save"]
+__all__ = ["checked", "load", "opened", "packed", "read", "save", "to_bytes"]
 
 Embedder = TypeVar("Embedder")  # a class of GCAEmbedder
 
@@ -65,20 +65,36 @@ _DAMAGED = (KeyError, IndexError, TypeError, ValueError, AttributeError, Runtime
 
 def save(estimator: FittedEmbedder, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a file; see :meth:`GCAEmbedder.save`."""
+    replace_file(path, to_bytes(estimator))
+
+
+def to_bytes(estimator: FittedEmbedder) -> bytes:
+    """Return what the file of a fitted estimator holds.
+
+    Raises
+    ------
+    SavedFileError
+        If it could not be opened again.
+    """
     content, tensors, own = _content(estimator)
-    text = json.dumps({_CHECKSUM: _NO_CHECKSUM, **content}, allow_nan=False)
-    data: bytes = safetensors.torch.save(tensors, {_KEY: text})
-    # The checksum replaces zeros of the same length, so that no offset in the header changes.
-    data = data.replace(_NO_CHECKSUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
+    data = packed(content, tensors)
     # Try to open it, with everything that a user would have to give: values that are not in the file, and the classes
     # of objects that the file holds as a configuration.
     params = estimator.get_params(deep=False)
     given = {name: params[name] for name in _unsaved(content["parameters"]) - set(_configs(content))}
     try:
-        _opened(type(estimator), *_checked(data), {**given, **own})
+        _opened(type(estimator), *checked(data), {**given, **own})
     except SavedFileError as error:
         raise SavedFileError(f"The embedder cannot be saved, as it could not be opened again: {error}") from error
-    replace_file(path, data)
+    return data
+
+
+def packed(content: dict[str, Any], tensors: dict[str, Tensor]) -> bytes:
+    """Return JSON and tensors as the bytes of a file, with its checksum."""
+    text = json.dumps({_CHECKSUM: _NO_CHECKSUM, "format": _FORMAT, **content}, allow_nan=False)
+    data: bytes = safetensors.torch.save(tensors, {_KEY: text})
+    # The checksum replaces zeros of the same length, so that no offset in the header changes.
+    return data.replace(_NO_CHECKSUM.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
 
 def load(
@@ -89,24 +105,52 @@ def load(
     device: str | torch.device | None = None,
 ) -> Embedder:
     """Return the estimator in a file; see :meth:`GCAEmbedder.load`."""
-    if Path(path).is_dir():
-        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give a file that GCAEmbedder.save wrote.")
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"There is no file {os.fspath(path)!r}.") from error
+    data = read(path)
     if device is not None:
         resolve_device(device)  # raises if this machine does not have it
     try:
-        estimator, module = _opened(cls, *_checked(data), custom or {})
+        return opened(cls, data, custom=custom, device=device)
     except SavedFileError as error:
         raise SavedFileError(f"{os.fspath(path)!r} cannot be opened: {error}") from error
+
+
+def read(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it cannot be read.
+    """
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give a file that the method save wrote.")
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no file {os.fspath(path)!r}.") from error
+
+
+def opened(
+    cls: type[Embedder],
+    data: bytes,
+    *,
+    custom: dict[str, Any] | None = None,
+    device: str | torch.device | None = None,
+) -> Embedder:
+    """Return the estimator in the bytes of a file.
+
+    Raises
+    ------
+    SavedFileError
+        If they are not those of a file of an embedder that this version can open.
+    """
+    estimator, module = _opened(cls, *checked(data), custom or {})
     if device is not None:
         estimator.set_params(device=device)
     target_device = usable_device(estimator.device)
     estimator.net_ = restored_net(vars(estimator), module, epsilon=estimator.epsilon_, device=target_device)
-    opened: Embedder = estimator
-    return opened
+    restored: Embedder = estimator
+    return restored
 
 
 # Writing
@@ -119,7 +163,6 @@ def _content(estimator: FittedEmbedder) -> tuple[dict[str, Any], dict[str, Tenso
     params = with_current_names(estimator.get_params(deep=False))
     module = estimator.net_.module_
     content: dict[str, Any] = {
-        "format": _FORMAT,
         "class": type(estimator).__name__,
         "versions": _versions(),
         "parameters": {name: encode_parameter(name, value, tensors) for name, value in params.items()},
@@ -181,7 +224,7 @@ def _embedded(estimator: FittedEmbedder, encoder: Encoder, rows: np.ndarray) -> 
 # Opening
 
 
-def _checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def checked(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Check that no byte of a file has changed, and return its JSON and its tensors.
 
     Raises
@@ -234,6 +277,8 @@ def _opened(
     cls: type[Any], content: dict[str, Any], tensors: dict[str, Tensor], custom: dict[str, Any]
 ) -> tuple[Any, EncoderWithHead]:
     """Return the estimator without its net, and the module for the net, on the CPU."""
+    if "head" in content:
+        raise SavedFileError(f"it holds a {content.get('class')}; open it by {content.get('class')}.load.")
     try:
         classes = _own_classes(content, custom)
         estimator = cls(**_parameters(cls, content, tensors, custom, classes))

@@ -15,7 +15,11 @@ if TYPE_CHECKING:  # editors and type checkers cannot see the lazy imports below
 __all__ = ["SKOPS_TRUSTED", "GCAClassifier", "GCAEmbedder", "GCARegressor", "__version__", "show_versions"]
 
 # Types that skops.io.load must trust in addition to its own list. The estimator's state is plain values and arrays.
-SKOPS_TRUSTED = ["skgca._estimator.embedder.GCAEmbedder"]
+SKOPS_TRUSTED = [
+    "skgca._estimator.embedder.GCAEmbedder",
+    "skgca._estimator.few_labels.GCAClassifier",
+    "skgca._estimator.few_labels.GCARegressor",
+]
 
 # Modules that are attributes after ``import skgca``. Those that the estimator does not need are imported on first use.
 _SUBMODULES = ("encoders", "exceptions", "inspection", "losses", "metrics", "model_selection", "ot", "views")

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from skgca import GCAClassifier, GCAEmbedder, GCARegressor
+from skgca import SKOPS_TRUSTED, GCAClassifier, GCAEmbedder, GCARegressor
 from skgca.exceptions import SavedFileError
 
 from ..models import quick
@@ -71,6 +71,11 @@ def test_a_file_holds_the_whole_model(model, frame, tmp_path):
 
 def test_a_pickle_holds_the_whole_model(model, frame):
     assert_same(pickle.loads(pickle.dumps(model)), model, frame)
+
+
+def test_skops_opens_the_whole_model(model, frame):
+    skops_io = pytest.importorskip("skops.io")
+    assert_same(skops_io.loads(skops_io.dumps(model), trusted=SKOPS_TRUSTED), model, frame)
 
 
 def test_a_graph_predicts_as_the_model_does(model, frame, tmp_path):

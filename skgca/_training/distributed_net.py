@@ -144,7 +144,7 @@ class _OverRanks(ContrastiveNet):
         self._set_training()  # after an evaluation, batch normalisations would not be recognised
         # passed through in parts, a batch needs nothing: the gradient cache merges the statistics of parts and ranks
         modules = self.in_step() if self.micro_batch_size is None else []
-        with self.ranks.one_batch(modules, self._n_rows):
+        with self.ranks.one_batch(modules):
             step = super().loss_and_gradient(batch, **fit_params)
         own = step["loss"].detach()[None] if self.ranks.first else step["loss"].new_zeros(1)
         numbers = torch.cat([own, self._own_stop().to(own)])
@@ -165,7 +165,7 @@ class _OverRanks(ContrastiveNet):
 
     def in_parts(self, *args: Any, **settings: Any) -> CachedForward:
         """Pass views through a module by parts, with the statistics of the batch of all ranks."""
-        return super().in_parts(*args, ranks=self.ranks, n_rows=self._n_rows, **settings)
+        return super().in_parts(*args, ranks=self.ranks, **settings)
 
     def get_loss(self, y_pred: Tensor, y_true: dict[str, Tensor], X: Any = None, training: bool = False) -> Tensor:
         """Loss of the batch of all ranks in training, and else of the given projections."""

@@ -265,15 +265,13 @@ class GroupRanks(Ranks):
         whole: Tensor = _Gather.apply(z, self, n_rows)
         return whole
 
-    def merged(self, statistics: BatchStatistics, n_rows: int) -> BatchStatistics:
-        norm, width = statistics.norm, len(statistics.mean)
-        sizes = self._sizes(n_rows)
-        found = self.gathered(torch.cat([statistics.mean, statistics.variance]))  # (2 n_channels,) of each rank
+    def merged(self, statistics: BatchStatistics) -> BatchStatistics:
+        mean, variance = statistics.mean, statistics.variance
+        # Ranks may have other numbers of values: of rows, and of time steps in a row.
+        sent = torch.cat([mean, variance, mean.new_full((1,), float(statistics.n_values))])
+        width = len(mean)
         return BatchStatistics.merged(
-            [
-                BatchStatistics(norm, statistics.n_values * size // sizes[self.rank], each[:width], each[width:])
-                for each, size in zip(found, sizes, strict=True)
-            ]
+            [BatchStatistics(statistics.norm, each[-1], each[:width], each[width:-1]) for each in self.gathered(sent)]
         )
 
     def _sizes(self, n_rows: int) -> list[int]:
@@ -319,22 +317,22 @@ class GroupRanks(Ranks):
         return of_numbers
 
     @contextmanager
-    def one_batch(self, modules: Iterable[nn.Module], n_rows: int) -> Iterator[None]:
-        """Let the batch normalisations of modules use the statistics of a whole batch of ``n_rows`` rows."""
+    def one_batch(self, modules: Iterable[nn.Module]) -> Iterator[None]:
+        """Let the batch normalisations of modules use the statistics of the whole batch."""
         norms = [norm for module in modules for norm in batch_norms(module, remedy="distributed=None")]
         for norm in norms:
             # mypy reports an assignment to a method, but here an instance attribute is meant to hide it
-            norm.forward = functools.partial(self._normalize, norm, n_rows)  # type: ignore[method-assign]
+            norm.forward = functools.partial(self._normalize, norm)  # type: ignore[method-assign]
         try:
             yield
         finally:
             for norm in norms:
                 del norm.forward
 
-    def _normalize(self, norm: _BatchNorm, n_rows: int, inputs: Tensor) -> Tensor:
+    def _normalize(self, norm: _BatchNorm, inputs: Tensor) -> Tensor:
         """Normalise the own rows by the statistics of the rows of all ranks."""
         norm._check_input_dim(inputs)
-        merged = self.merged(BatchStatistics.of(norm, inputs.detach()), n_rows)
+        merged = self.merged(BatchStatistics.of(norm, inputs.detach()))
         merged.update_running()
         mean, variance = _SharedStatistics.apply(inputs, self, merged)
         normalized: Tensor = BatchStatistics(norm, merged.n_values, mean, variance).normalize(inputs)

@@ -107,13 +107,22 @@ class GroupRanks(Ranks):
             yield
         except RankFailedError:
             raise
+        except dist.DistNetworkError as error:
+            raise RankFailedError(
+                "Lost the connection to the store of the process group, which rank 0 usually holds, and whose process "
+                f"has probably ended: {error}"
+            ) from error
         except BaseException as error:
             with suppress(Exception):  # the store may be gone, with the process that holds it
                 self._store.set("failed", f"Rank {self.rank} ended with {type(error).__name__}: {error}")
             raise
 
     def check_same(self, values: Callable[[], dict[str, str]]) -> None:
-        found = self._exchange("values", values())
+        own = values()
+        # Others may still be reading their rows. A message, unlike the store, breaks if one of their processes ends.
+        self.maximum(torch.zeros(1, device=self._device))
+        self.before_reading()
+        found = self._exchange("values", own)
         for rank, theirs in enumerate(found):
             for name in dict.fromkeys([*found[0], *theirs]):
                 if found[0].get(name) != theirs.get(name):
@@ -152,13 +161,17 @@ class GroupRanks(Ranks):
         if device.type == "cuda":  # its stream waits, and the host only before it reads; see before_reading
             work.wait()
             return
+        is_over = False
         while True:
             try:
                 work.wait(_LOOK_EVERY)
                 return
             except RuntimeError as error:
-                if work.is_completed():
+                if is_over:
                     raise self._lost(error) from error
+            # The message may have arrived after the wait ran out of time. The next wait returns then.
+            is_over = work.is_completed()
+            if not is_over:
                 self._raise_if_failed()
 
     def before_reading(self) -> None:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from skorch.callbacks import Callback
 
 from skgca import GCAEmbedder
+from skgca._training.process_group import joined
 from skgca.exceptions import RankFailedError, TrainingDivergedError
 
 from ..ranks import on_ranks, outcomes
@@ -285,3 +288,85 @@ def test_the_global_generators_and_the_handler_of_interrupts_are_left_as_they_we
     torch.manual_seed(3)
     expected = torch.rand(3).tolist(), np.random.RandomState(3).rand(3).tolist(), True
     assert on_ranks(2, _globals_after_fit) == [expected, expected]
+class _DyingRows:
+    """Rows that are read from somewhere, by a process that is killed meanwhile on rank 1."""
+
+    shape = (64, 4)
+    dtype = np.dtype(float)
+
+    def __len__(self):
+        return 64
+
+    def __array__(self, dtype=None, copy=None):
+        if torch.distributed.get_rank() == 1:
+            os._exit(1)
+        return _rows()
+
+
+def _read_dying(rank):
+    start = time.monotonic()
+    try:
+        _fit(_DyingRows())
+    except RankFailedError as error:
+        return str(error), time.monotonic() - start
+    return None
+
+
+def test_the_end_of_a_process_that_reads_its_rows_ends_the_others():
+    (value, error, _), _ = outcomes(2, _read_dying)
+    assert error is None
+    message, seconds = value
+    assert "process has probably ended" in message
+    assert seconds < 30
+
+
+def _fit_without_store(rank, port):
+    """Lose rank 0, which holds the store, before the training begins."""
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    torch.distributed.init_process_group("gloo", init_method=f"tcp://localhost:{port}", rank=rank, world_size=2)
+    if rank == 0:
+        time.sleep(0.5)
+        os._exit(1)
+    try:
+        _fit()
+    except RankFailedError as error:
+        return str(error)
+    return None
+
+
+def test_the_end_of_the_process_that_holds_the_store():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    _, (message, error, _) = outcomes(2, _fit_without_store, port)
+    assert error is None
+    assert "Lost the connection to the store" in message
+
+
+class _LateMessage:
+    """A message that arrives just after the first wait for it ran out of time."""
+
+    n_waits = 0
+
+    def wait(self, timeout):
+        assert timeout < timedelta(seconds=5)
+        self.n_waits += 1
+        if self.n_waits == 1:
+            raise RuntimeError("Operation timed out!")
+
+    def is_completed(self):
+        return True
+
+
+def _wait_for_late_message(rank):
+    message = _LateMessage()
+    with joined(True) as ranks:
+        ranks._finish(message, torch.device("cpu"))
+    return message.n_waits
+
+
+def test_a_message_that_arrives_between_two_looks_is_not_lost():
+    assert on_ranks(2, _wait_for_late_message) == [2, 2]
+
+

@@ -259,15 +259,14 @@ class GroupRanks(Ranks):
         return received
 
     def make_same(self, tensors: Iterable[Tensor]) -> None:
-        by_dtype: dict[torch.dtype, list[Tensor]] = {}
-        for tensor in tensors:
-            by_dtype.setdefault(tensor.dtype, []).append(tensor)
+        tensors = list(tensors)
         with torch.no_grad():
-            for group in by_dtype.values():  # one message each
-                sent = torch.cat([tensor.detach().flatten().to(self._device) for tensor in group])
-                self._broadcast(sent)
-                for tensor, part in zip(group, sent.split([tensor.numel() for tensor in group]), strict=True):
-                    tensor.copy_(part.view_as(tensor))
+            # as bytes, since backends do not send all types
+            own = [tensor.detach().contiguous().flatten().view(torch.uint8) for tensor in tensors]
+            sent = torch.cat([part.to(self._device) for part in own])
+            self._broadcast(sent)
+            for tensor, part in zip(tensors, sent.split([len(part) for part in own]), strict=True):
+                tensor.copy_(part.clone().view(tensor.dtype).view_as(tensor))  # a clone is aligned for any type
 
     def own(self, rows: Tensor) -> Tensor:
         """Return this rank's part of the rows of a batch."""
@@ -297,7 +296,7 @@ class GroupRanks(Ranks):
         Parameters
         ----------
         parameters : sequence of Tensor
-            All that are trained.
+            All that the optimizer has; those without ``requires_grad`` are left out.
         whole : sequence of Tensor
             Those among them whose gradients are complete on every rank, such as the parameters of the loss.
         numbers : Tensor of shape (k,)
@@ -310,6 +309,7 @@ class GroupRanks(Ranks):
         for parameter in whole:
             if parameter.grad is not None:
                 parameter.grad /= self.n_ranks
+        parameters = [parameter for parameter in parameters if parameter.requires_grad]
         # A parameter that some ranks did not use has a gradient if another rank did.
         used = [parameter.grad is not None for parameter in parameters]
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]

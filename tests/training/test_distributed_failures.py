@@ -123,6 +123,59 @@ def test_an_interrupt_of_one_rank_stops_all_after_the_same_step(act, reason, par
     assert first[2:] == (reason, 1)  # one complete epoch
 
 
+def _interrupt_twice(hidden):
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    return hidden
+
+
+class _InterruptAtBegin(Callback):
+    def on_train_begin(self, net, **kwargs):
+        if net.ranks.rank == 1:
+            raise KeyboardInterrupt
+
+
+def _fit_interrupted_alone(rank, how):
+    params = {"step": {"encoder": _Network(_interrupt_twice, [5])}, "begin": {"callbacks": [_InterruptAtBegin()]}}
+    start = time.monotonic()
+    try:
+        _fit(**params[how])
+    except (KeyboardInterrupt, RankFailedError) as error:
+        return type(error), str(error), time.monotonic() - start
+    return None
+
+
+@pytest.mark.parametrize("how", ["step", "begin"])
+def test_an_interrupt_that_ends_one_rank_at_once_ends_the_others(how):
+    first, second = on_ranks(2, _fit_interrupted_alone, how)
+    assert second[0] is KeyboardInterrupt
+    assert first[:2] == (RankFailedError, "Rank 1 ended with KeyboardInterrupt: ")
+    assert first[2] < 30
+
+
+class _InterruptingView:
+    def __init__(self, act):
+        self.act, self.n_calls = act, 0
+
+    def __call__(self, batch, generator):
+        self.n_calls += 1
+        if self.n_calls == 7:
+            self.act()
+        return batch + 0.1 * torch.randn(batch.shape, generator=generator)
+
+
+def _handler_after_cost(rank, act):
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises((OSError, KeyboardInterrupt, RankFailedError)):
+        GCAEmbedder(**SMALL, **NETWORK, views=_InterruptingView(act), distributed=True).estimate_cost(_rows())
+    return signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("act_name", ["_fail", "_interrupt"])
+def test_the_handler_of_interrupts_comes_back_if_an_estimate_of_cost_ends_early(act_name):
+    assert on_ranks(2, _handler_after_cost, globals()[act_name]) == [True, True]
+
+
 class _StopAtEpochEnd(Callback):
     def on_epoch_end(self, net, **kwargs):
         if net.ranks.rank == 1 and len(net.history) == 3:
@@ -241,53 +294,6 @@ def test_the_end_of_a_process_ends_the_others():
     assert seconds < 30
 
 
-def _fit_bad(rank, how):
-    X, params = _rows(), {}
-    if how == "rows" and rank == 1:
-        X = X[::-1]
-    if how == "one value" and rank == 1:
-        X[5, 1] += 1e-3
-    if how == "number of rows" and rank == 1:
-        X = X[:40]
-    if how == "lr":
-        params = {"lr": 1e-3 * (1 + rank)}
-    if how == "batch_size":
-        params = {"batch_size": 3}
-    if how == "partial":
-        GCAEmbedder(**SMALL, distributed=True).partial_fit(X[: 40 + 20 * rank])
-    _fit(X, **params)
-
-
-@pytest.mark.parametrize(
-    ("how", "message"),
-    [
-        ("rows", "the same X and metadata on every rank"),
-        ("one value", "the same X and metadata on every rank"),
-        ("number of rows", "the same number of rows on every rank, but rank 0 has 64 and rank 1 has 40"),
-        ("lr", "the same lr on every rank, but rank 0 has 0.001 and rank 1 has 0.002"),
-        ("batch_size", "batch_size=3 makes batches of 2 of the 64 rows, for 2 ranks together"),
-        ("partial", "the same number of rows on every rank"),
-    ],
-)
-def test_what_differs_between_ranks_is_named_before_training(how, message):
-    for error in _raised_by(_fit_bad, how):
-        assert isinstance(error, ValueError), error
-        assert message in str(error)
-
-
-def _globals_after_fit(rank):
-    torch.manual_seed(3)
-    np.random.seed(3)  # noqa: NPY002
-    handler = signal.getsignal(signal.SIGINT)
-    _fit()
-    drawn = torch.rand(3).tolist(), np.random.rand(3).tolist()  # noqa: NPY002
-    return *drawn, signal.getsignal(signal.SIGINT) is handler
-
-
-def test_the_global_generators_and_the_handler_of_interrupts_are_left_as_they_were():
-    torch.manual_seed(3)
-    expected = torch.rand(3).tolist(), np.random.RandomState(3).rand(3).tolist(), True
-    assert on_ranks(2, _globals_after_fit) == [expected, expected]
 class _DyingRows:
     """Rows that are read from somewhere, by a process that is killed meanwhile on rank 1."""
 
@@ -370,3 +376,50 @@ def test_a_message_that_arrives_between_two_looks_is_not_lost():
     assert on_ranks(2, _wait_for_late_message) == [2, 2]
 
 
+def _fit_bad(rank, how):
+    X, params = _rows(), {}
+    if how == "rows" and rank == 1:
+        X = X[::-1]
+    if how == "one value" and rank == 1:
+        X[5, 1] += 1e-3
+    if how == "number of rows" and rank == 1:
+        X = X[:40]
+    if how == "lr":
+        params = {"lr": 1e-3 * (1 + rank)}
+    if how == "batch_size":
+        params = {"batch_size": 3}
+    if how == "partial":
+        GCAEmbedder(**SMALL, distributed=True).partial_fit(X[: 40 + 20 * rank])
+    _fit(X, **params)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("rows", "the same X and metadata on every rank"),
+        ("one value", "the same X and metadata on every rank"),
+        ("number of rows", "the same number of rows on every rank, but rank 0 has 64 and rank 1 has 40"),
+        ("lr", "the same lr on every rank, but rank 0 has 0.001 and rank 1 has 0.002"),
+        ("batch_size", "batch_size=3 makes batches of 2 of the 64 rows, for 2 ranks together"),
+        ("partial", "the same number of rows on every rank"),
+    ],
+)
+def test_what_differs_between_ranks_is_named_before_training(how, message):
+    for error in _raised_by(_fit_bad, how):
+        assert isinstance(error, ValueError), error
+        assert message in str(error)
+
+
+def _globals_after_fit(rank):
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    handler = signal.getsignal(signal.SIGINT)
+    _fit()
+    drawn = torch.rand(3).tolist(), np.random.rand(3).tolist()  # noqa: NPY002
+    return *drawn, signal.getsignal(signal.SIGINT) is handler
+
+
+def test_the_global_generators_and_the_handler_of_interrupts_are_left_as_they_were():
+    torch.manual_seed(3)
+    expected = torch.rand(3).tolist(), np.random.RandomState(3).rand(3).tolist(), True
+    assert on_ranks(2, _globals_after_fit) == [expected, expected]

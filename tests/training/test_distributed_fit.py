@@ -1,6 +1,7 @@
 """Estimators over ranks: one embedder, checkpoints for any number of ranks, partial_fit, cost, process groups."""
 
 import os
+import pickle
 import warnings
 from contextlib import suppress
 
@@ -11,9 +12,9 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from skgca import GCAEmbedder
-from skgca._utils.compat import InvalidParameterError
 from skgca._training.batch_statistics import BatchStatistics
 from skgca._training.process_group import joined
+from skgca._utils.compat import InvalidParameterError
 
 from ..ranks import on_ranks, outcomes
 from .ranks_net import assert_close_weights, first_view, second_view, train_in_double
@@ -105,7 +106,6 @@ def test_training_starts_from_the_weights_of_the_first_rank():
     assert torch.equal(first[unused], _OwnEncoder(0).unused.weight)  # no gradient, so no update either
 
 
-def _warnings_of_fit(rank):
 class _Buffers(torch.nn.Module):
     """Buffers of types that gloo does not send, one that is not in the state, and a state that is no tensor."""
 
@@ -208,6 +208,7 @@ def test_a_random_state_of_the_user_moves_on_all_ranks():
     assert first == second
 
 
+def _warnings_of_fit(rank):
     embedder = GCAEmbedder(**{**SMALL, "sinkhorn_tol": 1e-12, "sinkhorn_n_iter": 2, "distributed": True})
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -306,6 +307,18 @@ def test_partial_fit_over_ranks(loss):
     first, second = on_ranks(2, _fit_parts, loss)
     _assert_same_weights(first[0], second[0])
     np.testing.assert_equal(first[1:], second[1:])
+
+
+def _pickle_between_parts(rank):
+    embedder = GCAEmbedder(**SMALL, distributed=True).partial_fit(_rows())
+    opened = pickle.loads(pickle.dumps(embedder))
+    return embedder.transform(_rows()), opened.transform(_rows()), opened.partial_fit(_rows()).transform(_rows())
+
+
+def test_a_pickle_between_calls_of_partial_fit():
+    first, second = on_ranks(2, _pickle_between_parts)
+    np.testing.assert_array_equal(first[0], first[1])
+    np.testing.assert_array_equal(first[2], second[2])
 
 
 def _change_in_partial_fit(rank, before, after):

@@ -103,10 +103,12 @@ def _try_steps(prepared: Prepared) -> tuple[np.ndarray, int]:
         return result
 
     net.notify("on_train_begin", X=dataset, y=None)
-    net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
-    batches = chain.from_iterable(repeat(net.get_iterator(dataset, training=True)))
-    net.run_single_epoch(islice(batches, _N_STEPS + 1), training=True, prefix="train", step_fn=step)
-    net.release()
+    try:
+        net.notify("on_epoch_begin", dataset_train=dataset, dataset_valid=None)
+        batches = chain.from_iterable(repeat(net.get_iterator(dataset, training=True)))
+        net.run_single_epoch(islice(batches, _N_STEPS + 1), training=True, prefix="train", step_fn=step)
+    finally:
+        net.release()
     return np.diff(ends), sum(storages.values())
 
 

@@ -214,7 +214,7 @@ def finish(estimator: GCAEmbedder, rows: TrainingRows, net: ContrastiveNet, rank
     """
     _warn_of_problems(net)
     read_out(net, rows)
-    ranks.make_same(net.module_.state_dict().values())
+    ranks.make_same([*net.module_.parameters(), *net.module_.buffers()])
     net.history = ranks.same(lambda: net.history)
     n_reference = estimator.n_reference_rows
     # Embed at least one row, so that an empty reference has the width of the embedding too.
@@ -306,7 +306,8 @@ def check_batches(estimator: GCAEmbedder, n_rows: int, n_batches: int, ranks: Ra
 
 def streams_of(estimator: GCAEmbedder, ranks: Ranks) -> RandomStreams:
     """Return the random numbers of a training, from the ``random_state`` of rank 0."""
-    return ranks.same(lambda: RandomStreams.of(check_random_state(estimator.random_state)))
+    own = RandomStreams.of(check_random_state(estimator.random_state))  # moves a generator of the user on every rank
+    return ranks.same(lambda: own)
 
 
 def _pooling(estimator: GCAEmbedder, reader: Reader, *, continues: bool) -> tuple[int, int]:

@@ -45,10 +45,13 @@ def batch_norms(module: nn.Module, *, remedy: str) -> list[_BatchNorm]:
 
 @dataclass(frozen=True)
 class BatchStatistics:
-    """Mean and variance (n_channels,) of the inputs of one batch normalisation call, over n_values in each channel."""
+    """Mean and variance (n_channels,) of the inputs of one batch normalisation call, over n_values in each channel.
+
+    The number of values is a scalar tensor if it came from other ranks, so that the host need not wait for it.
+    """
 
     norm: _BatchNorm
-    n_values: int
+    n_values: int | Tensor
     mean: Tensor
     variance: Tensor
 
@@ -69,8 +72,8 @@ class BatchStatistics:
         check_order(all(part.norm is norm for part in parts))
         means = torch.stack([part.mean for part in parts])
         variances = torch.stack([part.variance for part in parts])
-        shares = torch.tensor([part.n_values / n_values for part in parts], dtype=means.dtype)
-        share = on_device(shares, means.device)[:, None]
+        shares = [torch.as_tensor(part.n_values / n_values, dtype=means.dtype) for part in parts]
+        share = on_device(torch.stack(shares), means.device)[:, None]
         mean = (share * means).sum(0)
         return cls(norm, n_values, mean, (share * (variances + (means - mean).square())).sum(0))
 

@@ -87,9 +87,25 @@ class _OverRanks(ContrastiveNet):
         return super().get_iterator(_OwnRows(dataset, self.ranks) if training else dataset, training)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> ContrastiveNet:
-        """Train, from the weights of rank 0."""
-        self.ranks.make_same([*self.module_.state_dict().values(), *self.criterion_.state_dict().values()])
-        return super().partial_fit(X, y, classes, **fit_params)
+        """Train, from the weights and buffers of rank 0.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If an interrupt ended the training of this rank while the others went on, such as a second Ctrl-C.
+        """
+        self.ranks.make_same(
+            tensor for part in (self.module_, self.criterion_) for tensor in (*part.parameters(), *part.buffers())
+        )
+        trained = super().partial_fit(X, y, classes, **fit_params)
+        if self.stop_reason == "interrupted" and not any(self._wanted):  # skorch takes it for the end of the training
+            raise KeyboardInterrupt
+        return trained
+
+    def release(self) -> None:
+        """Drop what only training needs, with the process group, which cannot be pickled."""
+        super().release()
+        del self.ranks
 
     def on_train_begin(self, net: ContrastiveNet, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Let an interrupt from the keyboard stop all ranks together."""
@@ -116,7 +132,7 @@ class _OverRanks(ContrastiveNet):
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt:
-            if method_name == "on_train_end":
+            if method_name in ("on_train_begin", "on_train_end"):  # not between steps: an error of this rank
                 raise
             # the other ranks will wait for this one in the next step
             self._stop, self.stop_reason = self.stop_reason, None
@@ -144,7 +160,7 @@ class _OverRanks(ContrastiveNet):
         self._set_training()  # after an evaluation, batch normalisations would not be recognised
         # passed through in parts, a batch needs nothing: the gradient cache merges the statistics of parts and ranks
         modules = self.in_step() if self.micro_batch_size is None else []
-        with self.ranks.one_batch(modules, self._n_rows):
+        with self.ranks.one_batch(modules):
             step = super().loss_and_gradient(batch, **fit_params)
         own = step["loss"].detach()[None] if self.ranks.first else step["loss"].new_zeros(1)
         numbers = torch.cat([own, self._own_stop().to(own)])
@@ -165,7 +181,7 @@ class _OverRanks(ContrastiveNet):
 
     def in_parts(self, *args: Any, **settings: Any) -> CachedForward:
         """Pass views through a module by parts, with the statistics of the batch of all ranks."""
-        return super().in_parts(*args, ranks=self.ranks, n_rows=self._n_rows, **settings)
+        return super().in_parts(*args, ranks=self.ranks, **settings)
 
     def get_loss(self, y_pred: Tensor, y_true: dict[str, Tensor], X: Any = None, training: bool = False) -> Tensor:
         """Loss of the batch of all ranks in training, and else of the given projections."""

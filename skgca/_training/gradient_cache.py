@@ -73,8 +73,6 @@ class CachedForward:
         Source of the seeds of the parts. Needed if ``draws``.
     ranks : Ranks, default=None
         The processes of which each has a part of the rows. None is a single process.
-    n_rows : int, default=None
-        Number of rows of all ranks together. None is that of the batch.
 
     Attributes
     ----------
@@ -119,7 +117,6 @@ class CachedForward:
     _norms: _BatchNorms
     _state: _State
     _ranks: Ranks
-    _n_rows: int
 
     def __init__(
         self,
@@ -131,7 +128,6 @@ class CachedForward:
         draws: bool = False,
         generator: torch.Generator | None = None,
         ranks: Ranks | None = None,
-        n_rows: int | None = None,
     ) -> None:
         if not isinstance(micro_batch_size, Integral) or micro_batch_size < 1:
             raise ValueError(f"micro_batch_size={micro_batch_size!r} must be a whole number >= 1, such as 512.")
@@ -139,7 +135,6 @@ class CachedForward:
             raise ValueError("generator=None, but draws=True needs one, such as torch.Generator().manual_seed(0).")
         n_parts = max(1, -(-len(batch) // int(micro_batch_size)))
         self._ranks = Ranks() if ranks is None else ranks
-        self._n_rows = len(batch) if n_rows is None else n_rows
         self._function = function
         self._parts = batch.detach().tensor_split(n_parts)
         self._seeds: list[int] | None = None
@@ -211,7 +206,7 @@ class CachedForward:
                 # use these.
                 torch.clear_autocast_cache()
                 return torch.cat(outputs)
-            self._statistics.append(self._ranks.merged(BatchStatistics.merged(statistics), self._n_rows))
+            self._statistics.append(self._ranks.merged(BatchStatistics.merged(statistics)))
 
     def _pull_to_statistics(self, i: int, grad: Tensor, leaves: list[BatchStatistics], n_known: int) -> None:
         """Backpropagate through part i to the first ``n_known`` statistics.

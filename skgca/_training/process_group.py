@@ -107,13 +107,22 @@ class GroupRanks(Ranks):
             yield
         except RankFailedError:
             raise
+        except dist.DistNetworkError as error:
+            raise RankFailedError(
+                "Lost the connection to the store of the process group, which rank 0 usually holds, and whose process "
+                f"has probably ended: {error}"
+            ) from error
         except BaseException as error:
             with suppress(Exception):  # the store may be gone, with the process that holds it
                 self._store.set("failed", f"Rank {self.rank} ended with {type(error).__name__}: {error}")
             raise
 
     def check_same(self, values: Callable[[], dict[str, str]]) -> None:
-        found = self._exchange("values", values())
+        own = values()
+        # Others may still be reading their rows. A message, unlike the store, breaks if one of their processes ends.
+        self.maximum(torch.zeros(1, device=self._device))
+        self.before_reading()
+        found = self._exchange("values", own)
         for rank, theirs in enumerate(found):
             for name in dict.fromkeys([*found[0], *theirs]):
                 if found[0].get(name) != theirs.get(name):
@@ -152,13 +161,17 @@ class GroupRanks(Ranks):
         if device.type == "cuda":  # its stream waits, and the host only before it reads; see before_reading
             work.wait()
             return
+        is_over = False
         while True:
             try:
                 work.wait(_LOOK_EVERY)
                 return
             except RuntimeError as error:
-                if work.is_completed():
+                if is_over:
                     raise self._lost(error) from error
+            # The message may have arrived after the wait ran out of time. The next wait returns then.
+            is_over = work.is_completed()
+            if not is_over:
                 self._raise_if_failed()
 
     def before_reading(self) -> None:
@@ -246,15 +259,14 @@ class GroupRanks(Ranks):
         return received
 
     def make_same(self, tensors: Iterable[Tensor]) -> None:
-        by_dtype: dict[torch.dtype, list[Tensor]] = {}
-        for tensor in tensors:
-            by_dtype.setdefault(tensor.dtype, []).append(tensor)
+        tensors = list(tensors)
         with torch.no_grad():
-            for group in by_dtype.values():  # one message each
-                sent = torch.cat([tensor.detach().flatten().to(self._device) for tensor in group])
-                self._broadcast(sent)
-                for tensor, part in zip(group, sent.split([tensor.numel() for tensor in group]), strict=True):
-                    tensor.copy_(part.view_as(tensor))
+            # as bytes, since backends do not send all types
+            own = [tensor.detach().contiguous().flatten().view(torch.uint8) for tensor in tensors]
+            sent = torch.cat([part.to(self._device) for part in own])
+            self._broadcast(sent)
+            for tensor, part in zip(tensors, sent.split([len(part) for part in own]), strict=True):
+                tensor.copy_(part.clone().view(tensor.dtype).view_as(tensor))  # a clone is aligned for any type
 
     def own(self, rows: Tensor) -> Tensor:
         """Return this rank's part of the rows of a batch."""
@@ -265,15 +277,13 @@ class GroupRanks(Ranks):
         whole: Tensor = _Gather.apply(z, self, n_rows)
         return whole
 
-    def merged(self, statistics: BatchStatistics, n_rows: int) -> BatchStatistics:
-        norm, width = statistics.norm, len(statistics.mean)
-        sizes = self._sizes(n_rows)
-        found = self.gathered(torch.cat([statistics.mean, statistics.variance]))  # (2 n_channels,) of each rank
+    def merged(self, statistics: BatchStatistics) -> BatchStatistics:
+        mean, variance = statistics.mean, statistics.variance
+        # Ranks may have other numbers of values: of rows, and of time steps in a row.
+        sent = torch.cat([mean, variance, mean.new_full((1,), float(statistics.n_values))])
+        width = len(mean)
         return BatchStatistics.merged(
-            [
-                BatchStatistics(norm, statistics.n_values * size // sizes[self.rank], each[:width], each[width:])
-                for each, size in zip(found, sizes, strict=True)
-            ]
+            [BatchStatistics(statistics.norm, each[-1], each[:width], each[width:-1]) for each in self.gathered(sent)]
         )
 
     def _sizes(self, n_rows: int) -> list[int]:
@@ -286,7 +296,7 @@ class GroupRanks(Ranks):
         Parameters
         ----------
         parameters : sequence of Tensor
-            All that are trained.
+            All that the optimizer has; those without ``requires_grad`` are left out.
         whole : sequence of Tensor
             Those among them whose gradients are complete on every rank, such as the parameters of the loss.
         numbers : Tensor of shape (k,)
@@ -299,6 +309,7 @@ class GroupRanks(Ranks):
         for parameter in whole:
             if parameter.grad is not None:
                 parameter.grad /= self.n_ranks
+        parameters = [parameter for parameter in parameters if parameter.requires_grad]
         # A parameter that some ranks did not use has a gradient if another rank did.
         used = [parameter.grad is not None for parameter in parameters]
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
@@ -319,22 +330,22 @@ class GroupRanks(Ranks):
         return of_numbers
 
     @contextmanager
-    def one_batch(self, modules: Iterable[nn.Module], n_rows: int) -> Iterator[None]:
-        """Let the batch normalisations of modules use the statistics of a whole batch of ``n_rows`` rows."""
+    def one_batch(self, modules: Iterable[nn.Module]) -> Iterator[None]:
+        """Let the batch normalisations of modules use the statistics of the whole batch."""
         norms = [norm for module in modules for norm in batch_norms(module, remedy="distributed=None")]
         for norm in norms:
             # mypy reports an assignment to a method, but here an instance attribute is meant to hide it
-            norm.forward = functools.partial(self._normalize, norm, n_rows)  # type: ignore[method-assign]
+            norm.forward = functools.partial(self._normalize, norm)  # type: ignore[method-assign]
         try:
             yield
         finally:
             for norm in norms:
                 del norm.forward
 
-    def _normalize(self, norm: _BatchNorm, n_rows: int, inputs: Tensor) -> Tensor:
+    def _normalize(self, norm: _BatchNorm, inputs: Tensor) -> Tensor:
         """Normalise the own rows by the statistics of the rows of all ranks."""
         norm._check_input_dim(inputs)
-        merged = self.merged(BatchStatistics.of(norm, inputs.detach()), n_rows)
+        merged = self.merged(BatchStatistics.of(norm, inputs.detach()))
         merged.update_running()
         mean, variance = _SharedStatistics.apply(inputs, self, merged)
         normalized: Tensor = BatchStatistics(norm, merged.n_values, mean, variance).normalize(inputs)

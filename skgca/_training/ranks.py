@@ -52,8 +52,8 @@ class Ranks:
     def make_same(self, tensors: Iterable[Tensor]) -> None:
         """Give tensors the values that they have on rank 0, in place."""
 
-    def merged(self, statistics: BatchStatistics, n_rows: int) -> BatchStatistics:
-        """Return the statistics of a batch of ``n_rows`` rows from those of the own rows."""
+    def merged(self, statistics: BatchStatistics) -> BatchStatistics:
+        """Return the statistics of the whole batch from those of the own rows."""
         return statistics
 
     def sum(self, tensor: Tensor) -> Tensor:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import time
 from contextlib import suppress
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import torch
 from skorch.callbacks import Callback
 
 from skgca import GCAEmbedder
+from skgca._training.process_group import joined
 from skgca.exceptions import RankFailedError, TrainingDivergedError
 
 from ..ranks import on_ranks, outcomes
@@ -118,6 +121,59 @@ def test_an_interrupt_of_one_rank_stops_all_after_the_same_step(act, reason, par
     first, second = on_ranks(2, _fit_with, act, params)
     _assert_alike(first, second)
     assert first[2:] == (reason, 1)  # one complete epoch
+
+
+def _interrupt_twice(hidden):
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    return hidden
+
+
+class _InterruptAtBegin(Callback):
+    def on_train_begin(self, net, **kwargs):
+        if net.ranks.rank == 1:
+            raise KeyboardInterrupt
+
+
+def _fit_interrupted_alone(rank, how):
+    params = {"step": {"encoder": _Network(_interrupt_twice, [5])}, "begin": {"callbacks": [_InterruptAtBegin()]}}
+    start = time.monotonic()
+    try:
+        _fit(**params[how])
+    except (KeyboardInterrupt, RankFailedError) as error:
+        return type(error), str(error), time.monotonic() - start
+    return None
+
+
+@pytest.mark.parametrize("how", ["step", "begin"])
+def test_an_interrupt_that_ends_one_rank_at_once_ends_the_others(how):
+    first, second = on_ranks(2, _fit_interrupted_alone, how)
+    assert second[0] is KeyboardInterrupt
+    assert first[:2] == (RankFailedError, "Rank 1 ended with KeyboardInterrupt: ")
+    assert first[2] < 30
+
+
+class _InterruptingView:
+    def __init__(self, act):
+        self.act, self.n_calls = act, 0
+
+    def __call__(self, batch, generator):
+        self.n_calls += 1
+        if self.n_calls == 7:
+            self.act()
+        return batch + 0.1 * torch.randn(batch.shape, generator=generator)
+
+
+def _handler_after_cost(rank, act):
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises((OSError, KeyboardInterrupt, RankFailedError)):
+        GCAEmbedder(**SMALL, **NETWORK, views=_InterruptingView(act), distributed=True).estimate_cost(_rows())
+    return signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("act_name", ["_fail", "_interrupt"])
+def test_the_handler_of_interrupts_comes_back_if_an_estimate_of_cost_ends_early(act_name):
+    assert on_ranks(2, _handler_after_cost, globals()[act_name]) == [True, True]
 
 
 class _StopAtEpochEnd(Callback):
@@ -236,6 +292,88 @@ def test_the_end_of_a_process_ends_the_others():
     message, seconds = value
     assert "process has probably ended" in message
     assert seconds < 30
+
+
+class _DyingRows:
+    """Rows that are read from somewhere, by a process that is killed meanwhile on rank 1."""
+
+    shape = (64, 4)
+    dtype = np.dtype(float)
+
+    def __len__(self):
+        return 64
+
+    def __array__(self, dtype=None, copy=None):
+        if torch.distributed.get_rank() == 1:
+            os._exit(1)
+        return _rows()
+
+
+def _read_dying(rank):
+    start = time.monotonic()
+    try:
+        _fit(_DyingRows())
+    except RankFailedError as error:
+        return str(error), time.monotonic() - start
+    return None
+
+
+def test_the_end_of_a_process_that_reads_its_rows_ends_the_others():
+    (value, error, _), _ = outcomes(2, _read_dying)
+    assert error is None
+    message, seconds = value
+    assert "process has probably ended" in message
+    assert seconds < 30
+
+
+def _fit_without_store(rank, port):
+    """Lose rank 0, which holds the store, before the training begins."""
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+    torch.distributed.init_process_group("gloo", init_method=f"tcp://localhost:{port}", rank=rank, world_size=2)
+    if rank == 0:
+        time.sleep(0.5)
+        os._exit(1)
+    try:
+        _fit()
+    except RankFailedError as error:
+        return str(error)
+    return None
+
+
+def test_the_end_of_the_process_that_holds_the_store():
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    _, (message, error, _) = outcomes(2, _fit_without_store, port)
+    assert error is None
+    assert "Lost the connection to the store" in message
+
+
+class _LateMessage:
+    """A message that arrives just after the first wait for it ran out of time."""
+
+    n_waits = 0
+
+    def wait(self, timeout):
+        assert timeout < timedelta(seconds=5)
+        self.n_waits += 1
+        if self.n_waits == 1:
+            raise RuntimeError("Operation timed out!")
+
+    def is_completed(self):
+        return True
+
+
+def _wait_for_late_message(rank):
+    message = _LateMessage()
+    with joined(True) as ranks:
+        ranks._finish(message, torch.device("cpu"))
+    return message.n_waits
+
+
+def test_a_message_that_arrives_between_two_looks_is_not_lost():
+    assert on_ranks(2, _wait_for_late_message) == [2, 2]
 
 
 def _fit_bad(rank, how):

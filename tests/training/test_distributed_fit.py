@@ -1,6 +1,7 @@
 """Estimators over ranks: one embedder, checkpoints for any number of ranks, partial_fit, cost, process groups."""
 
 import os
+import pickle
 import warnings
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from skgca import GCAEmbedder
+from skgca._training.batch_statistics import BatchStatistics
+from skgca._training.process_group import joined
 from skgca._utils.compat import InvalidParameterError
 
 from ..ranks import on_ranks, outcomes
@@ -101,6 +104,108 @@ def test_training_starts_from_the_weights_of_the_first_rank():
     _assert_same_weights(first, second)
     unused = next(name for name in first if name.endswith("unused.weight"))
     assert torch.equal(first[unused], _OwnEncoder(0).unused.weight)  # no gradient, so no update either
+
+
+class _Buffers(torch.nn.Module):
+    """Buffers of types that gloo does not send, one that is not in the state, and a state that is no tensor."""
+
+    def __init__(self, seed):
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.register_buffer("projection", torch.randn(5, 8, generator=generator), persistent=False)
+        self.register_buffer("mask", torch.ones(3, dtype=torch.bool))
+        self.register_buffer("number", torch.tensor(seed, dtype=torch.int16))
+        self.layer = torch.nn.Linear(8, 8)
+
+    def get_extra_state(self):
+        return {"version": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+    def forward(self, batch):
+        return self.layer(batch @ self.projection)
+
+
+def _fit_buffers(rank):
+    params = {name: value for name, value in SMALL.items() if name not in ("hidden_layer_sizes", "numeric_embedding")}
+    embedder = GCAEmbedder(**params, encoder=_Buffers(rank), distributed=True).fit(_rows())
+    return embedder.transform(_rows()), {name: value.clone() for name, value in embedder.net_.module_.named_buffers()}
+
+
+def test_all_buffers_are_those_of_the_first_rank():
+    (embedding, first), (other, second) = on_ranks(2, _fit_buffers)
+    _assert_same_weights(first, second)
+    projection = next(value for name, value in first.items() if name.endswith("projection"))
+    assert torch.equal(projection, _Buffers(0).projection)
+    np.testing.assert_array_equal(embedding, other)
+
+
+class _Frozen(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = torch.nn.Linear(5, 1000).requires_grad_(False)
+        self.layer = torch.nn.Linear(1000, 8)
+
+    def forward(self, batch):
+        return self.layer(self.backbone(batch))
+
+
+class _Sizes(Callback):
+    """Keeps the largest number of values that a sum over ranks sends."""
+
+    largest = 0
+
+    def on_train_begin(self, net, **kwargs):
+        sums = net.ranks.sum
+
+        def counted(tensor):
+            _Sizes.largest = max(_Sizes.largest, tensor.numel())
+            return sums(tensor)
+
+        net.ranks.sum = counted
+
+
+def _sent_with_frozen(rank):
+    params = {name: value for name, value in SMALL.items() if name not in ("hidden_layer_sizes", "numeric_embedding")}
+    embedder = GCAEmbedder(**params, encoder=_Frozen(), callbacks=[_Sizes()], distributed=True).fit(_rows())
+    weights = list(embedder.net_.module_.parameters())
+    trained = [weight for weight in weights if weight.requires_grad]
+    return _Sizes.largest - sum(weight.numel() for weight in trained), len(trained)
+
+
+def test_gradients_of_frozen_weights_are_not_sent():
+    for n_others, n_trained in on_ranks(2, _sent_with_frozen):
+        assert n_others == n_trained + 4  # whether each is used, the loss, and three reasons to stop
+
+
+def _merged_statistics(rank):
+    """Merge the statistics of 4 rows, which have 6 time steps on rank 0 and 3 on rank 1."""
+    series = torch.arange(72.0).reshape(4, 3, 6)
+    own = series[:2] if rank == 0 else series[2:, :, :3]
+    with joined(True) as ranks:
+        ranks.place(torch.device("cpu"))
+        merged = ranks.merged(BatchStatistics.of(torch.nn.BatchNorm1d(3), own))
+    values = torch.cat([series[:2].movedim(1, 0).flatten(1), series[2:, :, :3].movedim(1, 0).flatten(1)], dim=1)
+    return float(merged.n_values), merged.mean.numpy(), merged.variance.numpy(), values.double().numpy()
+
+
+def test_batch_normalisation_counts_series_of_unequal_length_by_their_values():
+    for n_values, mean, variance, values in on_ranks(2, _merged_statistics):
+        assert n_values == values.shape[1] == 18
+        np.testing.assert_allclose(mean, values.mean(axis=1))
+        np.testing.assert_allclose(variance, values.var(axis=1))
+
+
+def _draw_after_fit(rank):
+    generator = np.random.RandomState(0)
+    GCAEmbedder(**{**SMALL, "random_state": generator}, distributed=True).fit(_rows())
+    return generator.randint(2**30)
+
+
+def test_a_random_state_of_the_user_moves_on_all_ranks():
+    first, second = on_ranks(2, _draw_after_fit)
+    assert first == second
 
 
 def _warnings_of_fit(rank):
@@ -202,6 +307,18 @@ def test_partial_fit_over_ranks(loss):
     first, second = on_ranks(2, _fit_parts, loss)
     _assert_same_weights(first[0], second[0])
     np.testing.assert_equal(first[1:], second[1:])
+
+
+def _pickle_between_parts(rank):
+    embedder = GCAEmbedder(**SMALL, distributed=True).partial_fit(_rows())
+    opened = pickle.loads(pickle.dumps(embedder))
+    return embedder.transform(_rows()), opened.transform(_rows()), opened.partial_fit(_rows()).transform(_rows())
+
+
+def test_a_pickle_between_calls_of_partial_fit():
+    first, second = on_ranks(2, _pickle_between_parts)
+    np.testing.assert_array_equal(first[0], first[1])
+    np.testing.assert_array_equal(first[2], second[2])
 
 
 def _change_in_partial_fit(rank, before, after):

@@ -20,6 +20,7 @@ import os
 import pickle
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -51,18 +52,18 @@ _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchr
 class _Group:
     """What ranks remember of a process group between trainings: how many there were, and their messages."""
 
-    group: Any
+    group: Callable[[], Any]  # a weak reference, since a group that is kept alive ends its threads too late
     n_trainings: int = 0
     n_messages: int = 0
 
 
-_last_group = _Group(None)
+_last_group = _Group(lambda: None)
 
 
 def _default_group() -> _Group:
     global _last_group
-    if _last_group.group is not dist.group.WORLD:
-        _last_group = _Group(dist.group.WORLD)
+    if _last_group.group() is not dist.group.WORLD:
+        _last_group = _Group(weakref.ref(dist.group.WORLD))
     return _last_group
 
 

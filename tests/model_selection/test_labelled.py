@@ -242,8 +242,8 @@ def test_scorers_by_name_and_several_at_once():
     found = cross_validate(quick(), X, FEW, cv=LabelledKFold(2, random_state=0), scoring=scoring)
     assert found["test_balanced_accuracy"].min() > 0.6
     assert found["test_neg_log_loss"].max() < 0
-    with pytest.raises(ValueError, match="Got 'acuracy' instead"):
-        LabelledScorer("acuracy")(DummyClassifier().fit(X, Y), X, FEW)
+    with pytest.raises(ValueError, match="Got 'accurate' instead"):
+        LabelledScorer("accurate")(DummyClassifier().fit(X, Y), X, FEW)
 
 
 def test_a_regression_scorer():

@@ -65,7 +65,7 @@ print(f"Time of GCASearchCV / time of GridSearchCV: {seconds['GCASearchCV'] / se
 
 # %%
 # Both the heat map of the full search and the lines of the path, with bars for the two folds, show marginals of 0.1
-# with a large epsilon to be worst, as then little holds the mass of a row. Among the others one validation image
+# to be worst on average, as then little holds the mass of a row. Among the others one validation image
 # makes half a point and the bars overlap, so the two searches pick different settings, and on the test images neither
 # beats the defaults.
 

@@ -82,8 +82,8 @@ class LabelledKFold(BaseCrossValidator):
         ----------
         X : object
             Ignored.
-        y : array-like of shape (n_samples,), or (n_samples, k) for measurements
-            Labels. -1, None and NaN mark rows without one.
+        y : array-like of shape (n_samples,), or (n_samples, k) for measurements, default=None
+            Labels, which are needed. -1, None and NaN mark rows without one.
         groups : object, default=None
             Ignored.
 

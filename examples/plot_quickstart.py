@@ -25,12 +25,13 @@ from sklearn.decomposition import PCA
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, StratifiedShuffleSplit
+from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from skgca import GCAEmbedder
+from skgca.model_selection import LabelledKFold
 
 start = time.perf_counter()
 
@@ -96,16 +97,12 @@ gain = table.loc["GCAEmbedder of images"] - table.loc["raw pixels"]
 print(f"Gain over raw pixels, split by split: {', '.join(f'{100 * g:+.1f}' for g in gain)} points\n")
 
 # %%
-# Epsilon and marginals are parameters like any other. Validation rows must have labels, so the folds split the
-# labelled rows, and every unlabelled row is in the training part.
+# Epsilon and marginals are parameters like any other. Validation rows must have labels, so ``LabelledKFold`` splits the
+# labelled rows, and leaves every unlabelled row in the training part.
 
 train, test = splits[0]
 labels = keep_labels(y[train], 10, seed=0)
-known = np.flatnonzero(labels != -1)
-folds = [
-    (np.setdiff1d(np.arange(len(train)), known[held_out]), known[held_out])
-    for _, held_out in StratifiedKFold(2, shuffle=True, random_state=0).split(known, labels[known])
-]
+folds = LabelledKFold(2, random_state=0)
 grid = {"gcaembedder__epsilon": [0.1, 0.5], "gcaembedder__marginals": ["row", 1.0, "balanced"]}
 model = make_pipeline(GCAEmbedder(max_epochs=5, **images), probe)
 print("Searching over six settings of epsilon and marginals", flush=True)

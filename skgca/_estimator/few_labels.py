@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from .._data import Rows, check_rows, spaced
 from .._data.conversion import plain_values
 from .._persistence.heads import export_model, load_model, save_model
-from .._utils.classes import check_minus_one, class_codes, fractions_in, labelled
+from .._utils.classes import check_minus_one, class_codes, fractions_in, labelled, without_objects
 from .._utils.compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, safe_indexing
 from .._utils.random import RandomStreams
 from .._utils.torch_state import known_settings
@@ -663,7 +663,7 @@ def _labelled_only(X: Any, y: Any, sample_weight: Any, *, measured: bool) -> tup
     values = np.asarray(plain_values(y))
     known = labelled(values, measured=measured) if values.ndim == 1 else ~np.isnan(values).any(axis=1)
     if known.all():
-        return X, y, sample_weight
+        return X, without_objects(values), sample_weight
     if not known.any():
         raise ValueError(f"y holds no label: all of its {len(values)} entries are -1, None or NaN; give labelled rows.")
     warnings.warn(
@@ -673,4 +673,4 @@ def _labelled_only(X: Any, y: Any, sample_weight: Any, *, measured: bool) -> tup
     )
     rows = np.flatnonzero(known)
     weight = None if sample_weight is None else safe_indexing(sample_weight, rows)
-    return safe_indexing(X, rows), values[rows], weight
+    return safe_indexing(X, rows), without_objects(values[rows]), weight

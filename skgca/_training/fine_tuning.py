@@ -38,7 +38,8 @@ class Output(nn.Module):
     def __init__(self, encoder: Encoder, coef: Tensor, intercept: Tensor) -> None:
         super().__init__()
         self.encoder = encoder
-        self.output = nn.Linear(coef.shape[1], coef.shape[0])
+        # Random initial weights would draw from torch's global generator, which is left as it was.
+        self.output = nn.utils.skip_init(nn.Linear, coef.shape[1], coef.shape[0])
         with torch.no_grad():
             self.output.weight.copy_(coef)
             self.output.bias.copy_(intercept)

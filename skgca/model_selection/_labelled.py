@@ -7,11 +7,13 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import BaseCrossValidator, KFold, StratifiedKFold
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_object
 
-from .._utils.classes import class_codes, labelled
+from .._data.conversion import plain_values
+from .._utils.classes import class_codes, fractions_in, labelled, without_objects
 from .._utils.compat import safe_indexing
 
 __all__ = ["LabelledKFold", "LabelledScorer"]
@@ -80,8 +82,8 @@ class LabelledKFold(BaseCrossValidator):
         ----------
         X : object
             Ignored.
-        y : array-like of shape (n_samples,)
-            Labels. -1, None and NaN mark rows without one.
+        y : array-like of shape (n_samples,), or (n_samples, k) for measurements, default=None
+            Labels, which are needed. -1, None and NaN mark rows without one.
         groups : object, default=None
             Ignored.
 
@@ -93,28 +95,40 @@ class LabelledKFold(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If y is missing, or has fewer labelled rows, or of each class, than there are splits.
+            If y is missing, or no class has as many labelled rows as there are splits.
+
+        Warns
+        -----
+        UserWarning
+            If some class has fewer labelled rows than there are splits.
         """
         if y is None:
             raise ValueError("y is None, but LabelledKFold splits by the labels; pass y.")
-        y = column_or_1d(y)
-        known = labelled(y, measured=self.measured)
+        y, known = _read(y, self.measured)
         rows, others = np.flatnonzero(known), np.flatnonzero(~known)
-        if len(rows) < self.n_splits:
-            raise ValueError(
-                f"y has {len(rows)} labelled rows, fewer than n_splits={self.n_splits}; label more, or set n_splits="
-                f"{max(2, len(rows))}."
-            )
+        are_classes = not (self.measured or fractions_in(y))
+        codes = class_codes(y[rows])[0] if are_classes else np.zeros(len(rows), dtype=np.int64)
+        self._check_size(int(np.bincount(codes, minlength=1).max()), "the largest class" if are_classes else "y")
         options = {"n_splits": self.n_splits, "shuffle": self.shuffle, "random_state": self.random_state}
-        are_classes = not (self.measured or _are_fractions(y[rows]))
-        codes = class_codes(y[rows])[0] if are_classes else np.zeros(len(rows))
         folds = StratifiedKFold(**options) if are_classes else KFold(**options)
         for train, test in folds.split(np.zeros(len(rows)), codes):
             yield np.sort(np.concatenate([rows[train], others])), rows[test]
 
+    def _check_size(self, n_rows: int, of: str) -> None:
+        """Raise ValueError if no class, or y, has a labelled row for each split."""
+        if n_rows < self.n_splits:
+            remedy = f"label more, or set n_splits={n_rows}" if n_rows > 1 else "label more"
+            raise ValueError(f"n_splits={self.n_splits}, but {of} has {n_rows} labelled rows; {remedy}.")
 
-def _are_fractions(values: np.ndarray) -> bool:
-    return values.dtype.kind == "f" and bool((values != np.round(values)).any())
+
+def _read(y: Any, measured: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels (n,) or measurements (n, k) as an array, and a mask (n,) of the rows that have one."""
+    y = plain_values(y)
+    if measured and np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        y = check_array(y, dtype=np.float64, ensure_all_finite=False, input_name="y")
+        return y, ~np.isnan(y).any(axis=1)
+    y = column_or_1d(y)
+    return y, labelled(y, measured=measured)
 
 
 class LabelledScorer:
@@ -124,7 +138,8 @@ class LabelledScorer:
     ----------
     scoring : str or callable, default=None
         Scorer of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. None is the ``score`` of
-        the estimator.
+        the estimator. With metadata routing, it gets what this scorer requests:
+        ``make_scorer(...).set_score_request(sample_weight=True)``.
     measured : bool, default=False
         Whether y holds measurements, so that only None and NaN mark rows without a label. Otherwise -1 does, too.
 
@@ -151,7 +166,7 @@ class LabelledScorer:
             Fitted.
         X : array-like or data frame of shape (n_samples, ...)
             Rows.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,), or (n_samples, k) for measurements
             Labels. -1, None and NaN mark rows without one.
         **kwargs
             Metadata of the rows, such as ``sample_weight``; those of rows without a label are left out.
@@ -165,15 +180,18 @@ class LabelledScorer:
         ValueError
             If no row has a label.
         """
-        y = column_or_1d(y)
-        known = labelled(y, measured=self.measured)
+        y, known = _read(y, self.measured)
         if not known.any():
             raise ValueError(f"y holds no label: all of its {len(y)} entries are -1, None or NaN. Score labelled rows.")
         rows = np.flatnonzero(known)
         kept = {name: value if value is None else safe_indexing(value, rows) for name, value in kwargs.items()}
         scorer = check_scoring(estimator, scoring=self.scoring)
-        score: float = scorer(estimator, safe_indexing(X, rows), y[rows], **kept)
+        score: float = scorer(estimator, safe_indexing(X, rows), without_objects(y[rows]), **kept)
         return score
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Return which metadata the scorer requests, for scikit-learn's metadata routing."""
+        return get_routing_for_object(None if self.scoring is None else get_scorer(self.scoring))
 
     def __repr__(self) -> str:
         measured = ", measured=True" if self.measured else ""

@@ -39,6 +39,11 @@ from ..exceptions import RankFailedError
 from .batch_statistics import BatchStatistics, batch_norms
 from .ranks import Ranks
 
+if dist.is_available():
+    # Its functions have the default group as a default argument. If they are imported once there is one, as the
+    # compiler of torch does late, they keep the group and its threads until the process ends, which then may abort.
+    import torch.distributed.nn.functional
+
 __all__ = ["GroupRanks", "joined"]
 
 Value = TypeVar("Value")

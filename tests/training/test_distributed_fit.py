@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import subprocess
+import sys
 import warnings
 from contextlib import suppress
 
@@ -410,3 +412,24 @@ def _fit_on(rank, device):
 def test_a_device_that_the_group_cannot_send_from():
     for message in on_ranks(2, _fit_on, "meta"):
         assert "device='meta' has no backend in the process group, which has 'gloo'" in message
+
+
+LETS_GO = """
+import gc, sys, weakref
+import numpy as np
+import torch.distributed as dist
+from skgca import GCAEmbedder
+
+dist.init_process_group("gloo", store=dist.FileStore(sys.argv[1], 1), rank=0, world_size=1)
+GCAEmbedder(max_epochs=1, distributed=True).fit(np.random.default_rng(0).normal(size=(40, 3)))
+group = weakref.ref(dist.group.WORLD)
+dist.destroy_process_group()
+gc.collect()
+assert group() is None
+"""
+
+
+@pytest.mark.slow
+def test_nothing_keeps_a_process_group_that_was_destroyed(tmp_path):
+    """In a new process: torch imports its compiler in the first training, whose functions may hold the group."""
+    subprocess.run([sys.executable, "-c", LETS_GO, str(tmp_path / "store")], check=True)

@@ -96,11 +96,14 @@ def split_of(name, seed, quick):
     return Split(*load(name), seed, most_rows=QUICK_ROWS if quick else None, **size)
 
 
-def few_of(y, seed, n_draws):
-    """Draws of the same number of rows of each class, as places in y."""
+def few_of(y, seed, n_draws, n_labels=LABELS):
+    """Draws of the same number of rows of each class, or of all that it has, as places in y.
+
+    The first draw of fewer rows is a part of the first draw of more.
+    """
     rng = np.random.RandomState(seed)
     of_class = [np.flatnonzero(y == label) for label in np.unique(y)]
-    return [np.concatenate([rng.permutation(members)[:LABELS] for members in of_class]) for _ in range(n_draws)]
+    return [np.concatenate([rng.permutation(members)[:n_labels] for members in of_class]) for _ in range(n_draws)]
 
 
 # ------------------------------------------------------------------------------------------ preparation and probe

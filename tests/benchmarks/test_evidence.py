@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import _jobs, _statistics
+from benchmarks import _data, _jobs, _statistics
 from benchmarks import evidence as real
 from benchmarks._jobs import Job
 from benchmarks._measuring import forked, in_fresh_process
@@ -194,3 +194,11 @@ def test_a_fresh_process_returns_the_result_or_says_why_not():
     assert in_fresh_process(_statistics.p_text, 0.04) == "0.040"
     with pytest.raises(RuntimeError, match="TypeError"):
         in_fresh_process(_statistics.p_text, "0.04")
+
+
+def test_draws_of_labels_are_nested_and_end_where_a_class_does():
+    y = np.repeat([0, 1, 2], [30, 8, 40])
+    draws = {n: _data.few_of(y, 3, 1, n)[0] for n in (5, 10, 50)}
+    assert [np.bincount(y[rows]).tolist() for rows in draws.values()] == [[5, 5, 5], [10, 8, 10], [30, 8, 40]]
+    assert set(draws[5]) < set(draws[10]) < set(draws[50])
+    assert np.array_equal(draws[10], _data.few_of(y, 3, 2)[0])

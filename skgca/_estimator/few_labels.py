@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 
 from .._data import Rows, check_rows, spaced
 from .._data.conversion import plain_values
+from .._inference.embedding import embed
 from .._persistence.heads import export_model, load_model, save_model
 from .._utils.classes import check_minus_one, class_codes, fractions_in, labelled, without_objects
 from .._utils.compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, safe_indexing
@@ -124,17 +125,21 @@ class _FewLabels(BaseEstimator):
                 "in it."
             )
         y = plain_values(y)
+        # Labels come first, since the embedder may train for minutes.
+        codes, known = self._read_labels(y)
+        length = np.broadcast_to(0.0, len(codes))
+        if isinstance(X, np.ndarray | list):
+            check_consistent_length(X, length)
+        weight = check_sample_weight(sample_weight, length)
+        known &= weight > 0
+        numbers = np.flatnonzero(known)
+        self._check_labels(codes[numbers])
         entropy = RandomStreams.of(check_random_state(self.random_state))
         given = {key: value for key, value in {"sample_weight": sample_weight, **metadata}.items() if value is not None}
         embedder = self._fitted_embedder(X, y, entropy, given)
         rows = check_rows(embedder, X, reset=False)
-        check_consistent_length(np.broadcast_to(0.0, len(rows)), y)
-        codes, known = self._read_labels(y)
-        weight = check_sample_weight(sample_weight, np.broadcast_to(0.0, len(rows)))
-        known &= weight > 0
-        numbers = np.flatnonzero(known)
+        check_consistent_length(np.broadcast_to(0.0, len(rows)), length)
         rows_labelled = LabelledRows(rows.only(numbers), codes[numbers], weight[numbers])
-        self._check_labels(rows_labelled)
         tuner = FineTuner(
             embedder,
             self._part("head"),
@@ -155,9 +160,9 @@ class _FewLabels(BaseEstimator):
             self.feature_names_in_ = embedder.feature_names_in_
         return self
 
-    def _check_labels(self, rows: LabelledRows) -> None:
-        """Raise ValueError if the labelled rows are too few to fit a head."""
-        if not len(rows):
+    def _check_labels(self, y: np.ndarray) -> None:
+        """Raise ValueError if the labels of the labelled rows are too few to fit a head."""
+        if not len(y):
             raise ValueError("y holds no label: all entries are -1, None or NaN, or have weight 0. Label some rows.")
 
     def _fitted_embedder(self, X: Any, y: Any, streams: RandomStreams, metadata: dict[str, Any]) -> GCAEmbedder:
@@ -200,9 +205,7 @@ class _FewLabels(BaseEstimator):
     def _reference(self, embedder: GCAEmbedder, rows: Rows) -> np.ndarray:
         """Embed the reference rows of an embedder anew."""
         kept = rows.only(spaced(len(rows), max(1, embedder.n_reference_rows)))
-        Z = FineTuner(embedder, None, self._task(), n_steps=1, lr=self.lr, random_streams=RandomStreams(0)).embed(
-            embedder.encoder_, LabelledRows(kept, np.zeros(len(kept)), np.ones(len(kept)))
-        )
+        Z = embed(embedder.encoder_, embedder.reader_, kept, embedder._n_features_out, embedder.net_.device)
         return Z[: embedder.n_reference_rows].astype(np.float32)
 
     # Prediction
@@ -416,11 +419,11 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         self.classes_ = _as_array(classes, y)
         return codes, codes >= 0
 
-    def _check_labels(self, rows: LabelledRows) -> None:
-        super()._check_labels(rows)
-        if len(np.unique(rows.y)) < 2:
+    def _check_labels(self, y: np.ndarray) -> None:
+        super()._check_labels(y)
+        if len(np.unique(y)) < 2:
             raise ValueError(
-                f"y holds one class only, {self.classes_[rows.y[0]]!r}, beside rows without a label; GCAClassifier "
+                f"y holds one class only, {self.classes_[y[0]]!r}, beside rows without a label; GCAClassifier "
                 "needs rows of two classes or more. If -1 is a class, encode the classes from 0."
             )
 

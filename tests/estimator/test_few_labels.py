@@ -91,6 +91,23 @@ def test_labels_that_cannot_be_learned_from(rows, labels, message):
         GCAClassifier(quick()).fit(rows[0], labels)
 
 
+def test_labels_are_checked_before_the_embedder_trains(rows, monkeypatch):
+    monkeypatch.setattr(GCAEmbedder, "fit", lambda *args, **kwargs: pytest.fail("trained"))
+    X, y = rows
+    for model, labels in (
+        (GCAClassifier(), np.full(120, -1)),
+        (GCAClassifier(), np.where(y == 1, 1, -1)),
+        (GCAClassifier(), y[:50]),
+        (GCAClassifier(), np.linspace(0, 1, 120)),
+        (GCARegressor(), np.full(120, np.nan)),
+        (GCARegressor(), np.where(y == 1, np.inf, 0.0)),
+    ):
+        with pytest.raises(ValueError, match=r"y holds|inconsistent|Unknown label type|Input y contains infinity"):
+            model.fit(X, labels)
+    with pytest.raises(ValueError, match="sample_weight"):
+        GCAClassifier().fit(X, y, sample_weight=np.full(120, np.nan))
+
+
 def test_values_with_gaps(rows):
     X, _ = rows
     values = np.where(np.arange(120) % 3 == 0, 1000.0 + X[:, 0], np.nan)

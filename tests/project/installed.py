@@ -45,7 +45,7 @@ def main():
     for snippet in snippets:
         exec(snippet, names)
     X, y = data()["table"][0], np.arange(60) % 2
-    assert names["model"].set_params(gcaembedder__max_epochs=2).fit(X, y).predict(X).shape == (60,)
+    assert names["model"].set_params(embedder__max_epochs=2).fit(X, y).predict(X).shape == (60,)
     print(len(snippets), "snippets")  # noqa: T201
 
 

@@ -41,7 +41,9 @@ nitpick_ignore_regex = [
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3  # a link may be to a heading of another page
 
-autodoc_default_options = {"exclude-members": "set_fit_request, set_partial_fit_request, set_score_request"}  # made by scikit-learn
+autodoc_default_options = {
+    "exclude-members": "set_fit_request, set_partial_fit_request, set_score_request"
+}  # made by scikit-learn
 autodoc_typehints = "none"  # numpydoc's sections tell types
 autosummary_generate = True
 smartquotes = False  # in docstrings, quotes are those of strings

@@ -25,10 +25,11 @@ from .._data import Rows, check_rows, spaced
 from .._data.conversion import plain_values
 from .._inference.embedding import embed
 from .._persistence.heads import export_model, load_model, save_model
-from .._utils.classes import check_minus_one, class_codes, fractions_in, labelled, without_objects
+from .._utils.classes import check_minus_one, class_codes, fractions_in, without_objects
 from .._utils.compat import HasMethods, Interval, StrOptions, check_sample_weight, fit_context, safe_indexing
 from .._utils.random import RandomStreams
 from .._utils.torch_state import known_settings
+from ..metrics._checks import known_labels
 from .embedder import GCAEmbedder
 from .fine_tuning import FineTuner, LabelledRows, Task, Way, classification, regression
 from .fitting import threads_of
@@ -82,8 +83,10 @@ class _FewLabels(BaseEstimator):
     def _part(self, name: str) -> Any:
         """Return the embedder or the head that a parameter stands for."""
         given = getattr(self, name)
-        if given is not None:
-            return given
+        return self._default(name) if given is None else given
+
+    def _default(self, name: str) -> Any:
+        """Return what None stands for as the embedder or the head."""
         return GCAEmbedder() if name == "embedder" else self._default_head()
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -92,7 +95,7 @@ class _FewLabels(BaseEstimator):
         if deep:
             for part in _PARTS:
                 if params[part] is None:
-                    params |= {f"{part}__{name}": value for name, value in self._part(part).get_params().items()}
+                    params |= {f"{part}__{name}": value for name, value in self._default(part).get_params().items()}
         return params
 
     def set_params(self, **params: Any) -> Any:
@@ -100,7 +103,7 @@ class _FewLabels(BaseEstimator):
         for part in _PARTS:
             is_nested = any(name.startswith(f"{part}__") for name in params)
             if is_nested and params.get(part, getattr(self, part)) is None:
-                params = {**params, part: GCAEmbedder() if part == "embedder" else self._default_head()}
+                params = {**params, part: self._default(part)}
         return super().set_params(**params)
 
     # Fit
@@ -664,11 +667,9 @@ def _as_array(classes: list[Any], y: np.ndarray) -> np.ndarray:
 def _labelled_only(X: Any, y: Any, sample_weight: Any, *, measured: bool) -> tuple[Any, Any, Any]:
     """Leave out the rows without a label, with a warning if there are any."""
     values = np.asarray(plain_values(y))
-    known = labelled(values, measured=measured) if values.ndim == 1 else ~np.isnan(values).any(axis=1)
+    known = known_labels(values, "y", "regression" if measured else None)
     if known.all():
         return X, without_objects(values), sample_weight
-    if not known.any():
-        raise ValueError(f"y holds no label: all of its {len(values)} entries are -1, None or NaN; give labelled rows.")
     warnings.warn(
         f"{int((~known).sum())} of {len(known)} rows have no label and are left out of the score. In cross-validation, "
         "use cv=skgca.model_selection.LabelledKFold(5), which keeps such rows in every training part.",

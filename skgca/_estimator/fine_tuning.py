@@ -45,11 +45,16 @@ class Task:
     criterion: nn.Module
     losses: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether the labels are numbers of classes."""
+        return isinstance(self.criterion, nn.CrossEntropyLoss)
+
     def start(self, Z: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return coefficients (k, n_features_out) and intercept (k,) of a linear model of the embedding."""
         probe = clone(self.probe).fit(Z, y, sample_weight=weight)
         coef, intercept = np.atleast_2d(probe.coef_), np.atleast_1d(probe.intercept_)
-        if len(coef) == 1 and isinstance(self.criterion, nn.CrossEntropyLoss):  # two classes
+        if len(coef) == 1 and self.of_classes:  # two classes
             coef, intercept = np.concatenate([0 * coef, coef]), np.concatenate([0 * intercept, intercept])
         return torch.from_numpy(coef).float(), torch.from_numpy(intercept).float()
 
@@ -183,9 +188,8 @@ class FineTuner:
         embedder, device = self.embedder, torch.device(self.embedder.net_.device)
         encoder = copy.deepcopy(embedder.encoder_)
         read = read_rows(embedder, FitInputs([labelled.rows], {}), continues=True, ranks=Ranks())
-        of_class = isinstance(self.task.criterion, nn.CrossEntropyLoss)
         extras = {
-            "label": torch.from_numpy(labelled.y.astype(np.int64 if of_class else np.float32)),
+            "label": torch.from_numpy(labelled.y.astype(np.int64 if self.task.of_classes else np.float32)),
             "weight": torch.from_numpy(labelled.weight.astype(np.float32)),
         }
         views = make_views(

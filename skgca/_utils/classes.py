@@ -55,11 +55,13 @@ def labelled(values: np.ndarray, *, measured: bool = False) -> np.ndarray:
 
     Parameters
     ----------
-    values : ndarray of shape (n,)
-        Classes or measurements.
+    values : ndarray of shape (n,), or (n, k) for numbers
+        Classes or measurements. A row of k numbers has a label if none of them is NaN.
     measured : bool, default=False
         Whether -1 is a measurement in any case. Values with fractions are measurements without being told.
     """
+    if values.ndim == 2:
+        return np.asarray(~np.isnan(values).any(axis=1))
     is_unknown = is_missing if measured or fractions_in(values) else is_unlabelled
     return np.array([not is_unknown(value) for value in _scalars(values)], dtype=bool)
 

@@ -22,7 +22,7 @@ def checked_rows(Z: ArrayLike, name: str, **checks: Any) -> np.ndarray:
 
 
 def known_labels(y: np.ndarray, name: str, task: str | None) -> np.ndarray:
-    """Return a mask of the rows that have a label, of which there must be one."""
+    """Return a mask of the rows that have a label, of which there must be one; see :func:`labelled`."""
     known = labelled(y, measured=task == "regression")
     if not known.any():
         marks = "None or NaN" if task == "regression" else "-1, None or NaN"

@@ -15,6 +15,7 @@ from sklearn.utils.metadata_routing import MetadataRequest, get_routing_for_obje
 from .._data.conversion import plain_values
 from .._utils.classes import class_codes, fractions_in, labelled, without_objects
 from .._utils.compat import safe_indexing
+from ..metrics._checks import known_labels
 
 __all__ = ["LabelledKFold", "LabelledScorer"]
 
@@ -104,7 +105,8 @@ class LabelledKFold(BaseCrossValidator):
         """
         if y is None:
             raise ValueError("y is None, but LabelledKFold splits by the labels; pass y.")
-        y, known = _read(y, self.measured)
+        y = _read(y, self.measured)
+        known = labelled(y, measured=self.measured)
         rows, others = np.flatnonzero(known), np.flatnonzero(~known)
         are_classes = not (self.measured or fractions_in(y))
         codes = class_codes(y[rows])[0] if are_classes else np.zeros(len(rows), dtype=np.int64)
@@ -121,14 +123,12 @@ class LabelledKFold(BaseCrossValidator):
             raise ValueError(f"n_splits={self.n_splits}, but {of} has {n_rows} labelled rows; {remedy}.")
 
 
-def _read(y: Any, measured: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels (n,) or measurements (n, k) as an array, and a mask (n,) of the rows that have one."""
+def _read(y: Any, measured: bool) -> np.ndarray:
+    """Return labels (n,) or measurements (n, k) as an array."""
     y = plain_values(y)
     if measured and np.ndim(y) == 2 and np.shape(y)[1] > 1:
-        y = check_array(y, dtype=np.float64, ensure_all_finite=False, input_name="y")
-        return y, ~np.isnan(y).any(axis=1)
-    y = column_or_1d(y)
-    return y, labelled(y, measured=measured)
+        return np.asarray(check_array(y, dtype=np.float64, ensure_all_finite=False, input_name="y"))
+    return np.asarray(column_or_1d(y))
 
 
 class LabelledScorer:
@@ -180,9 +180,8 @@ class LabelledScorer:
         ValueError
             If no row has a label.
         """
-        y, known = _read(y, self.measured)
-        if not known.any():
-            raise ValueError(f"y holds no label: all of its {len(y)} entries are -1, None or NaN. Score labelled rows.")
+        y = _read(y, self.measured)
+        known = known_labels(y, "y", "regression" if self.measured else None)
         rows = np.flatnonzero(known)
         kept = {name: value if value is None else safe_indexing(value, rows) for name, value in kwargs.items()}
         scorer = check_scoring(estimator, scoring=self.scoring)

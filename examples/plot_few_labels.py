@@ -92,7 +92,7 @@ for name, scores in found.items():
 ten, n_tuned = per_class.index(10), 3
 tuned = []
 for k in range(n_tuned):
-    model = GCAClassifier(embedder, max_steps=120, cv=2, random_state=0).fit(train, partly(draw(10, k)))
+    model = GCAClassifier(embedder, n_steps=120, cv=2, random_state=0).fit(train, partly(draw(10, k)))
     tuned.append(model.score(test, y_test))
     frozen = found["GCAClassifier, frozen"][ten, k]
     print(f"draw {k + 1}: frozen {frozen:.3f}, fine-tuned for {model.n_steps_} steps {tuned[-1]:.3f}")

@@ -19,6 +19,8 @@ SKOPS_TRUSTED = [
     "skgca._estimator.embedder.GCAEmbedder",
     "skgca._estimator.few_labels.GCAClassifier",
     "skgca._estimator.few_labels.GCARegressor",
+    "skgca._inference.heads.ForestArrays",
+    "skgca._inference.heads.SoftVote",
 ]
 
 # Modules that are attributes after ``import skgca``. Those that the estimator does not need are imported on first use.

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import check_array, check_random_state, column_or_1d
 from sklearn.utils.metaestimators import available_if
@@ -31,12 +31,14 @@ from .._utils.random import RandomStreams
 from .._utils.torch_state import known_settings
 from ..metrics._checks import known_labels
 from .embedder import GCAEmbedder
-from .fine_tuning import FineTuner, LabelledRows, Task, Way, classification, regression
+from .fine_tuning import FineTuner, LabelledRows, Task, classification, regression
 from .fitting import threads_of
+from .heads import GivenHead, Heads, UsualHeads, usual_head
 
 __all__ = ["GCAClassifier", "GCARegressor"]
 
 _PARTS = ("embedder", "head")
+_MOST_OTHERS = 2000  # rows without a label that heads read
 
 
 class _FewLabels(BaseEstimator):
@@ -46,7 +48,7 @@ class _FewLabels(BaseEstimator):
         "embedder": [None, GCAEmbedder, FrozenEstimator],
         "head": [None, HasMethods(["fit", "predict"])],
         "fine_tune": [StrOptions({"auto"}), "boolean"],
-        "max_steps": [Interval(Integral, 1, None, closed="left")],
+        "n_steps": [Interval(Integral, 1, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "cv": ["cv_object"],
         "random_state": ["random_state"],
@@ -59,8 +61,8 @@ class _FewLabels(BaseEstimator):
         *,
         head: Any = None,
         fine_tune: bool | str = "auto",
-        max_steps: int = 240,
-        lr: float = 3e-4,
+        n_steps: int = 120,
+        lr: float = 5e-4,
         cv: Any = 5,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -68,7 +70,7 @@ class _FewLabels(BaseEstimator):
         self.embedder = embedder
         self.head = head
         self.fine_tune = fine_tune
-        self.max_steps = max_steps
+        self.n_steps = n_steps
         self.lr = lr
         self.cv = cv
         self.random_state = random_state
@@ -113,6 +115,10 @@ class _FewLabels(BaseEstimator):
         """Return labels as the head gets them, (n,) or (n, k), and a mask (n,) of the rows that have one."""
 
     @abstractmethod
+    def _heads(self, seed: int) -> Heads:
+        """Return the heads to choose from."""
+
+    @abstractmethod
     def _task(self) -> Task:
         """Return what the labels ask for."""
 
@@ -135,28 +141,34 @@ class _FewLabels(BaseEstimator):
             check_consistent_length(X, length)
         weight = check_sample_weight(sample_weight, length)
         known &= weight > 0
-        numbers = np.flatnonzero(known)
+        numbers, others = np.flatnonzero(known), np.flatnonzero(~known & (weight > 0))
         self._check_labels(codes[numbers])
         entropy = RandomStreams.of(check_random_state(self.random_state))
         given = {key: value for key, value in {"sample_weight": sample_weight, **metadata}.items() if value is not None}
         embedder = self._fitted_embedder(X, y, entropy, given)
         rows = check_rows(embedder, X, reset=False)
         check_consistent_length(np.broadcast_to(0.0, len(rows)), length)
-        rows_labelled = LabelledRows(rows.only(numbers), codes[numbers], weight[numbers])
+        labelled = LabelledRows(
+            rows.only(numbers),
+            codes[numbers],
+            weight[numbers],
+            rows.only(others[spaced(len(others), _MOST_OTHERS)]),
+        )
         tuner = FineTuner(
             embedder,
-            self._part("head"),
+            self._heads(entropy.seed("trees") % 2**32),
             self._task(),
-            n_steps=self.max_steps,
+            n_steps=self.n_steps,
             lr=self.lr,
             random_streams=entropy,
         )
         with known_settings(embedder.n_threads), threads_of(embedder, embedder.net_, embedder.reader_):
-            self.ways_, self.n_steps_ = self._chosen(tuner, rows_labelled, entropy.seed("folds") % 2**32)
+            self.ways_, self.n_steps_, head = self._chosen(tuner, labelled, entropy.seed("folds") % 2**32)
             if self.n_steps_:
-                embedder = tuner.tuned(rows_labelled, self.n_steps_)
+                embedder = tuner.tuned(labelled)
                 embedder.reference_ = self._reference(embedder, rows)
-            self.head_ = tuner.fitted_head(embedder.encoder_, rows_labelled)
+            heads = tuner.fitted_heads(embedder.encoder_, labelled)
+            self.head_ = heads[head] if head else next(iter(heads.values()))
         self.embedder_ = embedder
         self.n_features_in_ = embedder.n_features_in_
         if hasattr(embedder, "feature_names_in_"):
@@ -186,24 +198,30 @@ class _FewLabels(BaseEstimator):
         fitted: GCAEmbedder = embedder.fit(X, y, **metadata)
         return fitted
 
-    def _chosen(self, tuner: FineTuner, rows: LabelledRows, seed: int) -> tuple[list[dict[str, Any]], int]:
-        """Return how the numbers of steps compare, and the number that is chosen."""
-        if self.fine_tune is False:
-            return [], 0
+    def _chosen(self, tuner: FineTuner, rows: LabelledRows, seed: int) -> tuple[list[dict[str, Any]], int, str | None]:
+        """Return how the ways compare, and the number of steps and the head that are chosen; None is the first head."""
+        n_steps = self.n_steps if self.fine_tune is True else 0
+        if self.fine_tune != "auto" and isinstance(tuner.heads, GivenHead):
+            return [], n_steps, None  # nothing to choose
         if isinstance(self.cv, Integral):
             folds = self._folds(rows.y, seed)
         else:
             folds = list(check_cv(self.cv).split(np.zeros(len(rows)), rows.y))
         if not folds:
-            return [], 0 if self.fine_tune == "auto" else self.max_steps
-        ways = list(tuner.compared(rows, folds))
-        frozen, *tuned = ways
-        best = min(tuned, key=lambda way: float(np.mean(way.losses)))
-        records = [{"n_steps": way.n_steps, "loss": float(np.mean(way.losses))} for way in ways]
+            return [], n_steps, None
+        numbers_of_steps = {"auto": (0, self.n_steps), False: (0,), True: (self.n_steps,)}[self.fine_tune]
+        ways = tuner.compared(rows, folds, numbers_of_steps)
+        # the best head for each number of steps; fewer steps come first
+        best, *others = [
+            min((way for way in ways if way.n_steps == n), key=lambda way: way.loss) for n in numbers_of_steps
+        ]
+        for tuned in others:
+            best = tuned if tuned.is_clearly_better(best) else best
+        records = [{"n_steps": way.n_steps, "head": way.head, "loss": way.loss} for way in ways]
         if self.verbose:
-            shown = ", ".join(f"{record['n_steps']} steps {record['loss']:.4f}" for record in records)
-            tqdm.write(f"Loss of held-out labelled rows by steps of fine-tuning: {shown}.")
-        return records, best.n_steps if self.fine_tune is True or _is_better(best, frozen) else 0
+            lines = [f"  {record['n_steps']:5d}  {record['loss']:.4f}  {record['head']}" for record in records]
+            tqdm.write("\n".join(["Loss of held-out labelled rows by steps of fine-tuning and head:", *lines]))
+        return records, best.n_steps, best.head
 
     def _reference(self, embedder: GCAEmbedder, rows: Rows) -> np.ndarray:
         """Embed the reference rows of an embedder anew."""
@@ -295,12 +313,6 @@ class _FewLabels(BaseEstimator):
         return tags
 
 
-def _is_better(way: Way, other: Way) -> bool:
-    """Whether the losses of the same rows are smaller in one way by more than one standard error."""
-    gains = other.losses - way.losses
-    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
-
-
 def _head_has(method: str) -> Callable[[Any], bool]:
     return lambda self: hasattr(getattr(self, "head_", None) or self._part("head"), method)
 
@@ -310,8 +322,8 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
 
     ``fit`` learns the embedding without labels, by :class:`GCAEmbedder`, and fits a head to the embeddings of the
     labelled rows. If that pays, it first fine-tunes the encoder on the labelled rows: a linear output takes the place
-    of the loss, and is trained with the encoder on views of these rows. Whether it pays, and for how many steps, is
-    chosen by cross-validation on the labelled rows.
+    of the loss, and is trained with the encoder on views of these rows. Whether it pays, and which head is best, is
+    found by cross-validation on the labelled rows.
 
     Parameters
     ----------
@@ -320,13 +332,18 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         one is used as it is, so that several tasks can share it. Clones of it are not fitted; to keep it in a search,
         pass ``sklearn.frozen.FrozenEstimator(embedder)``.
     head : classifier, default=None
-        Fitted to the embeddings of the labelled rows. None is ``LogisticRegression(max_iter=1000)``.
+        Fitted to the embeddings of the labelled rows. None chooses by the log loss of held-out labelled rows among
+        ``LogisticRegression(max_iter=1000)`` and the averages of its probabilities with those of ``ExtraTrees`` and of
+        a second logistic regression, which trains itself on up to 2,000 rows without a label
+        (:class:`sklearn.semi_supervised.SelfTrainingClassifier`; not if there are sample weights). It is the logistic
+        regression alone if a class has only one labelled row. ``head__C`` and so on set that regression as the head.
     fine_tune : {"auto"} or bool, default="auto"
         Whether to fine-tune the encoder on the labelled rows. "auto" does so if the log loss of held-out labelled rows
-        is smaller by more than one standard error. It does not with fewer than two labelled rows of a class.
-    max_steps : int, default=240
-        Largest number of steps of fine-tuning. Four numbers up to it are compared.
-    lr : float, default=3e-4
+        is smaller by more than one standard error, and more of them are predicted correctly. It does not with fewer
+        than two labelled rows of a class.
+    n_steps : int, default=120
+        Number of steps of fine-tuning.
+    lr : float, default=5e-4
         Learning rate of the encoder in fine-tuning.
     cv : int, splitter or iterable, default=5
         Folds of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. There are fewer than an int
@@ -343,11 +360,11 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
     embedder_ : GCAEmbedder
         Fitted embedder, after fine-tuning if there was any.
     head_ : classifier
-        Fitted head. Its classes are the positions in ``classes_``.
+        Fitted head. Its classes are the positions in ``classes_``. Averages of probabilities have the ``members``.
     n_steps_ : int
         Number of steps of fine-tuning; 0 if the encoder was left as it was.
     ways_ : list of dict
-        Log loss of held-out labelled rows for each number of steps; empty if nothing was compared.
+        Log loss of held-out labelled rows for each number of steps and head; empty if nothing was compared.
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -371,7 +388,7 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
     """
 
     def _default_head(self) -> Any:
-        return LogisticRegression(max_iter=1000)
+        return usual_head()
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -429,6 +446,9 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
                 f"y holds one class only, {self.classes_[y[0]]!r}, beside rows without a label; GCAClassifier "
                 "needs rows of two classes or more. If -1 is a class, encode the classes from 0."
             )
+
+    def _heads(self, seed: int) -> Heads:
+        return UsualHeads(seed) if self.head is None else GivenHead(self.head)
 
     def _task(self) -> Task:
         return classification()
@@ -522,7 +542,7 @@ class GCARegressor(RegressorMixin, _FewLabels):
         As in :class:`GCAClassifier`.
     head : regressor, default=None
         Fitted to the embeddings of the rows with a value, which are standardised. None is ``Ridge()``.
-    fine_tune, max_steps, lr, cv, random_state, verbose
+    fine_tune, n_steps, lr, cv, random_state, verbose
         As in :class:`GCAClassifier`.
 
     Attributes
@@ -536,7 +556,7 @@ class GCARegressor(RegressorMixin, _FewLabels):
     n_steps_ : int
         Number of steps of fine-tuning; 0 if the encoder was left as it was.
     ways_ : list of dict
-        Squared error of held-out rows for each number of steps, in units of ``scale_ ** 2``; empty if nothing was
+        Squared error of held-out rows with and without fine-tuning, in units of ``scale_ ** 2``; empty if nothing was
         compared.
     n_features_in_ : int
         Number of features seen during ``fit``.
@@ -606,6 +626,9 @@ class GCARegressor(RegressorMixin, _FewLabels):
         deviation = y[known].std(axis=0)
         self.scale_ = np.where(deviation > 0, deviation, 1.0)
         return (y - self.mean_) / self.scale_, known
+
+    def _heads(self, seed: int) -> Heads:
+        return GivenHead(self._part("head"))
 
     def _task(self) -> Task:
         return regression()

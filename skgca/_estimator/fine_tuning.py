@@ -1,16 +1,16 @@
-"""Fine-tuning of a fitted embedder on labelled rows: how long is chosen by cross-validation, or not at all."""
+"""Fine-tuning of a fitted embedder on labelled rows, and the comparison of ways to predict from it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import Ridge
 from torch import Tensor, nn
 
 from .._builders.views import ViewOptions, make_views
@@ -22,6 +22,7 @@ from .._training.ranks import Ranks
 from .._utils.random import RandomStreams
 from ..encoders import Encoder, EncoderWithHead
 from .fitting import read_rows
+from .heads import Embedded, Heads, usual_head
 from .inputs import FitInputs
 
 if TYPE_CHECKING:
@@ -30,20 +31,20 @@ if TYPE_CHECKING:
 __all__ = ["FineTuner", "LabelledRows", "Task", "Way", "classification", "regression"]
 
 _OUTPUT_LR = 1e-3
-_N_LOOKS = 4  # numbers of steps that are compared, evenly spaced, besides none
 
 
 @dataclass(frozen=True)
 class Task:
     """What distinguishes classes from numbers.
 
-    probe : linear model whose coefficients the output starts from; criterion : losses of outputs; losses : losses of
+    probe : linear model whose coefficients the output starts from; criterion : losses of outputs; losses, errors : of
     the predictions of a head, ``(head, Z, y) -> (n,)``, by which ways are compared.
     """
 
     probe: Any
     criterion: nn.Module
     losses: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
+    errors: Callable[[Any, np.ndarray, np.ndarray], np.ndarray]
 
     @property
     def of_classes(self) -> bool:
@@ -62,13 +63,17 @@ class Task:
 def _log_losses(head: Any, Z: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the log losses of classes 0, 1, ...; errors, if the head gives no probabilities."""
     if not hasattr(head, "predict_proba"):
-        return np.asarray(head.predict(Z) != y, dtype=float)
+        return _mistakes(head, Z, y)
     found = head.predict_proba(Z)
     place = np.searchsorted(head.classes_, y)
     is_known = np.isin(y, head.classes_)
     likelihood = np.where(is_known, found[np.arange(len(y)), np.minimum(place, found.shape[1] - 1)], 0.0)
     losses: np.ndarray = -np.log(np.clip(likelihood, 1e-6, 1.0))
     return losses
+
+
+def _mistakes(head: Any, Z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(head.predict(Z) != y, dtype=float)
 
 
 def _squared_errors(head: Any, Z: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -83,87 +88,110 @@ class _SquaredError(nn.Module):
 
 def classification() -> Task:
     """Return the task of predicting classes."""
-    return Task(LogisticRegression(max_iter=1000), nn.CrossEntropyLoss(reduction="none"), _log_losses)
+    return Task(usual_head(), nn.CrossEntropyLoss(reduction="none"), _log_losses, _mistakes)
 
 
 def regression() -> Task:
     """Return the task of predicting numbers, which have variance 1."""
-    return Task(Ridge(), _SquaredError(), _squared_errors)
+    return Task(Ridge(), _SquaredError(), _squared_errors, _squared_errors)
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """The labelled rows of a fit: rows of X, labels (n,) or (n, k), and weights (n,)."""
+    """The labelled rows of a fit: rows of X, labels (n,) or (n, k), and weights (n,); and some rows without a label."""
 
     rows: Rows
     y: np.ndarray
     weight: np.ndarray
+    others: Rows
 
     def __len__(self) -> int:
         return len(self.y)
 
     def only(self, kept: np.ndarray) -> LabelledRows:
-        """Return some of the rows, by their numbers."""
-        return LabelledRows(self.rows.only(kept), self.y[kept], self.weight[kept])
+        """Return some of the labelled rows, by their numbers, and all others."""
+        return LabelledRows(self.rows.only(kept), self.y[kept], self.weight[kept], self.others)
 
 
 @dataclass(frozen=True)
 class Way:
-    """A number of steps of fine-tuning, and the losses (n,) of the held-out rows of all folds."""
+    """A number of steps of fine-tuning, a head, and the losses and errors (n,) of the held-out rows of all folds."""
 
     n_steps: int
+    head: str
     losses: np.ndarray
+    errors: np.ndarray
+
+    @property
+    def loss(self) -> float:
+        """Mean loss."""
+        return float(np.mean(self.losses))
+
+    def is_clearly_better(self, other: Way) -> bool:
+        """Whether the losses are smaller than in another way by more than one standard error, and the errors too."""
+        gains = other.losses - self.losses
+        clear = gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains))
+        return bool(clear and self.errors.mean() < other.errors.mean())
 
 
 class FineTuner:
-    """Fine-tunes an embedder on labelled rows, and finds out for how many steps.
+    """Fine-tunes an embedder on labelled rows, and compares ways to predict on held-out rows.
 
     Parameters
     ----------
     embedder : GCAEmbedder
         Fitted.
-    head : estimator
-        Fitted to embeddings, to compare the ways.
+    heads : Heads
+        Fitted to the embeddings of the labelled rows.
     task : Task
     n_steps : int
-        Largest number of steps.
+        Number of steps.
     lr : float
         Learning rate of the encoder.
     random_streams : RandomStreams
     """
 
     def __init__(
-        self, embedder: GCAEmbedder, head: Any, task: Task, *, n_steps: int, lr: float, random_streams: RandomStreams
+        self, embedder: GCAEmbedder, heads: Heads, task: Task, *, n_steps: int, lr: float, random_streams: RandomStreams
     ) -> None:
         self.embedder = embedder
-        self.head = head
+        self.heads = heads
         self.task = task
         self.n_steps = n_steps
         self.lr = lr
         self.random_streams = random_streams
 
-    def compared(self, labelled: LabelledRows, folds: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[Way]:
-        """Yield the losses of no fine-tuning, and of each number of steps, on the held-out rows of folds."""
-        looks = sorted({round(self.n_steps * k / _N_LOOKS) for k in range(1, _N_LOOKS + 1)})
-        losses = {n_steps: np.full(len(labelled), np.nan) for n_steps in (0, *looks)}
+    def compared(
+        self, labelled: LabelledRows, folds: Sequence[tuple[np.ndarray, np.ndarray]], numbers_of_steps: Sequence[int]
+    ) -> list[Way]:
+        """Return the ways, each head after each number of steps, with their losses on the held-out rows of folds.
+
+        Parameters
+        ----------
+        labelled : LabelledRows
+        folds : sequence of tuple
+            Numbers of labelled rows to learn from, and of those that are held out.
+        numbers_of_steps : sequence of int
+            0 is the embedder as it is, and ``n_steps`` the fine-tuned one.
+        """
+        found: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = {}
         for train, test in folds:
             part, held_out = labelled.only(train), labelled.only(test)
+            for n_steps in numbers_of_steps:
+                encoder = self._run(part) if n_steps else self.embedder.encoder_
+                Z = self.embed(encoder, held_out.rows)
+                for name, head in self.fitted_heads(encoder, part).items():
+                    measured = self.task.losses(head, Z, held_out.y), self.task.errors(head, Z, held_out.y)
+                    found.setdefault((n_steps, name), []).append(measured)
+        return [
+            Way(n_steps, name, *(np.concatenate(each) for each in zip(*parts, strict=True)))
+            for (n_steps, name), parts in found.items()
+            if len(parts) == len(folds)
+        ]
 
-            def look(n_steps: int, encoder: Encoder) -> bool:
-                if n_steps in losses:
-                    head = self.fitted_head(encoder, part)  # noqa: B023  called before the loop goes on
-                    losses[n_steps][test] = self.task.losses(head, self.embed(encoder, held_out), held_out.y)  # noqa: B023
-                return False
-
-            look(0, self.embedder.encoder_)
-            self._run(part, look)
-        held_out_rows = np.concatenate([test for _, test in folds])
-        for n_steps, found in losses.items():
-            yield Way(n_steps, found[held_out_rows])
-
-    def tuned(self, labelled: LabelledRows, n_steps: int) -> GCAEmbedder:
-        """Return the embedder after some steps of fine-tuning."""
-        encoder = self._run(labelled, lambda done, _: done >= n_steps)
+    def tuned(self, labelled: LabelledRows) -> GCAEmbedder:
+        """Return the embedder after fine-tuning."""
+        encoder = self._run(labelled)
         trained = self.embedder.net_.module_
         module = EncoderWithHead(encoder, trained.head, trained.predictor)
         tuned = copy.copy(self.embedder)
@@ -172,18 +200,18 @@ class FineTuner:
         )
         return tuned
 
-    def fitted_head(self, encoder: Encoder, labelled: LabelledRows) -> Any:
-        """Return a head fitted to the embeddings of labelled rows."""
-        Z = self.embed(encoder, labelled)
-        weights = {} if (labelled.weight == labelled.weight[0]).all() else {"sample_weight": labelled.weight}
-        return clone(self.head).fit(Z, labelled.y, **weights)
+    def fitted_heads(self, encoder: Encoder, labelled: LabelledRows) -> dict[str, Any]:
+        """Return heads fitted to the embeddings of labelled rows."""
+        Z = self.embed(encoder, labelled.rows)
+        others = self.embed(encoder, labelled.others) if self.heads.reads_others else Z[:0]
+        return self.heads.fitted(Embedded(Z, labelled.y, labelled.weight, others))
 
-    def embed(self, encoder: Encoder, labelled: LabelledRows) -> np.ndarray:
-        """Embed labelled rows by an encoder."""
+    def embed(self, encoder: Encoder, rows: Rows) -> np.ndarray:
+        """Embed rows by an encoder."""
         embedder = self.embedder
-        return embed(encoder, embedder.reader_, labelled.rows, embedder._n_features_out, embedder.net_.device)
+        return embed(encoder, embedder.reader_, rows, embedder._n_features_out, embedder.net_.device)
 
-    def _run(self, labelled: LabelledRows, after_step: Callable[[int, Encoder], bool]) -> Encoder:
+    def _run(self, labelled: LabelledRows) -> Encoder:
         """Fine-tune a copy of the encoder, and return it."""
         embedder, device = self.embedder, torch.device(self.embedder.net_.device)
         encoder = copy.deepcopy(embedder.encoder_)
@@ -196,7 +224,7 @@ class FineTuner:
             ViewOptions.of(vars(embedder)), embedder.reader_, paired=False, reference=lambda: read.sample.to(device)
         )
         net = FineTuningNet(
-            Output(encoder, *self.task.start(self.embed(encoder, labelled), labelled.y, labelled.weight)),
+            Output(encoder, *self.task.start(self.embed(encoder, labelled.rows), labelled.y, labelled.weight)),
             self.task.criterion,
             views=views,
             order=self.random_streams.generator("tuning_order"),
@@ -204,7 +232,6 @@ class FineTuner:
             n_steps=self.n_steps,
             lr=self.lr,
             output_lr=_OUTPUT_LR,
-            after_step=after_step,
             device=device,
         )
         net.fit(RowDataset(len(labelled), *read.dataset.inputs, **extras), y=None)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .._data import Reader, Rows
 from ..encoders import Encoder
+from .balance import embedding_scale
 
 __all__ = ["embed", "embed_inputs", "fit_readout"]
 
@@ -21,7 +22,7 @@ _CHUNK_STEP = 32  # chunks are padded to a multiple of so many rows, see _encode
 
 
 def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Device) -> None:
-    """Fit the readout of an encoder to training rows without views.
+    """Fit the readout of an encoder to training rows without views, and scale it beside the inputs that pass through.
 
     Parameters
     ----------
@@ -38,7 +39,12 @@ def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Devic
         parts = sample.split(min(_CHUNK, chunk_size))
         activations = [encoder.activations(part.to(device)).cpu() for part in parts]
     with torch.no_grad():  # not inference mode: its tensors could not be loaded into later
-        encoder.readout.fit(torch.cat(activations))  # on the CPU, since not every accelerator has double precision
+        # on the CPU, since not every accelerator has double precision
+        encoder.readout.fit(torch.cat(activations))
+        if encoder.passthrough:
+            embedding = torch.cat([encoder.readout(part.to(device)).cpu() for part in activations])
+            inputs = torch.cat([encoder.stem.plain(part.to(device)).cpu() for part in parts])
+            encoder.readout.multiply(embedding_scale(embedding, inputs, encoder.stem.plain_sources(inputs.shape[1])))
 
 
 def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Device) -> np.ndarray:

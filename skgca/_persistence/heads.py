@@ -25,6 +25,7 @@ from sklearn.linear_model import (
 )
 from torch import Tensor, nn
 
+from .._inference.heads import ForestArrays, SoftVote
 from .._utils.files import replace_file
 from .._version import __version__
 from ..exceptions import SavedFileError
@@ -73,6 +74,7 @@ def save_model(model: FittedModel, path: str | os.PathLike[str]) -> None:
         "parameters": {name: _encoded(value, tensors, name) for name, value in params.items()},
         "attributes": _attributes(model, _FITTED, tensors, "model"),
         "head": _encoded_head(model.head_, tensors),
+        "usual_head": model.head is None,
     }
     replace_file(path, packed(content, tensors))
 
@@ -97,7 +99,8 @@ def load_model(cls: type[Model], embedder_class: type[Any], path: str | os.PathL
         parameters = {name: decode(value, tensors) for name, value in content["parameters"].items()}
         # A clone trains an embedder of the same parameters, and a head of the same.
         make: Any = cls
-        model = make(embedder.__sklearn_clone__(), head=head.__class__(**head.get_params()), **parameters)
+        given = None if content["usual_head"] else head.__class__(**head.get_params())
+        model = make(embedder.__sklearn_clone__(), head=given, **parameters)
         for name, value in content["attributes"].items():
             if name not in _FITTED:  # a file must not replace methods
                 raise SavedFileError(f"{name!r} is no fitted attribute.")
@@ -128,22 +131,35 @@ def _attributes(owner: Any, names: Any, tensors: dict[str, Tensor], place: str) 
     return found
 
 
-def _encoded_head(head: Any, tensors: dict[str, Tensor]) -> dict[str, Any]:
-    if _HEADS.get(type(head).__name__) is not type(head):
-        raise SavedFileError(
-            f"a file cannot hold a head of class {qualified_name(head)}, only {sorted(_HEADS)}; save the embedder by "
-            "model.embedder_.save, and the head by joblib, or pickle the whole."
-        )
+def _check_head(head: Any, holder: str, remedy: str = "") -> None:
+    if isinstance(head, SoftVote | ForestArrays) or _HEADS.get(type(head).__name__) is type(head):
+        return
+    raise SavedFileError(f"{holder} cannot hold a head of class {qualified_name(head)}, only {sorted(_HEADS)}{remedy}.")
+
+
+def _encoded_head(head: Any, tensors: dict[str, Tensor], place: str = "head") -> dict[str, Any]:
+    remedy = "; save the embedder by model.embedder_.save, and the head by joblib, or pickle the whole"
+    _check_head(head, "a file", remedy)
+    if isinstance(head, SoftVote):
+        members = [_encoded_head(member, tensors, f"{place}.{k}") for k, member in enumerate(head.members)]
+        return {"class": "SoftVote", "members": members}
+    if isinstance(head, ForestArrays):
+        return {"class": "ForestArrays", "arrays": _attributes(head, vars(head), tensors, place)}
     fitted = [name for name in vars(head) if name.endswith("_") and not name.startswith("_")]
     return {
         "class": type(head).__name__,
         "parameters": {name: _encoded(value, tensors, f"head__{name}") for name, value in head.get_params().items()},
-        "attributes": _attributes(head, fitted, tensors, "head"),
+        "attributes": _attributes(head, fitted, tensors, place),
     }
 
 
 def _decoded_head(encoded: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
     name = encoded["class"]
+    if name == "SoftVote":
+        return SoftVote([_decoded_head(member, tensors) for member in encoded["members"]])
+    if name == "ForestArrays":
+        arrays = {key: decode(value, tensors) for key, value in encoded["arrays"].items()}
+        return ForestArrays(arrays.pop("classes_"), **arrays)
     if name not in _HEADS:
         raise SavedFileError(f"a head of class {name!r} is not known; this version knows {sorted(_HEADS)}.")
     head = _HEADS[name](**{key: decode(value, tensors) for key, value in encoded["parameters"].items()})
@@ -171,11 +187,52 @@ class _LinearHead(nn.Module):
         return self.finish(embedded @ self.coef.T + self.intercept)  # type: ignore[operator]
 
 
+class _Forest(nn.Module):
+    """Probabilities of a forest: (n, n_features_out) -> (n, n_classes)."""
+
+    def __init__(self, forest: ForestArrays) -> None:
+        super().__init__()
+        for name in ("roots", "feature", "left", "right"):
+            self.register_buffer(name, torch.from_numpy(np.asarray(getattr(forest, name), dtype=np.int64)))
+        # the largest number in single precision that is not above the threshold compares in the same way
+        threshold = forest.threshold.astype(np.float32)
+        above = threshold > forest.threshold
+        threshold[above] = np.nextafter(threshold[above], np.float32(-np.inf))
+        self.register_buffer("threshold", torch.from_numpy(threshold))
+        self.register_buffer("share", torch.from_numpy(forest.share.astype(np.float32)))
+        self.depth = forest.depth
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        place = self.roots.expand(embedded.shape[0], -1)  # type: ignore[operator]
+        for _ in range(self.depth):
+            goes_left = embedded.gather(1, self.feature[place]) <= self.threshold[place]  # type: ignore[index]
+            place = torch.where(goes_left, self.left[place], self.right[place])  # type: ignore[index]
+        return self.share[place].mean(dim=1)  # type: ignore[index]
+
+
+class _Mean(nn.Module):
+    """Mean of what several modules return."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        return torch.stack([member(embedded) for member in self.members]).mean(dim=0)
+
+
 def _probabilities(values: Tensor) -> Tensor:
     if values.shape[1] == 1:  # two classes
         second = torch.sigmoid(values)
         return torch.cat([1.0 - second, second], dim=1)
     return torch.softmax(values, dim=1)
+
+
+def _classifying(head: Any) -> nn.Module:
+    """Return a module that makes the probabilities of a fitted classifier from embeddings."""
+    if isinstance(head, SoftVote):
+        return _Mean([_classifying(member) for member in head.members])
+    return _Forest(head) if isinstance(head, ForestArrays) else _LinearHead(head, _probabilities)
 
 
 def export_model(model: Any, path: str | os.PathLike[str]) -> None:
@@ -190,14 +247,13 @@ def export_model(model: Any, path: str | os.PathLike[str]) -> None:
         If the head is not one that a file can hold, or the graph predicts something else.
     """
     head = model.head_
-    if _HEADS.get(type(head).__name__) is not type(head):
-        raise SavedFileError(f"a graph cannot hold a head of class {qualified_name(head)}, only {sorted(_HEADS)}.")
+    _check_head(head, "a graph")
     embedder: FittedEmbedder = model.embedder_
     if hasattr(model, "classes_"):
         export_graph(
             embedder,
             path,
-            head=("probabilities", _LinearHead(head, _probabilities), head.predict_proba),
+            head=("probabilities", _classifying(head), head.predict_proba),
             metadata={"classes": json.dumps([str(name) for name in model.classes_])},
         )
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -68,11 +67,9 @@ class FineTuningNet(NeuralNet):
     order, draws : torch.Generator
         Sources of the order of batches, and of the views.
     n_steps : int
-        Number of steps of the learning rate, which rises at first, and then falls to 0.
+        Number of steps. The learning rate rises at first, and then falls to 0.
     lr, output_lr : float
         Learning rates of the encoder and of the output.
-    after_step : callable ``(step, encoder) -> bool``
-        Called after each step, which counts from 1. Training ends when it returns True.
     device : torch.device
     """
 
@@ -87,7 +84,6 @@ class FineTuningNet(NeuralNet):
         n_steps: int,
         lr: float,
         output_lr: float,
-        after_step: Callable[[int, Encoder], bool],
         device: torch.device | str,
     ) -> None:
         self.views = views
@@ -101,10 +97,10 @@ class FineTuningNet(NeuralNet):
             optimizer__weight_decay=1e-4,
             optimizer__param_groups=[("output.*", {"lr": output_lr})],
             lr=lr,
-            max_epochs=n_steps,  # the last step ends it earlier
+            max_epochs=n_steps,  # it ends after the last step
             batch_size=_BATCH_SIZE,
             train_split=None,
-            callbacks=[warmup_cosine(n_steps, _WARMUP), ("after_step", _AfterStep(after_step))],
+            callbacks=[warmup_cosine(n_steps, _WARMUP), ("last_step", _LastStep())],
             callbacks__print_log=None,
             verbose=0,
             device=device,
@@ -130,16 +126,13 @@ class FineTuningNet(NeuralNet):
         return (weight * losses).sum() / weight.sum()
 
 
-class _AfterStep(Callback):
-    """Calls a function after each step, and ends the training if it says so."""
-
-    def __init__(self, after_step: Callable[[int, Encoder], bool]) -> None:
-        self.after_step = after_step
+class _LastStep(Callback):
+    """Ends the training after the last step."""
 
     def on_train_begin(self, net: FineTuningNet, **kwargs: Any) -> None:
         self.n_done_ = 0
 
     def on_batch_end(self, net: FineTuningNet, training: bool = False, **kwargs: Any) -> None:
         self.n_done_ += 1
-        if self.after_step(self.n_done_, net.module_.encoder) or self.n_done_ >= net.n_steps:
+        if self.n_done_ >= net.n_steps:
             raise KeyboardInterrupt  # by which skorch ends a training

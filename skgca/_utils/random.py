@@ -38,6 +38,7 @@ _STREAMS = (
     "folds",  # of labelled rows, by which the way of fine-tuning is chosen
     "tuning_order",  # order of the batches of labelled rows in fine-tuning
     "tuning_views",  # augmentation of labelled rows in fine-tuning
+    "trees",  # of the head of a classifier of few labels
 )
 
 _global_generator_lock = threading.RLock()

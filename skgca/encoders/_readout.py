@@ -1,7 +1,7 @@
 """Readouts: linear maps from the activations of a trained encoder to the columns of the embedding.
 
 A readout is fitted once, after training, on activations of training rows. Both readouts give columns of variance 1,
-which regularised linear models expect.
+which regularised linear models expect; beside inputs that pass through, they may be multiplied by a smaller number.
 
 :class:`RotatedComponents` reads all layers, because the last one discards what the loss does not need. All activations
 together are too many columns for a linear model on few rows, hence the principal components. Their variances differ
@@ -62,6 +62,10 @@ class Standardization(Configured, nn.Module):
         mean, scale = _mean_and_scale(outputs.double())
         self.mean, self.scale = mean.to(self.mean), scale.to(self.scale)
         return self
+
+    def multiply(self, factor: float) -> None:
+        """Multiply all columns by a factor."""
+        self.scale = self.scale * factor
 
     def forward(self, outputs: Tensor) -> Tensor:
         """Standardise a batch: (n, n_outputs) -> (n, n_outputs)."""
@@ -133,6 +137,10 @@ class RotatedComponents(Configured, nn.Module):
         self.weight = weight.to(self.weight)
         self.mean = mean.to(self.mean)
         return self
+
+    def multiply(self, factor: float) -> None:
+        """Multiply all columns by a factor."""
+        self.weight = self.weight * factor
 
     def forward(self, activations: Tensor) -> Tensor:
         """Embed activations: (n, n_activations) -> (n, n_outputs)."""

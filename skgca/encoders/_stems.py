@@ -127,6 +127,11 @@ class TableStem(Configured, nn.Module):
         numbers, rest = self._parts(batch)
         return torch.cat([numbers, *rest], dim=1)
 
+    def plain_sources(self, n_plain: int) -> list[int]:
+        """Return the number of the column of the table from which each column of :meth:`plain` is made."""
+        one_hot = [column for column in self.few.tolist() for _ in range(self.n_categories[column])]
+        return [*self.numbers.tolist(), *self.indicated.tolist(), *one_hot]
+
     def _parts(self, batch: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the numbers (n, n_numbers) with gaps filled, and a list of indicators and one-hot columns."""
         numbers = batch if len(self.numbers) == batch.shape[1] else batch[:, self.numbers]
@@ -255,6 +260,10 @@ class ChannelStem(Configured, nn.Module):
         """Return the standardised values as rows: (n, c, ...) -> (n, k)."""
         standardized: Tensor = self(batch)[:, : self.mean.numel()]
         return standardized.flatten(1)
+
+    def plain_sources(self, n_plain: int) -> list[int]:
+        """Return the number of the value of a row from which each column of :meth:`plain` is made: its own."""
+        return list(range(n_plain))
 
 
 def fill_gaps(series: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ EXPECTED_FAILURES = {
 # The network computes in single precision. On some processors the embedding of a row differs by one rounding, 1.2e-7,
 # if the row stands elsewhere in X; the check allows 1e-7.
 EXPECTED_FAILURES["check_methods_sample_order_invariance"] = "Rounding in single precision, on some processors."
-FEW_STEPS = {"max_steps": 8, "cv": 2, "random_state": 0}
+FEW_STEPS = {"n_steps": 8, "cv": 2, "random_state": 0}
 ESTIMATORS = [
     GCAClassifier(quick(), fine_tune=False),
     GCAClassifier(quick(), **FEW_STEPS),

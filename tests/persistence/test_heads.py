@@ -15,7 +15,7 @@ from skgca.exceptions import SavedFileError
 
 from ..models import quick
 
-FEW_STEPS = {"max_steps": 8, "cv": 2, "random_state": 0}
+FEW_STEPS = {"n_steps": 8, "cv": 2, "random_state": 0}
 
 
 @pytest.fixture(scope="module")

@@ -217,7 +217,10 @@ class _FewLabels(BaseEstimator):
         ]
         for tuned in others:
             best = tuned if tuned.is_clearly_better(best) else best
-        records = [{"n_steps": way.n_steps, "head": way.head, "loss": way.loss} for way in ways]
+        records = [
+            {"n_steps": way.n_steps, "head": way.head, "loss": way.loss, "error": float(np.mean(way.errors))}
+            for way in ways
+        ]
         if self.verbose:
             lines = [f"  {record['n_steps']:5d}  {record['loss']:.4f}  {record['head']}" for record in records]
             tqdm.write("\n".join(["Loss of held-out labelled rows by steps of fine-tuning and head:", *lines]))
@@ -364,7 +367,8 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
     n_steps_ : int
         Number of steps of fine-tuning; 0 if the encoder was left as it was.
     ways_ : list of dict
-        Log loss of held-out labelled rows for each number of steps and head; empty if nothing was compared.
+        Mean log loss and share of errors ("loss", "error") of held-out labelled rows for each number of steps and head
+        ("n_steps", "head"); empty if nothing was compared.
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -556,8 +560,8 @@ class GCARegressor(RegressorMixin, _FewLabels):
     n_steps_ : int
         Number of steps of fine-tuning; 0 if the encoder was left as it was.
     ways_ : list of dict
-        Squared error of held-out rows with and without fine-tuning, in units of ``scale_ ** 2``; empty if nothing was
-        compared.
+        Mean squared error of held-out rows with and without fine-tuning, in units of ``scale_ ** 2``, as in
+        :class:`GCAClassifier`; empty if nothing was compared.
     n_features_in_ : int
         Number of features seen during ``fit``.
     feature_names_in_ : ndarray of shape (n_features,)

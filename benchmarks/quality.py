@@ -9,8 +9,8 @@ where umap-learn is installed.
 
 One protocol for all: a seed draws a stratified split and is the random_state of the fit. A method learns from all
 training rows without labels, is frozen, and embeds training and test rows. A logistic regression reads the labels of
-all training rows, or of 10 a class (the mean of five draws, the same for each method); behind a StandardScaler, and
-without.
+all training rows, or of 10 a class (the mean of five draws, the same for each method); as it is, and behind a
+StandardScaler. Other classifiers are fitted to the same labels, on prepared rows and on the embedding.
 """
 
 import json
@@ -32,6 +32,7 @@ from skgca import GCAEmbedder
 
 from ._data import DATA, PROTOCOL, QUICK, prepared, probe_scores, split_of
 from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
+from ._rivals import rival_scores
 from .quality_report import report
 
 SMALL = {"data": ("digits", "digits-flat", "wine", "crx"), "seeds": (0, 1)}
@@ -126,6 +127,11 @@ SCARF = {
     "weight_decay": 0.0,
     "warmup_fraction": 0.0,
 }
+# Classifiers that are fitted to the rows of a method, beside the probe.
+RIVALS_ON = {
+    "raw": ("random forest", "extra trees", "gradient boosting", "neighbours", "label spreading"),
+    "gca": ("random forest", "extra trees", "gradient boosting", "neighbours"),
+}
 OURS = {"SCARF": SCARF, "untrained": {"max_epochs": 0}, "gca": {}}
 
 
@@ -157,6 +163,7 @@ def run(job):
         embedded = time.process_time()
         Z = np.asarray(model.transform(split.X), dtype=np.float64)
         record = probe_scores(split, Z, Z_test)
+        record["rivals"] = rival_scores(split, Z, Z_test, job.seed, RIVALS_ON.get(job.method, ()))
     return {**record, "seconds": round(fitted - start, 4), "embed": round(embedded - fitted, 5), "width": Z.shape[1]}
 
 
@@ -182,7 +189,7 @@ def main():
         for method, options in methods.items()
     ]
     here = [job for job in jobs if job.method != "UMAP" or find_spec("umap")]
-    report(measured(run, here, given, protocol=PROTOCOL, packages=PACKAGES), len(jobs), given.quick)
+    report(measured(run, here, given, protocol=(*PROTOCOL, str(RIVALS_ON)), packages=PACKAGES), len(jobs), given.quick)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from ._jobs import Results
 from ._printing import about, cell, table, version
 from ._statistics import differences_as_text, holm, p_text, points, signed_rank
 
-WAYS = {"": "scaler", " plain": "no scaler"}  # between the features and the probe, by suffix of the score
+WAYS = {" plain": "no scaler", "": "scaler"}  # between the features and the probe, by suffix of the score
+PLAIN, SCALED = WAYS
 USUAL_ITER = 100  # LogisticRegression's default
 TIE = 1.0  # points of accuracy
 
@@ -31,19 +32,19 @@ class Comparison(Results):
         return [name for name in data if all((method, name) in self.found for method in self.methods)]
 
 
-def columns_of(results, *, plain):
-    """Title, method and suffix of the score: all behind the scaler, then those of ``plain`` without."""
-    columns = [(method, method, "") for method in results.methods]
-    return columns + [(f"{method}, no scaler", method, " plain") for method in results.methods if method in plain]
+def columns_of(results, *, scaled):
+    """Title, method and suffix of the score: all without a scaler, then those of ``scaled`` behind one."""
+    columns = [(method, method, PLAIN) for method in results.methods]
+    return columns + [(f"{method}, scaler", method, SCALED) for method in results.methods if method in scaled]
 
 
 def report_accuracy(results, score, quick):
-    columns = columns_of(results, plain=["gca"])  # as users write it
+    columns = columns_of(results, scaled=["gca"])
     rows = [[name, *(cell(results.of(score + s, m, name)) for _, m, s in columns)] for name in results.data]
     table(f"Accuracy in %, {SCORES[score]}", ["", *(title for title, _, _ in columns)], rows)
     rows, ratios = [], []
     for name in results.data:
-        split, raw = split_of(name, 0, quick), results.of(score, "raw", name)
+        split, raw = split_of(name, 0, quick), results.of(score + PLAIN, "raw", name)
         ratios.append(len(split.test) / len(split.train))
         found = [results.of(score + suffix, method, name) for _, method, suffix in columns[1:]]
         rows.append([points(ours, raw).values() for ours in found])
@@ -54,16 +55,16 @@ def report_accuracy(results, score, quick):
 
 
 def report_summary(results, score, group, data):
-    """One line for each method and way, over sets: mean, gain over raw behind the scaler, worst set, wins, rank."""
+    """One line for each method and way, over sets: mean, gain over raw without a scaler, worst set, wins, rank."""
     data = results.shared(data)
     if not data or "raw" not in results.methods:
         return
-    raw, rows = results.means(score, "raw", data), []
+    raw, rows = results.means(score + PLAIN, "raw", data), []
     for suffix in WAYS:
         means = [results.means(score + suffix, method, data) for method in results.methods]
         ranks = rankdata([-found for found in means], axis=0).mean(1)  # among those of this way
         for method, found, rank in zip(results.methods, means, ranks, strict=True):
-            compared = [""] * 4 if (method, suffix) == ("raw", "") else against(found - raw, data)
+            compared = [""] * 4 if (method, suffix) == ("raw", PLAIN) else against(found - raw, data)
             rows.append([method, WAYS[suffix], f"{found.mean():.1f}", *compared, f"{rank:.2f}"])
     head = [f"{len(data)} sets", "probe behind", "mean", "mean gain over raw", "worst", "win / tie / loss", "p", "rank"]
     table(f"{group}, {SCORES[score]}", head, rows)
@@ -82,13 +83,13 @@ def against(gain, data):
 
 
 def report_duels(results, data, kind="tables"):
-    """Gca behind the scaler less each other method, which takes the way that is better for it on average."""
+    """Gca without a scaler less each other method, which takes the way that is better for it on average."""
     data, others = results.shared(data), [method for method in results.methods if method != "gca"]
     if "gca" not in results.methods or not data or not others:
         return
     rows, p_values = [], []
     for score, title in SCORES.items():
-        ours = results.means(score, "gca", data)
+        ours = results.means(score + PLAIN, "gca", data)
         for other in others:
             suffix = max(WAYS, key=lambda way: results.means(score + way, other, data).mean())
             gain = ours - results.means(score + suffix, other, data)
@@ -96,15 +97,15 @@ def report_duels(results, data, kind="tables"):
             rows.append([title, other, WAYS[suffix], *against(gain, data)])
     rows = [[*row, p_text(p)] for row, p in zip(rows, holm(p_values), strict=True)]
     head = [f"{len(data)} {kind}", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p"]
-    table("gca behind the scaler, and each other method at its better", [*head, f"p by Holm, {len(rows)} tests"], rows)
+    table("gca without a scaler, and each other method at its better", [*head, f"p by Holm, {len(rows)} tests"], rows)
 
 
 def report_brief(results, data):
-    """Both regimes side by side, behind the scaler: what the README shows."""
+    """Both regimes side by side, without a scaler: what the README shows."""
     data, rows = results.shared(data), []
     if not data or "raw" not in results.methods:
         return
-    means = {score: [results.means(score, method, data) for method in results.methods] for score in SCORES}
+    means = {score: [results.means(score + PLAIN, method, data) for method in results.methods] for score in SCORES}
     ranks = {score: rankdata([-found for found in means[score]], axis=0).mean(1) for score in SCORES}
     raw = results.methods.index("raw")
     for place, method in enumerate(results.methods):
@@ -115,6 +116,39 @@ def report_brief(results, data):
         rows.append(cells)
     head = [f"{title}: {what}" for title in SCORES.values() for what in ("accuracy in %", "above raw", "mean rank")]
     table("In brief", [f"{len(data)} sets", *head], rows)
+
+
+def classifiers_of(results, score):
+    """Accuracies of classifiers by their title: a dict over sets of dicts over seeds; the probes come first."""
+    found = {}
+    for on in ("raw", "gca"):
+        found[f"logistic regression on {on}"] = {data: results.of(score + PLAIN, on, data) for data in results.data}
+    for on in ("raw", "gca"):
+        for data in results.data:
+            for seed, rivals in results.of("rivals", on, data).items():
+                for name, scores in rivals.items():
+                    if score in scores:
+                        found.setdefault(f"{name} on {on}", {}).setdefault(data, {})[seed] = scores[score]
+    return found
+
+
+def report_rivals(results):
+    """Other classifiers of the same labels, on the prepared rows ("raw") and on the embedding ("gca")."""
+    if not {"raw", "gca"} <= set(results.methods):
+        return
+    for score, title in SCORES.items():
+        found = classifiers_of(results, score)
+        rows = [[name, *(cell(of_set.get(name, {})) for of_set in found.values())] for name in results.data]
+        table(f"Other classifiers, {title}", ["", *found], rows)
+        rows = []
+        for group, members in {"tables": TABLES, "tables and images": DATA}.items():
+            data = [name for name in members if all(of_set.get(name) for of_set in found.values())]
+            if data:
+                means = np.array([[100 * np.mean([*s[name].values()]) for name in data] for s in found.values()])
+                ranks = rankdata(-means, axis=0).mean(1)
+                rows.append([f"mean, {len(data)} {group}", *(f"{mean:.1f}" for mean in means.mean(1))])
+                rows.append([f"mean rank, {len(data)} {group}", *(f"{rank:.2f}" for rank in ranks)])
+        table(f"Other classifiers in brief, {title}", ["", *found], rows)
 
 
 def report_probes(results):
@@ -180,5 +214,6 @@ def report(records, n_jobs, quick):
             report_summary(results, score, group, data)
     report_duels(results, TABLES)
     report_brief(results, DATA)
+    report_rivals(results)
     report_probes(results)
     report_seconds(results, quick)

@@ -207,11 +207,13 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Layers of the encoder that the embedding is read from. "last" reads its output. "all" reads the principal
         components of all activations, rotated; see :class:`skgca.encoders.RotatedComponents`. "auto" is "all" if "mlp"
         or "resnet_mlp" encodes a table, and else "last". In any case, each column has mean 0 and standard deviation 1
-        on training rows.
+        on training rows, but for what ``passthrough`` says.
     passthrough : bool or "auto", default="auto"
         Whether to append the inputs to the embedding, as scikit-learn's StackingClassifier does. Numbers are
         standardised, missing values are filled and marked by indicator columns, and categories are one-hot encoded.
-        "auto" is True for tables, except sparse ones.
+        "auto" is True for tables, except sparse ones. Beside the inputs, the columns of the embedding are multiplied by
+        one number, at most 1. It is smaller the less the inputs depend on each other beyond a linear model, so that the
+        embedding does not outweigh inputs which say more.
     projection_sizes : sequence of int, default=(128, 128)
         Widths of the layers of the projection head. The last one is its output, which the loss compares. The predictor
         of "byol" has the same widths.

@@ -211,12 +211,7 @@ class _FewLabels(BaseEstimator):
             return [], n_steps, None
         numbers_of_steps = {"auto": (0, self.n_steps), False: (0,), True: (self.n_steps,)}[self.fine_tune]
         ways = tuner.compared(rows, folds, numbers_of_steps)
-        # the best head for each number of steps; fewer steps come first
-        best, *others = [
-            min((way for way in ways if way.n_steps == n), key=lambda way: way.loss) for n in numbers_of_steps
-        ]
-        for tuned in others:
-            best = tuned if tuned.is_clearly_better(best) else best
+        best = min(ways, key=lambda way: way.loss)  # the first of equal ones: frozen, and the simplest head
         records = [
             {"n_steps": way.n_steps, "head": way.head, "loss": way.loss, "error": float(np.mean(way.errors))}
             for way in ways
@@ -250,7 +245,7 @@ class _FewLabels(BaseEstimator):
         Raises
         ------
         SavedFileError
-            If the head is not a linear model of scikit-learn, such as LogisticRegression or Ridge.
+            If the head is neither one that ``head=None`` chooses, nor a linear model of scikit-learn.
         """
         check_is_fitted(self)
         with known_settings(self.embedder_.n_threads):
@@ -302,7 +297,7 @@ class _FewLabels(BaseEstimator):
         ImportError
             If onnx, onnxscript or onnxruntime is missing.
         SavedFileError
-            If the head is not a linear model of scikit-learn, or as in :meth:`GCAEmbedder.export_onnx`.
+            If a file cannot hold the head either, or as in :meth:`GCAEmbedder.export_onnx`.
         """
         check_is_fitted(self)
         with known_settings(self.embedder_.n_threads):
@@ -342,8 +337,7 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         regression alone if a class has only one labelled row. ``head__C`` and so on set that regression as the head.
     fine_tune : {"auto"} or bool, default="auto"
         Whether to fine-tune the encoder on the labelled rows. "auto" does so if the log loss of held-out labelled rows
-        is smaller by more than one standard error, and more of them are predicted correctly. It does not with fewer
-        than two labelled rows of a class.
+        is smaller then. It does not with fewer than two labelled rows of a class.
     n_steps : int, default=120
         Number of steps of fine-tuning.
     lr : float, default=5e-4

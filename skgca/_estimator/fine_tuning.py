@@ -127,12 +127,6 @@ class Way:
         """Mean loss."""
         return float(np.mean(self.losses))
 
-    def is_clearly_better(self, other: Way) -> bool:
-        """Whether the losses are smaller than in another way by more than one standard error, and the errors too."""
-        gains = other.losses - self.losses
-        clear = gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains))
-        return bool(clear and self.errors.mean() < other.errors.mean())
-
 
 class FineTuner:
     """Fine-tunes an embedder on labelled rows, and compares ways to predict on held-out rows.

@@ -101,8 +101,9 @@ print(f"draw 1: gradient boosting on raw pixels {boosted.score(P_test, y_test):.
 
 # %%
 # On top are the ten images whose labels are all that the leftmost point has in the first of five draws; bands are one
-# standard deviation of the draws, and the star is the mean of three draws with the default classifier. See that the classifier
-# with five labels a class is above all others with fifty, and that its encoder is below the pixels until it is trained.
+# standard deviation of the draws, and the star is the mean of three draws with the default classifier. See that the
+# frozen one with five labels a class is above all others with fifty, and that its encoder is below the pixels until it
+# is trained.
 
 colors = ["#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7"]  # of Okabe and Ito
 figure = plt.figure(figsize=(8, 6.2), layout="constrained")

@@ -12,6 +12,7 @@ of k activations, and k^3 for its eigenvectors. To embed a batch takes one more 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -88,6 +89,14 @@ class RotatedComponents(Configured, nn.Module):
         Number of principal components to keep. At most ``n_outputs`` and ``n_activations`` are kept.
     seed : int, default=0
         Seed of the rotation.
+    groups : sequence of int, default=()
+        Sizes of groups of successive activations, which together are all activations. Each group then has the same
+        total variance, however many activations it has. Empty means that all activations have the same variance.
+
+    Raises
+    ------
+    ValueError
+        If the groups have another number of activations.
 
     Examples
     --------
@@ -102,8 +111,13 @@ class RotatedComponents(Configured, nn.Module):
     mean: Tensor
     weight: Tensor
 
-    def __init__(self, n_activations: int, n_outputs: int, n_kept: int, *, seed: int = 0) -> None:
+    def __init__(
+        self, n_activations: int, n_outputs: int, n_kept: int, *, seed: int = 0, groups: Sequence[int] = ()
+    ) -> None:
         super().__init__()
+        if groups and sum(groups) != n_activations:
+            raise ValueError(f"groups={groups!r} have {sum(groups)} activations, but there are {n_activations}.")
+        self.groups = tuple(groups)
         self.n_outputs = n_outputs
         self.n_kept = min(n_kept, n_outputs, n_activations)
         self.seed = seed
@@ -113,18 +127,18 @@ class RotatedComponents(Configured, nn.Module):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         n_activations, n_outputs = self.weight.shape
-        return {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
+        config = {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
+        return {**config, "groups": list(self.groups)} if self.groups else config
 
     def fit(self, activations: Tensor) -> RotatedComponents:
         """Learn the components from the activations (n, n_activations) of training rows."""
         # Sums over many rows lose digits in float32, so mean and deviation are computed in double precision.
         mean, scale = _mean_and_scale(activations.double())
+        if self.groups:
+            return self._fit_groups(activations.double(), mean, scale)
         gram = _gram((activations - mean.to(activations)) * scale.to(activations))  # (n_activations, n_activations)
         _, vectors = torch.linalg.eigh(gram)  # eigenvalues in ascending order
-        components = vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept), largest variance first
-        # An eigenvector is determined up to its sign, which depends on the solver. Here its largest entry is positive.
-        largest = components.gather(0, components.abs().argmax(0, keepdim=True))
-        components = components * largest.sign()
+        components = _with_signs(vectors.flip(1)[:, : self.n_kept])  # (n_activations, n_kept), largest variance first
         weight = components @ self._rotation().to(gram)  # (n_activations, n_outputs)
         # The variance of column w is w^T gram w. Rounding can make it negative where it is 0.
         column_scale = _scale(((gram @ weight) * weight).sum(0).clamp(min=0).sqrt())
@@ -132,6 +146,25 @@ class RotatedComponents(Configured, nn.Module):
         weight = scale[:, None] * weight * column_scale
         self.weight = weight.to(self.weight)
         self.mean = mean.to(self.mean)
+        return self
+
+    def _fit_groups(self, activations: Tensor, mean: Tensor, scale: Tensor) -> RotatedComponents:
+        """Learn the components where each group has the same total variance; all in double precision."""
+        sizes = torch.tensor(self.groups)
+        scale = scale * sizes.double().rsqrt().repeat_interleave(sizes).to(scale)
+        rows = (activations - mean) * scale
+        if len(rows) < rows.shape[1]:
+            # the products of few rows have the same components as those of many activations, and are fewer
+            _, vectors = torch.linalg.eigh(rows @ rows.T)
+            components = rows.T @ vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept or len(rows))
+            # centred rows have one component less than there are rows
+            components = components * _scale(components.norm(dim=0))
+        else:
+            _, vectors = torch.linalg.eigh(rows.T @ rows)
+            components = vectors.flip(1)[:, : self.n_kept]
+        weight = _with_signs(components) @ self._rotation()[: components.shape[1]].to(components)
+        weight = scale[:, None] * weight * _scale((rows @ weight).square().mean(0).sqrt())
+        self.weight, self.mean = weight.to(self.weight), mean.to(self.mean)
         return self
 
     def forward(self, activations: Tensor) -> Tensor:
@@ -157,6 +190,12 @@ def _scale(deviation: Tensor) -> Tensor:
     """Return the reciprocal of the standard deviation of each column, 1 for a constant column: (k,) -> (k,)."""
     constant = ~(deviation > _CONSTANT * deviation.max())
     return deviation.masked_fill(constant, 1.0).reciprocal()
+
+
+def _with_signs(components: Tensor) -> Tensor:
+    """Return eigenvectors (k, n_kept) whose largest entry is positive: their sign depends on the solver otherwise."""
+    largest = components.gather(0, components.abs().argmax(0, keepdim=True))
+    return components * largest.sign()
 
 
 def _gram(rows: Tensor) -> Tensor:

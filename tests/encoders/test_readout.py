@@ -173,3 +173,46 @@ def test_participation_ratio_counts_dimensions():
     assert participation_ratio(corners) == 3
     assert participation_ratio(corners * torch.tensor([1.0, 0.0, 0.0])) == 1
     assert participation_ratio(torch.ones(4, 3)) == 1
+
+
+# Groups
+
+
+def by_groups(rows, groups):
+    """Standardised activations whose groups have the same total variance."""
+    return z_scores(rows) / np.sqrt(np.repeat(groups, groups))
+
+
+@pytest.mark.parametrize("n_rows", [5, 200])  # fewer than activations, and more
+@pytest.mark.parametrize("groups", [(20,), (3, 17), (12, 1, 7)])
+def test_groups_of_activations_have_the_same_variance(groups, n_rows):
+    rows = torch.from_numpy(np.random.default_rng(3).normal(size=(n_rows, 20)) * np.geomspace(0.1, 10, 20))
+    readout = RotatedComponents(20, 20, 20, groups=groups).double().fit(rows)
+    columns, expected = readout(rows).numpy(), by_groups(rows, groups)
+    assert columns.shape == (n_rows, 20)
+    rank = min(n_rows - 1, 20)
+    assert np.linalg.matrix_rank(columns, tol=1e-8 * np.abs(columns).max()) == rank
+    found = np.linalg.lstsq(columns, expected, rcond=None)[0]
+    assert_close(columns @ found, expected, 1e-8)  # nothing of the activations is lost
+
+
+@pytest.mark.parametrize("n_rows", [6, 200])
+def test_components_of_groups_are_the_first_principal_ones(n_rows):
+    groups, n_kept = (5, 15), 3
+    rows = torch.from_numpy(np.random.default_rng(4).normal(size=(n_rows, 20)) @ np.diag(np.geomspace(1, 5, 20)))
+    readout = RotatedComponents(20, 8, n_kept, groups=groups).double().fit(rows)
+    scaled = by_groups(rows, groups)
+    left, _, _ = np.linalg.svd(scaled, full_matrices=False)
+    columns = readout(rows).numpy()
+    projected = left[:, :n_kept] @ (left[:, :n_kept].T @ columns)
+    assert_close(columns, projected, 1e-8)
+    assert np.linalg.matrix_rank(columns, tol=1e-8) == n_kept
+    assert_close(columns.std(0), np.ones(8), DOUBLE * 100)
+
+
+def test_groups_are_in_the_configuration_only_if_there_are_some():
+    assert "groups" not in RotatedComponents(6, 3, 3).get_config()
+    grouped = RotatedComponents(6, 3, 3, groups=(2, 4))
+    assert RotatedComponents.from_config(grouped.get_config()).groups == (2, 4)
+    with pytest.raises(ValueError, match=r"groups=\(2, 3\) have 5 activations, but there are 6"):
+        RotatedComponents(6, 3, 3, groups=(2, 3))

@@ -150,7 +150,7 @@ def run(job):
     with threadpool_limits(1):
         torch.set_num_threads(1)
         if job.method in EMBEDDERS:
-            options = {**EMBEDDERS[job.method], **(QUICK if job.quick else {})}
+            options = {**(QUICK if job.quick else {}), **EMBEDDERS[job.method]}
             start = time.process_time()
             embedder = GCAEmbedder(random_state=job.seed, n_threads=1, **options).fit(X)
             X, X_test = embedder.transform(X), embedder.transform(X_test)

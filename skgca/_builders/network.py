@@ -358,12 +358,11 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
             widths = _sizes("hidden_layer_sizes", options.hidden_layer_sizes)
         masked = isinstance(stem, ChannelStem) and stem.masked
         make = named.make_masked if masked and named.make_masked is not None else named.make
-        made: Any = make(options, shape, widths)
-        if named.fits:
-            with torch.no_grad():
-                made.fit(stem(rows))
-        module: nn.Module = made
-        return module
+        return (
+            _fitted_body(make, options, stem(rows), widths, masked=masked)
+            if named.fits
+            else make(options, shape, widths)
+        )
     assert callable(options.encoder)
     body = options.encoder(shape[0], options.n_outputs)
     if not isinstance(body, nn.Module):
@@ -372,6 +371,20 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
         )
     _check_weights(body)
     return body
+
+
+def _fitted_body(
+    make: _Make, options: NetworkOptions, inputs: Tensor, widths: tuple[int, ...], *, masked: bool
+) -> nn.Module:
+    """Make a body and fit it to rows as the stem returns them, (n, channels, length)."""
+    n_channels, length = inputs.shape[1:]
+    if masked:
+        length = max(2, int(inputs[:, -1].sum(1).max()))  # however far the rows are padded
+    body: Any = make(options, (n_channels, length), widths)
+    with torch.no_grad():
+        body.fit(inputs)
+    module: nn.Module = body
+    return module
 
 
 def _check_weights(encoder: nn.Module) -> None:

@@ -134,8 +134,8 @@ class ConvolutionKernels(Configured, nn.Module):
         return {name: getattr(self, name) for name in names}
 
     def extra_repr(self) -> str:
-        """Return the arguments of the constructor, for ``repr``."""
-        return ", ".join(f"{name}={value}" for name, value in self.get_config().items())
+        """Return what ``repr`` shows: the arguments of the constructor, except the length, which the data determine."""
+        return ", ".join(f"{name}={value}" for name, value in self.get_config().items() if name != "length")
 
     @property
     def stride(self) -> int:

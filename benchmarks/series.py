@@ -1,6 +1,6 @@
 """What `GCAEmbedder()` is worth on time series, beside MiniRocket and what a user would try first.
 
-    python -m benchmarks.series                       # half an hour of one core
+    python -m benchmarks.series                       # twenty minutes of one core
     python -m benchmarks.series --data GunPoint trends --seeds 0 1
 
 Prints tables in Markdown, which docs/evidence/series.md holds. It needs aeon, for four of its data sets and for
@@ -36,7 +36,7 @@ ARCHIVE = {
     "ACSF1": "load_acsf1",
 }
 LABELS = 5  # a class, where labels are few
-SEEDS = range(5)
+SEEDS = range(3)
 EMBEDDERS = {"GCA": {}, "untrained": {"max_epochs": 0}, "conv1d": {"encoder": "conv1d"}}
 PEER = "MiniRocket"
 SCORES = {"all": "all labels", "few": f"{LABELS} labels a class"}

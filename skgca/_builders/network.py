@@ -159,6 +159,7 @@ NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # made from nu
 _N_BINS = 16
 _AUTO_OUTPUTS = 128  # for n_components="auto"
 # Bounds for the readout of all layers; docs/develop/decisions.md describes how they were chosen.
+_ALIGNED_LENGTH = 64  # steps up to which the values of series weigh as much as what is made of them
 _FEWEST_COMPONENTS, _MOST_COLUMNS = 8, 256
 
 
@@ -443,7 +444,8 @@ def _make_readout(
     256.
 
     Features of fixed kernels are one group of activations, and all layers behind them another, of the same total
-    variance. As the features are many for each row, all components are kept that 256 columns can hold.
+    variance. Values of series are a third one, whose variance falls with their length: in long series, the times of
+    events differ. As features are many for each row, all components are kept that 256 columns can hold.
     """
     activations: Callable[[Tensor], list[Tensor]] | None = getattr(body, "activations", None)
     if options.layers == "all" and activations is None:
@@ -460,8 +462,18 @@ def _make_readout(
             widths = [layer.shape[1] for layer in body.activations(stem(rows[:2]))]
         body.train()
         n_columns = _MOST_COLUMNS if isinstance(options.n_components, str) else options.n_components
+        n_values, n_features, *trained = widths
+        groups, weights = [n_features, sum(trained)], [1.0, 1.0]
+        if n_values:
+            groups.insert(0, n_values)
+            weights.insert(0, min(1.0, _ALIGNED_LENGTH / body.kernels.length))
         return RotatedComponents(
-            sum(widths), n_columns, n_columns, seed=seed, groups=(body.kernels.n_features, sum(widths[1:]))
+            sum(widths),
+            n_columns,
+            n_columns,
+            seed=seed,
+            groups=groups,
+            weights=weights,
         )
     with torch.no_grad():
         plain_inputs = stem.plain(rows)

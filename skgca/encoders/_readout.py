@@ -24,6 +24,7 @@ __all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
 
 _GRAM_ROWS = 1024  # rows of a product in float32; products are added in double precision
 _MAX_ROWS = 4096  # rows that the participation ratio is computed from
+_COMPONENT_ROWS = 1024  # that the components of groups are computed from
 _CONSTANT = 1e-6  # a deviation below this share of the largest is rounding: the column is constant
 
 
@@ -92,11 +93,13 @@ class RotatedComponents(Configured, nn.Module):
     groups : sequence of int, default=()
         Sizes of groups of successive activations, which together are all activations. Each group then has the same
         total variance, however many activations it has. Empty means that all activations have the same variance.
+    weights : sequence of float, default=()
+        Factors for the deviations of the groups. Empty means 1 for all.
 
     Raises
     ------
     ValueError
-        If the groups have another number of activations.
+        If the groups have another number of activations, or there is not one weight for each.
 
     Examples
     --------
@@ -112,12 +115,21 @@ class RotatedComponents(Configured, nn.Module):
     weight: Tensor
 
     def __init__(
-        self, n_activations: int, n_outputs: int, n_kept: int, *, seed: int = 0, groups: Sequence[int] = ()
+        self,
+        n_activations: int,
+        n_outputs: int,
+        n_kept: int,
+        *,
+        seed: int = 0,
+        groups: Sequence[int] = (),
+        weights: Sequence[float] = (),
     ) -> None:
         super().__init__()
         if groups and sum(groups) != n_activations:
             raise ValueError(f"groups={groups!r} have {sum(groups)} activations, but there are {n_activations}.")
-        self.groups = tuple(groups)
+        if weights and len(weights) != len(groups):
+            raise ValueError(f"weights={weights!r} must have one number for each of {len(groups)} groups.")
+        self.groups, self.weights = tuple(groups), tuple(weights)
         self.n_outputs = n_outputs
         self.n_kept = min(n_kept, n_outputs, n_activations)
         self.seed = seed
@@ -128,7 +140,7 @@ class RotatedComponents(Configured, nn.Module):
         """Return the arguments of the constructor."""
         n_activations, n_outputs = self.weight.shape
         config = {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
-        return {**config, "groups": list(self.groups)} if self.groups else config
+        return {**config, "groups": list(self.groups), "weights": list(self.weights)} if self.groups else config
 
     def fit(self, activations: Tensor) -> RotatedComponents:
         """Learn the components from the activations (n, n_activations) of training rows."""
@@ -151,16 +163,18 @@ class RotatedComponents(Configured, nn.Module):
     def _fit_groups(self, activations: Tensor, mean: Tensor, scale: Tensor) -> RotatedComponents:
         """Learn the components where each group has the same total variance; all in double precision."""
         sizes = torch.tensor(self.groups)
-        scale = scale * sizes.double().rsqrt().repeat_interleave(sizes).to(scale)
+        of_group = torch.tensor(self.weights or [1.0] * len(sizes), dtype=torch.float64) * sizes.double().rsqrt()
+        scale = scale * of_group.repeat_interleave(sizes).to(scale)
         rows = (activations - mean) * scale
-        if len(rows) < rows.shape[1]:
+        few = rows[:: -(-len(rows) // _COMPONENT_ROWS)]
+        if len(few) < few.shape[1]:
             # the products of few rows have the same components as those of many activations, and are fewer
-            _, vectors = torch.linalg.eigh(rows @ rows.T)
-            components = rows.T @ vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept or len(rows))
+            _, vectors = torch.linalg.eigh(few @ few.T)
+            components = few.T @ vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept or len(rows))
             # centred rows have one component less than there are rows
             components = components * _scale(components.norm(dim=0))
         else:
-            _, vectors = torch.linalg.eigh(rows.T @ rows)
+            _, vectors = torch.linalg.eigh(few.T @ few)
             components = vectors.flip(1)[:, : self.n_kept]
         weight = _with_signs(components) @ self._rotation()[: components.shape[1]].to(components)
         weight = scale[:, None] * weight * _scale((rows @ weight).square().mean(0).sqrt())

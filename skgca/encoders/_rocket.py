@@ -29,6 +29,7 @@ _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 _RAMP = 0.02  # share of the responses on either side of a bias that count in part
 _NARROWEST = 1e-3  # width of a ramp, in deviations of the channels: below it there is rounding
 _SMALLEST_DEVIATION = 0.02  # of a share
+_N_SEGMENTS, _MOST_SEGMENTS = 32, 512  # of a channel, and of all channels
 _QUANTILE_ROWS, _QUANTILE_VALUES, _MOMENT_ROWS, _PART = 64, 4096, 1024, 256
 
 
@@ -247,6 +248,9 @@ class ConvolutionKernels(Configured, nn.Module):
 class RocketEncoder(Configured, nn.Module):
     """Features of fixed convolution kernels, and a multilayer perceptron that is trained on them.
 
+    Kernels hardly say when a pattern appears. So :meth:`activations` also returns the series itself, as means of up
+    to 32 segments: where series are short, times often matter.
+
     :meth:`fit` must see training rows before the encoder is trained, since biases and scale of the features come from
     them; :class:`skgca.GCAEmbedder` calls it.
 
@@ -273,7 +277,7 @@ class RocketEncoder(Configured, nn.Module):
     >>> rows = torch.randn(20, 3, 100, generator=torch.Generator().manual_seed(0))
     >>> encoder = RocketEncoder(3, 100, 8).fit(rows)
     >>> encoder(rows).shape, [layer.shape[1] for layer in encoder.activations(rows)]
-    (torch.Size([20, 8]), [924, 256, 256, 8])
+    (torch.Size([20, 8]), [75, 924, 256, 256, 8])
     """
 
     def __init__(
@@ -320,9 +324,26 @@ class RocketEncoder(Configured, nn.Module):
         return encoded
 
     def activations(self, batch: Tensor) -> list[Tensor]:
-        """Return the features of the kernels, the outputs of each hidden layer, and those of the network."""
+        """Return means of segments, features of the kernels, outputs of each hidden layer, and those of the network."""
         features = self.kernels(batch)
-        return [features, *self.perceptron.activations(features)]
+        return [self.segments(batch), features, *self.perceptron.activations(features)]
+
+    def segments(self, batch: Tensor) -> Tensor:
+        """Return the means of segments of equal length: (n, n_channels, length) -> (n, n_segments * n_channels).
+
+        They are at the same times in all series, and 0 behind the end of a series. There are none with more than 512
+        channels.
+        """
+        n_channels, length = self.kernels.n_channels, self.kernels.length
+        most = min(_N_SEGMENTS, _MOST_SEGMENTS // n_channels)
+        if most == 0:
+            return batch.new_zeros(len(batch), 0)
+        step = -(-length // most)
+        n_segments = -(-length // step)
+        values = batch[:, :n_channels, : n_segments * step]
+        values = F.pad(values, (0, n_segments * step - values.shape[2]))
+        means: Tensor = values.unflatten(2, (n_segments, step)).mean(3)
+        return means.flatten(1)
 
 
 def _kernels() -> Tensor:

@@ -178,9 +178,10 @@ def test_participation_ratio_counts_dimensions():
 # Groups
 
 
-def by_groups(rows, groups):
-    """Standardised activations whose groups have the same total variance."""
-    return z_scores(rows) / np.sqrt(np.repeat(groups, groups))
+def by_groups(rows, groups, weights=None):
+    """Standardised activations whose groups have the same total variance, times the square of their weight."""
+    weights = np.ones(len(groups)) if weights is None else np.array(weights)
+    return z_scores(rows) * np.repeat(weights / np.sqrt(groups), groups)
 
 
 @pytest.mark.parametrize("n_rows", [5, 200])  # fewer than activations, and more
@@ -196,12 +197,13 @@ def test_groups_of_activations_have_the_same_variance(groups, n_rows):
     assert_close(columns @ found, expected, 1e-8)  # nothing of the activations is lost
 
 
+@pytest.mark.parametrize("weights", [(), (3.0, 0.5)])
 @pytest.mark.parametrize("n_rows", [6, 200])
-def test_components_of_groups_are_the_first_principal_ones(n_rows):
+def test_components_of_groups_are_the_first_principal_ones(n_rows, weights):
     groups, n_kept = (5, 15), 3
     rows = torch.from_numpy(np.random.default_rng(4).normal(size=(n_rows, 20)) @ np.diag(np.geomspace(1, 5, 20)))
-    readout = RotatedComponents(20, 8, n_kept, groups=groups).double().fit(rows)
-    scaled = by_groups(rows, groups)
+    readout = RotatedComponents(20, 8, n_kept, groups=groups, weights=weights).double().fit(rows)
+    scaled = by_groups(rows, groups, weights or None)
     left, _, _ = np.linalg.svd(scaled, full_matrices=False)
     columns = readout(rows).numpy()
     projected = left[:, :n_kept] @ (left[:, :n_kept].T @ columns)
@@ -212,7 +214,9 @@ def test_components_of_groups_are_the_first_principal_ones(n_rows):
 
 def test_groups_are_in_the_configuration_only_if_there_are_some():
     assert "groups" not in RotatedComponents(6, 3, 3).get_config()
-    grouped = RotatedComponents(6, 3, 3, groups=(2, 4))
-    assert RotatedComponents.from_config(grouped.get_config()).groups == (2, 4)
+    grouped = RotatedComponents.from_config(RotatedComponents(6, 3, 3, groups=(2, 4), weights=(1, 2)).get_config())
+    assert (grouped.groups, grouped.weights) == ((2, 4), (1, 2))
+    with pytest.raises(ValueError, match=r"weights=\(1,\) must have one number for each of 2 groups"):
+        RotatedComponents(6, 3, 3, groups=(2, 4), weights=(1,))
     with pytest.raises(ValueError, match=r"groups=\(2, 3\) have 5 activations, but there are 6"):
         RotatedComponents(6, 3, 3, groups=(2, 3))

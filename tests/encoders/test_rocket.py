@@ -278,7 +278,8 @@ def test_gradients_reach_the_perceptron_and_the_series():
 
 def test_activations_are_those_of_each_layer():
     encoder, batch = trained(1, 40), series(6, 1, 40)
-    features, first, second, outputs = encoder.activations(batch)
+    values, features, first, second, outputs = encoder.activations(batch)
+    assert torch.equal(values, encoder.segments(batch))
     assert torch.equal(features, encoder.kernels(batch))
     assert torch.equal(outputs, encoder(batch))
     assert (first.shape, second.shape) == ((6, 16), (6, 12))
@@ -306,7 +307,27 @@ def test_other_sizes_and_options():
     encoder = RocketEncoder(2, 30, 4, hidden_layer_sizes=(7,), dropout=0.2, normalization="layer", n_dilations=3)
     again = RocketEncoder.from_config(encoder.get_config())
     assert repr(again) == repr(encoder)
-    assert [layer.shape[1] for layer in encoder.activations(series(3, 2, 30))] == [252, 7, 4]
+    assert [layer.shape[1] for layer in encoder.activations(series(3, 2, 30))] == [60, 252, 7, 4]
+
+
+@pytest.mark.parametrize(("length", "n_segments"), [(2, 2), (32, 32), (33, 17), (100, 25), (1000, 32)])
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_segments_are_means_at_the_same_times_in_all_series(length, n_segments, n_channels):
+    encoder = RocketEncoder(n_channels, length, 4, n_dilations=1)
+    batch = series(5, n_channels, length, dtype=torch.float64)
+    step = -(-length // n_segments)
+    whole = np.zeros((5, n_channels, n_segments * step))
+    whole[:, :, :length] = batch
+    expected = whole.reshape(5, n_channels * n_segments, step).mean(2)
+    assert_close(encoder.segments(batch), expected, DOUBLE)
+    # of series that are longer or shorter than those of fit, those times count that these had
+    longer = torch.cat([batch, series(5, n_channels, 3 * step, dtype=torch.float64)], 2)
+    assert_close(encoder.segments(longer)[:, : n_segments - 1], expected[:, : n_segments - 1], DOUBLE)
+    assert encoder.segments(batch[:, :, :1]).shape == expected.shape
+
+
+def test_of_very_many_channels_there_are_no_segments():
+    assert RocketEncoder(600, 10, 4, n_dilations=1).segments(series(5, 600, 10)).shape == (5, 0)
 
 
 def test_a_compiled_graph_does_the_same():

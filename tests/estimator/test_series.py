@@ -60,8 +60,12 @@ def test_columns(params, n_columns):
     assert type(readout) is (Standardization if params.get("layers") == "last" else RotatedComponents)
 
 
-def test_kernels_and_trained_layers_are_two_groups_of_the_readout():
-    assert quick(hidden_layer_sizes=(16, 9)).fit(SERIES).encoder_.readout.groups == (924, 16 + 9 + 6)
+@pytest.mark.parametrize(("length", "n_values", "weight"), [(30, 60, 1.0), (100, 2 * 25, 0.64)])
+def test_values_kernels_and_trained_layers_are_groups_of_the_readout(length, n_values, weight):
+    X = RNG.normal(size=(40, 2, length))
+    readout = quick(hidden_layer_sizes=(16, 9)).fit(X).encoder_.readout
+    assert readout.groups == (n_values, 924, 16 + 9 + 6)
+    assert readout.weights == (weight, 1.0, 1.0)
 
 
 def test_steps_of_auto():

@@ -23,6 +23,7 @@ from ..encoders import (
     ConvEncoder,
     Encoder,
     EncoderWithHead,
+    GroupedComponents,
     PeriodicEmbedding,
     PiecewiseLinearEncoding,
     ResNet18,
@@ -467,14 +468,7 @@ def _make_readout(
         if n_values:
             groups.insert(0, n_values)
             weights.insert(0, min(1.0, _ALIGNED_LENGTH / body.kernels.length))
-        return RotatedComponents(
-            sum(widths),
-            n_columns,
-            n_columns,
-            seed=seed,
-            groups=groups,
-            weights=weights,
-        )
+        return GroupedComponents(groups, n_columns, n_columns, seed=seed, weights=weights)
     with torch.no_grad():
         plain_inputs = stem.plain(rows)
         n_activations = sum(layer.shape[1] for layer in activations(stem(rows[:2])))

@@ -9,7 +9,7 @@ from ._head import Encoder, EncoderWithHead
 from ._images import ConvEncoder, ResNet18
 from ._mlp import MLP, ResNetMLP
 from ._numeric import PeriodicEmbedding, PiecewiseLinearEncoding
-from ._readout import RotatedComponents, Standardization, participation_ratio
+from ._readout import GroupedComponents, RotatedComponents, Standardization, participation_ratio
 from ._rocket import ConvolutionKernels, RocketEncoder
 from ._series import Conv1dEncoder
 from ._stems import ChannelStem, TableStem
@@ -22,6 +22,7 @@ __all__ = [
     "ConvolutionKernels",
     "Encoder",
     "EncoderWithHead",
+    "GroupedComponents",
     "PeriodicEmbedding",
     "PiecewiseLinearEncoding",
     "ResNet18",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .._utils.config import Configured
 
-__all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
+__all__ = ["GroupedComponents", "RotatedComponents", "Standardization", "participation_ratio"]
 
 _GRAM_ROWS = 1024  # rows of a product in float32; products are added in double precision
 _MAX_ROWS = 4096  # rows that the participation ratio is computed from
@@ -90,16 +90,6 @@ class RotatedComponents(Configured, nn.Module):
         Number of principal components to keep. At most ``n_outputs`` and ``n_activations`` are kept.
     seed : int, default=0
         Seed of the rotation.
-    groups : sequence of int, default=()
-        Sizes of groups of successive activations, which together are all activations. Each group then has the same
-        total variance, however many activations it has. Empty means that all activations have the same variance.
-    weights : sequence of float, default=()
-        Factors for the deviations of the groups. Empty means 1 for all.
-
-    Raises
-    ------
-    ValueError
-        If the groups have another number of activations, or there is not one weight for each.
 
     Examples
     --------
@@ -114,22 +104,8 @@ class RotatedComponents(Configured, nn.Module):
     mean: Tensor
     weight: Tensor
 
-    def __init__(
-        self,
-        n_activations: int,
-        n_outputs: int,
-        n_kept: int,
-        *,
-        seed: int = 0,
-        groups: Sequence[int] = (),
-        weights: Sequence[float] = (),
-    ) -> None:
+    def __init__(self, n_activations: int, n_outputs: int, n_kept: int, *, seed: int = 0) -> None:
         super().__init__()
-        if groups and sum(groups) != n_activations:
-            raise ValueError(f"groups={groups!r} have {sum(groups)} activations, but there are {n_activations}.")
-        if weights and len(weights) != len(groups):
-            raise ValueError(f"weights={weights!r} must have one number for each of {len(groups)} groups.")
-        self.groups, self.weights = tuple(groups), tuple(weights)
         self.n_outputs = n_outputs
         self.n_kept = min(n_kept, n_outputs, n_activations)
         self.seed = seed
@@ -139,15 +115,12 @@ class RotatedComponents(Configured, nn.Module):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
         n_activations, n_outputs = self.weight.shape
-        config = {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
-        return {**config, "groups": list(self.groups), "weights": list(self.weights)} if self.groups else config
+        return {"n_activations": n_activations, "n_outputs": n_outputs, "n_kept": self.n_kept, "seed": self.seed}
 
     def fit(self, activations: Tensor) -> RotatedComponents:
         """Learn the components from the activations (n, n_activations) of training rows."""
         # Sums over many rows lose digits in float32, so mean and deviation are computed in double precision.
         mean, scale = _mean_and_scale(activations.double())
-        if self.groups:
-            return self._fit_groups(activations.double(), mean, scale)
         gram = _gram((activations - mean.to(activations)) * scale.to(activations))  # (n_activations, n_activations)
         _, vectors = torch.linalg.eigh(gram)  # eigenvalues in ascending order
         components = _with_signs(vectors.flip(1)[:, : self.n_kept])  # (n_activations, n_kept), largest variance first
@@ -158,27 +131,6 @@ class RotatedComponents(Configured, nn.Module):
         weight = scale[:, None] * weight * column_scale
         self.weight = weight.to(self.weight)
         self.mean = mean.to(self.mean)
-        return self
-
-    def _fit_groups(self, activations: Tensor, mean: Tensor, scale: Tensor) -> RotatedComponents:
-        """Learn the components where each group has the same total variance; all in double precision."""
-        sizes = torch.tensor(self.groups)
-        of_group = torch.tensor(self.weights or [1.0] * len(sizes), dtype=torch.float64) * sizes.double().rsqrt()
-        scale = scale * of_group.repeat_interleave(sizes).to(scale)
-        rows = (activations - mean) * scale
-        few = rows[:: -(-len(rows) // _COMPONENT_ROWS)]
-        if len(few) < few.shape[1]:
-            # the products of few rows have the same components as those of many activations, and are fewer
-            _, vectors = torch.linalg.eigh(few @ few.T)
-            components = few.T @ vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept or len(rows))
-            # centred rows have one component less than there are rows
-            components = components * _scale(components.norm(dim=0))
-        else:
-            _, vectors = torch.linalg.eigh(few.T @ few)
-            components = vectors.flip(1)[:, : self.n_kept]
-        weight = _with_signs(components) @ self._rotation()[: components.shape[1]].to(components)
-        weight = scale[:, None] * weight * _scale((rows @ weight).square().mean(0).sqrt())
-        self.weight, self.mean = weight.to(self.weight), mean.to(self.mean)
         return self
 
     def forward(self, activations: Tensor) -> Tensor:
@@ -192,6 +144,73 @@ class RotatedComponents(Configured, nn.Module):
         columns = torch.randn(self.n_outputs, self.n_kept, generator=generator, dtype=torch.float64)
         rotation: Tensor = torch.linalg.qr(columns).Q.T
         return rotation
+
+
+class GroupedComponents(RotatedComponents):
+    """Principal components of groups of activations, each group of a total variance of its own.
+
+    All else is as in :class:`RotatedComponents`, in which each activation has the same variance, so that a group of
+    many activations outweighs one of few. The components are those of at most 1,024 evenly spaced rows.
+
+    Parameters
+    ----------
+    groups : sequence of int
+        Sizes of groups of successive activations, which together are all activations.
+    n_outputs, n_kept, seed
+        As in :class:`RotatedComponents`.
+    weights : sequence of float, default=()
+        Factors for the deviations of the groups. Empty means 1 for all.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight for each group.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import GroupedComponents
+    >>> activations = torch.randn(50, 20, generator=torch.Generator().manual_seed(0))
+    >>> readout = GroupedComponents([15, 5], n_outputs=8, n_kept=4).fit(activations)
+    >>> readout(activations).shape, int(torch.linalg.matrix_rank(readout.weight))
+    (torch.Size([50, 8]), 4)
+    """
+
+    def __init__(
+        self, groups: Sequence[int], n_outputs: int, n_kept: int, *, seed: int = 0, weights: Sequence[float] = ()
+    ) -> None:
+        super().__init__(sum(groups), n_outputs, n_kept, seed=seed)
+        if weights and len(weights) != len(groups):
+            raise ValueError(f"weights={weights!r} must have one number for each of {len(groups)} groups.")
+        self.groups, self.weights = tuple(groups), tuple(weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        config = {name: value for name, value in super().get_config().items() if name != "n_activations"}
+        return {**config, "groups": list(self.groups), "weights": list(self.weights)}
+
+    def fit(self, activations: Tensor) -> GroupedComponents:
+        """Learn the components from the activations (n, n_activations) of training rows, in double precision."""
+        activations = activations.double()
+        mean, scale = _mean_and_scale(activations)
+        sizes = torch.tensor(self.groups)
+        of_group = torch.tensor(self.weights or [1.0] * len(sizes), dtype=torch.float64) * sizes.double().rsqrt()
+        scale = scale * of_group.repeat_interleave(sizes).to(scale)
+        rows = (activations - mean) * scale
+        few = rows[:: -(-len(rows) // _COMPONENT_ROWS)]
+        if len(few) < few.shape[1]:
+            # the products of few rows have the same components as those of many activations, and are fewer
+            _, vectors = torch.linalg.eigh(few @ few.T)
+            components = few.T @ vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept or len(few))
+            # centred rows have one component less than there are rows
+            components = components * _scale(components.norm(dim=0))
+        else:
+            _, vectors = torch.linalg.eigh(few.T @ few)
+            components = vectors.flip(1)[:, : self.n_kept]
+        weight = _with_signs(components) @ self._rotation()[: components.shape[1]].to(components)
+        weight = scale[:, None] * weight * _scale((rows @ weight).square().mean(0).sqrt())
+        self.weight, self.mean = weight.to(self.weight), mean.to(self.mean)
+        return self
 
 
 def _mean_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from skgca.encoders import (
     MLP,
     Encoder,
+    GroupedComponents,
     ResNetMLP,
     RotatedComponents,
     Standardization,
@@ -188,7 +189,7 @@ def by_groups(rows, groups, weights=None):
 @pytest.mark.parametrize("groups", [(20,), (3, 17), (12, 1, 7)])
 def test_groups_of_activations_have_the_same_variance(groups, n_rows):
     rows = torch.from_numpy(np.random.default_rng(3).normal(size=(n_rows, 20)) * np.geomspace(0.1, 10, 20))
-    readout = RotatedComponents(20, 20, 20, groups=groups).double().fit(rows)
+    readout = GroupedComponents(groups, 20, 20).double().fit(rows)
     columns, expected = readout(rows).numpy(), by_groups(rows, groups)
     assert columns.shape == (n_rows, 20)
     rank = min(n_rows - 1, 20)
@@ -202,7 +203,7 @@ def test_groups_of_activations_have_the_same_variance(groups, n_rows):
 def test_components_of_groups_are_the_first_principal_ones(n_rows, weights):
     groups, n_kept = (5, 15), 3
     rows = torch.from_numpy(np.random.default_rng(4).normal(size=(n_rows, 20)) @ np.diag(np.geomspace(1, 5, 20)))
-    readout = RotatedComponents(20, 8, n_kept, groups=groups, weights=weights).double().fit(rows)
+    readout = GroupedComponents(groups, 8, n_kept, weights=weights).double().fit(rows)
     scaled = by_groups(rows, groups, weights or None)
     left, _, _ = np.linalg.svd(scaled, full_matrices=False)
     columns = readout(rows).numpy()
@@ -212,11 +213,15 @@ def test_components_of_groups_are_the_first_principal_ones(n_rows, weights):
     assert_close(columns.std(0), np.ones(8), DOUBLE * 100)
 
 
-def test_groups_are_in_the_configuration_only_if_there_are_some():
-    assert "groups" not in RotatedComponents(6, 3, 3).get_config()
-    grouped = RotatedComponents.from_config(RotatedComponents(6, 3, 3, groups=(2, 4), weights=(1, 2)).get_config())
-    assert (grouped.groups, grouped.weights) == ((2, 4), (1, 2))
+def test_one_weight_for_each_group():
     with pytest.raises(ValueError, match=r"weights=\(1,\) must have one number for each of 2 groups"):
-        RotatedComponents(6, 3, 3, groups=(2, 4), weights=(1,))
-    with pytest.raises(ValueError, match=r"groups=\(2, 3\) have 5 activations, but there are 6"):
-        RotatedComponents(6, 3, 3, groups=(2, 3))
+        GroupedComponents((2, 4), 3, 3, weights=(1,))
+
+
+def test_components_of_many_rows_are_those_of_some():
+    rows = activations(n=3000)
+    found = GroupedComponents((3, 4), 7, 2).double().fit(rows)
+    some = GroupedComponents((3, 4), 7, 2).double().fit(rows[::3])
+    assert_within(found(rows).std(0, correction=0), 1, 1e-9)  # but the columns are scaled by all
+    left, right = (np.linalg.qr(readout(rows).numpy())[0][:, :2] for readout in (found, some))
+    assert_within(np.linalg.svd(left.T @ right, compute_uv=False), 1, 0.05)

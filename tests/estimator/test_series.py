@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from skgca import GCAEmbedder
 from skgca._builders.network import NetworkOptions, auto_steps
 from skgca._data import SeriesReader
-from skgca.encoders import Conv1dEncoder, RocketEncoder, RotatedComponents, Standardization
+from skgca.encoders import Conv1dEncoder, GroupedComponents, RocketEncoder, Standardization
 from skgca.exceptions import SavedFileError
 
 from ..models import quick
@@ -57,7 +57,7 @@ def test_columns(params, n_columns):
     assert np.isfinite(embedded).all()
     assert_close(embedded.mean(0)[:6], np.zeros(6), TRAINED, scale=1)
     readout = fitted.encoder_.readout
-    assert type(readout) is (Standardization if params.get("layers") == "last" else RotatedComponents)
+    assert type(readout) is (Standardization if params.get("layers") == "last" else GroupedComponents)
 
 
 @pytest.mark.parametrize(("length", "n_values", "weight"), [(30, 60, 1.0), (100, 2 * 25, 0.64)])

@@ -4,6 +4,7 @@ evidence            all scripts one after the other, and their tables into the p
 quality, peers      the defaults beside other methods, and beside other packages; tables by *_report
 family, scores      the losses side by side (one fit: family_fits); scores without labels, and settings, from its fits
 few_labels          GCAClassifier with few labels, beside what a user would fit to the same rows
+series              the default on time series, beside MiniRocket
 partly, rows, search, outliers, stability    one question of a guide each
 sklearn_checks, peer_traps                   what other estimators do where ours is checked
 losses, throughput, micro_batches, threads   time and memory

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,10 +23,12 @@ from ..encoders import (
     ConvEncoder,
     Encoder,
     EncoderWithHead,
+    GroupedComponents,
     PeriodicEmbedding,
     PiecewiseLinearEncoding,
     ResNet18,
     ResNetMLP,
+    RocketEncoder,
     RotatedComponents,
     Standardization,
     participation_ratio,
@@ -38,6 +40,7 @@ __all__ = [
     "ENCODERS",
     "NUMERIC_EMBEDDINGS",
     "NetworkOptions",
+    "auto_steps",
     "check_encoder",
     "encoded_kind",
     "last_module",
@@ -78,7 +81,8 @@ class _Named:
 
     kinds : the readers of the data that it accepts; make : ``(options, shape, widths) -> Module``; widths : its default
     ``hidden_layer_sizes``, None if it has none; layered : whether ``dropout`` and ``normalization`` have an effect;
-    make_masked : used instead of ``make`` if the last channel is a mask.
+    make_masked : used instead of ``make`` if the last channel is a mask; fits : whether the encoder is fitted to rows
+    before it is trained; n_steps : of ``max_epochs="auto"``, None for that of the kind of data.
     """
 
     kinds: tuple[type[Reader], ...]
@@ -86,6 +90,8 @@ class _Named:
     widths: tuple[int, ...] | None
     layered: bool = False
     make_masked: _Make | None = None
+    fits: bool = False
+    n_steps: int | None = None
 
 
 def _perceptron(cls: type[MLP] | type[ResNetMLP]) -> _Make:
@@ -115,6 +121,21 @@ def _temporal(
     return Conv1dEncoder(n_channels - masked, length, options.n_outputs, widths=widths, masked=masked)
 
 
+def _rocket(
+    options: NetworkOptions, shape: tuple[int, ...], widths: tuple[int, ...], *, masked: bool = False
+) -> nn.Module:
+    n_channels, length = shape
+    return RocketEncoder(
+        n_channels - masked,
+        length,
+        options.n_outputs,
+        hidden_layer_sizes=widths,
+        dropout=options.dropout,
+        normalization=options.normalization,
+        masked=masked,
+    )
+
+
 _ALL = tuple(READERS.values())
 ENCODERS = {
     "mlp": _Named(_ALL, _perceptron(MLP), (256, 256), layered=True),
@@ -122,6 +143,15 @@ ENCODERS = {
     "conv": _Named((ImageReader,), _convolutional, (32, 64, 128)),
     "resnet18": _Named((ImageReader,), _residual, None),
     "conv1d": _Named((SeriesReader,), _temporal, (32, 64, 128), make_masked=partial(_temporal, masked=True)),
+    "rocket": _Named(
+        (SeriesReader,),
+        _rocket,
+        (256, 256),
+        layered=True,
+        make_masked=partial(_rocket, masked=True),
+        fits=True,
+        n_steps=400,
+    ),
 }
 NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # made from numeric columns of training rows
     "periodic": lambda numbers: PeriodicEmbedding(numbers.shape[1]),
@@ -130,6 +160,7 @@ NUMERIC_EMBEDDINGS: dict[str, Callable[[Tensor], nn.Module]] = {  # made from nu
 _N_BINS = 16
 _AUTO_OUTPUTS = 128  # for n_components="auto"
 # Bounds for the readout of all layers; docs/develop/decisions.md describes how they were chosen.
+_ALIGNED_LENGTH = 64  # steps up to which the values of series weigh as much as what is made of them
 _FEWEST_COMPONENTS, _MOST_COLUMNS = 8, 256
 
 
@@ -166,7 +197,7 @@ def check_encoder(options: NetworkOptions, reader: Reader, *, changed: Mapping[s
         if name in changed and (named is None or not named.layered):
             raise InvalidParameterError(
                 f"{name}={changed[name]!r} has no effect with encoder={options.encoder!r} on {reader.noun}; it is for "
-                "'mlp' and 'resnet_mlp'."
+                "'mlp', 'resnet_mlp' and 'rocket'."
             )
 
 
@@ -174,6 +205,12 @@ def encoded_kind(encoder: object) -> type[Reader] | None:
     """Return the only kind of data that a named encoder accepts; None if there are several, or it has no name."""
     kinds = ENCODERS[encoder].kinds if isinstance(encoder, str) and encoder in ENCODERS else ()
     return kinds[0] if len(kinds) == 1 else None
+
+
+def auto_steps(options: NetworkOptions, reader: Reader) -> int:
+    """Return the number of steps of ``max_epochs="auto"``, if there are few rows."""
+    named = _named(options, reader)
+    return reader.auto_steps if named is None or named.n_steps is None else named.n_steps
 
 
 def takes_any_length(options: NetworkOptions, reader: Reader) -> bool:
@@ -269,6 +306,8 @@ def last_module(
         If the parameters now ask for another architecture.
     """
     module = copy.deepcopy(last)
+    if options.encoder == "auto" and type(last.encoder.body) is Conv1dEncoder:
+        options = replace(options, encoder="conv1d")  # which "auto" was for series in version 0.1
     # the module for the current parameters, without its weights
     fresh = make_module(options, reader, rows, n_rows, with_predictor=with_predictor, random_streams=RandomStreams(0))
     if options.hidden_layer_sizes is None:
@@ -321,7 +360,11 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
             widths = _sizes("hidden_layer_sizes", options.hidden_layer_sizes)
         masked = isinstance(stem, ChannelStem) and stem.masked
         make = named.make_masked if masked and named.make_masked is not None else named.make
-        return make(options, shape, widths)
+        return (
+            _fitted_body(make, options, stem(rows), widths, masked=masked)
+            if named.fits
+            else make(options, shape, widths)
+        )
     assert callable(options.encoder)
     body = options.encoder(shape[0], options.n_outputs)
     if not isinstance(body, nn.Module):
@@ -330,6 +373,20 @@ def _make_body(options: NetworkOptions, reader: Reader, stem: Stem, rows: Tensor
         )
     _check_weights(body)
     return body
+
+
+def _fitted_body(
+    make: _Make, options: NetworkOptions, inputs: Tensor, widths: tuple[int, ...], *, masked: bool
+) -> nn.Module:
+    """Make a body and fit it to rows as the stem returns them, (n, channels, length)."""
+    n_channels, length = inputs.shape[1:]
+    if masked:
+        length = max(2, int(inputs[:, -1].sum(1).max()))  # however far the rows are padded
+    body: Any = make(options, (n_channels, length), widths)
+    with torch.no_grad():
+        body.fit(inputs)
+    module: nn.Module = body
+    return module
 
 
 def _check_weights(encoder: nn.Module) -> None:
@@ -386,17 +443,32 @@ def _make_readout(
     of variance 1. With more columns, an L2 penalty of the linear model weighs less on the components than on inputs
     that pass through. By default there are twice as many columns as inputs, at least one per component, and at most
     256.
+
+    Features of fixed kernels are one group of activations, and all layers behind them another, of the same total
+    variance. Values of series are a third one, whose variance falls with their length: in long series, the times of
+    events differ. As features are many for each row, all components are kept that 256 columns can hold.
     """
     activations: Callable[[Tensor], list[Tensor]] | None = getattr(body, "activations", None)
     if options.layers == "all" and activations is None:
         raise InvalidParameterError(
-            f"layers='all' needs an encoder that returns its activations, as 'mlp' and 'resnet_mlp' do for tables; "
-            f"encoder={options.encoder!r} on {reader.noun} does not. Use layers='auto'."
+            f"layers='all' needs an encoder that returns its activations, as 'mlp' and 'resnet_mlp' do for tables and "
+            f"'rocket' for series; encoder={options.encoder!r} on {reader.noun} does not. Use layers='auto'."
         )
     only_last = options.layers == "last" or (options.layers == "auto" and not isinstance(options.encoder, str))
     if only_last or activations is None:
         return Standardization(width)
     body.eval()  # so that running statistics do not change
+    if isinstance(body, RocketEncoder):
+        with torch.no_grad():
+            widths = [layer.shape[1] for layer in body.activations(stem(rows[:2]))]
+        body.train()
+        n_columns = _MOST_COLUMNS if isinstance(options.n_components, str) else options.n_components
+        n_values, n_features, *trained = widths
+        groups, weights = [n_features, sum(trained)], [1.0, 1.0]
+        if n_values:
+            groups.insert(0, n_values)
+            weights.insert(0, min(1.0, _ALIGNED_LENGTH / body.kernels.length))
+        return GroupedComponents(groups, n_columns, n_columns, seed=seed, weights=weights)
     with torch.no_grad():
         plain_inputs = stem.plain(rows)
         n_activations = sum(layer.shape[1] for layer in activations(stem(rows[:2])))

@@ -20,10 +20,10 @@ from ..views import (
     GaussianNoise,
     Identity,
     ImageAugmentation,
+    MagnitudeScaling,
     MultiView,
     NeighborMixup,
-    TimeCrop,
-    TimeJitter,
+    TimeWarp,
     as_view,
 )
 from ..views._multi import View, independent_rows
@@ -57,7 +57,7 @@ VIEWS: dict[str, tuple[tuple[type[Reader], ...], _Make]] = {
     "dropout": ((TableReader, SeriesReader), lambda reader, corruption: FeatureDropout()),
     "mixup": ((TableReader, SeriesReader), lambda reader, corruption: NeighborMixup(numeric=_numeric_columns(reader))),
     "noise": ((TableReader, SeriesReader), lambda reader, corruption: GaussianNoise(numeric=_numeric_columns(reader))),
-    "time": ((SeriesReader,), lambda reader, corruption: Compose(TimeCrop(), TimeJitter(), GaussianNoise())),
+    "time": ((SeriesReader,), lambda reader, corruption: Compose(TimeWarp(), MagnitudeScaling(), GaussianNoise(0.05))),
     **{name: _image_preset(name) for name in IMAGE_PRESETS},
 }
 

@@ -97,7 +97,7 @@ class ImageReader(StackReader):
         if min(h, w) < _SMALLEST_SIDE:
             raise ValueError(
                 f"Images of {h} x {w} pixels are too small: sides must be at least {_SMALLEST_SIDE}. "
-                "X.reshape(len(X), -1) makes them rows of a table; encoder='conv1d' reads (n, channels, length) as "
+                "X.reshape(len(X), -1) makes them rows of a table; encoder='rocket' reads (n, channels, length) as "
                 "series."
             )
 

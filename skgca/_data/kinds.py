@@ -106,13 +106,13 @@ def _warn_if_doubtful(rows: Rows, kind: type[Reader]) -> None:
         if (rows.dtype.name == "uint8" and a * _LONG < b) or _is_smooth_along_rows_only(rows):
             warnings.warn(
                 f"X is read as images of {a} x {b} pixels. If they are series of {a} channels and {b} steps, use "
-                f"encoder='conv1d'; image_shape={(a, b)} says that they are images.",
+                f"encoder='rocket'; image_shape={(a, b)} says that they are images.",
                 stacklevel=2,
             )
     elif _LEAST_SIDE <= a <= b <= _LONG * a:
         remedy = f"resize them, then use image_shape={(a, b)}" if rows.is_series else f"use image_shape={(a, b)}"
         warnings.warn(
-            f"X is read as series of {a} channels and {b} steps. If they are images, {remedy}; encoder='conv1d' says "
+            f"X is read as series of {a} channels and {b} steps. If they are images, {remedy}; encoder='rocket' says "
             "that they are series.",
             stacklevel=2,
         )

@@ -43,7 +43,7 @@ class SeriesReader(StackReader):
 
     kind = "series"
     noun = "series"
-    auto_encoder = "conv1d"
+    auto_encoder = "rocket"
     auto_steps = 2000
     auto_views = "time"
     n_dimensions = 1
@@ -96,7 +96,7 @@ class SeriesReader(StackReader):
         if length > self.shape[1] and not self.takes_any_length:
             raise ValueError(
                 f"X holds series of up to {length} steps, but fit got {self.shape[1]} at most, and the encoder takes "
-                "no longer ones; use encoder='conv1d', or fit on rows that are as long."
+                "no longer ones; use encoder='rocket' or 'conv1d', or fit on rows that are as long."
             )
         if len(rows):
             self._look_at(rows, None)

@@ -83,8 +83,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     ----------
     n_components : int or "auto", default="auto"
         Number of columns of the embedding, without the passthrough columns. "auto" is 128 if the embedding is read from
-        the last layer. If it is read from all ``layers``, "auto" is the number of principal components that are kept,
-        or twice the number of passthrough columns if that is larger, and at most 256.
+        the last layer. If it is read from all ``layers`` of a table's encoder, "auto" is the number of principal
+        components that are kept, or twice the number of passthrough columns if that is larger, and at most 256. It is
+        256 if series are read from all layers of "rocket".
     loss : str, default="gca_ince"
         Name of the loss, a key of :data:`skgca.losses.PRESETS`. "ince" is InfoNCE, and "rince" its variant that is
         robust to false positive pairs. "gca_ince", "gca_rince", "iot" and "iot_uni" balance the plan. "gca_uot" relaxes
@@ -107,7 +108,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           images, such as 224 x 224, are reduced to a side of about 72 pixels first. "auto" for images.
         - "resnet18": ResNet-18 with the first layers for small images. It does not reduce large ones, and is slow on
           them.
-        - "conv1d": convolutions over time. "auto" for series.
+        - "rocket": :class:`skgca.encoders.RocketEncoder`, features of fixed convolution kernels over time, and a
+          perceptron that is trained on them. "auto" for series.
+        - "conv1d": :class:`skgca.encoders.Conv1dEncoder`, trained convolutions over time, for series.
         - a Module class or a callable: called with ``(n_inputs, n_components)``, where n_inputs is the number of
           features, or of channels for images and series.
         - a Module: copied, and trained from its weights. It determines the width of the embedding.
@@ -117,7 +120,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         - "corruption": :class:`skgca.views.ColumnCorruption`, for tables. "auto" for tables.
         - "noise", "dropout", "mixup": :class:`skgca.views.GaussianNoise`, :class:`skgca.views.FeatureDropout`,
           :class:`skgca.views.NeighborMixup`, for tables and series.
-        - "time": windows, shifts and noise, for series. "auto" for series.
+        - "time": :class:`skgca.views.TimeWarp`, :class:`skgca.views.MagnitudeScaling` and a little noise, for series.
+          "auto" for series.
         - "digits", "standard", "strong": :class:`skgca.views.ImageAugmentation`, for images; needs kornia. "auto" is
           "digits" for images of one channel, since a mirrored digit may be another one, and "standard" for others.
         - "clean": the rows without augmentation.
@@ -128,8 +132,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           images as "conv" reduces them. A callable gets them in full size.
     max_epochs : int or "auto", default="auto"
         Number of passes over the training data. "auto" is the number of epochs that makes about 1,000 steps, 800
-        for images and 2,000 for series. It is 20 epochs if that is more, but then at most about 10,000 steps. It is at
-        least 1 epoch and at most 300. With 0, the encoder keeps its random initial weights.
+        for images, 400 for series by "rocket" and 2,000 for series by another encoder. It is 20 epochs if that is more,
+        but then at most about 10,000 steps. It is at least 1 epoch and at most 300. With 0, the encoder keeps its
+        random initial weights.
     batch_size : int, default=128
         Largest number of rows in a batch. All batches have nearly the same size.
     lr : float, default=2e-3
@@ -194,20 +199,20 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         boolean matrix (n, n). None relates the rows of the same ``sample_group``.
     hidden_layer_sizes : sequence of int, default=None
         Widths of the hidden layers of the encoder, or numbers of channels of its convolutions. None is (256, 256) for
-        perceptrons and (32, 64, 128) for convolutions; for images of more than 64 x 64 pixels, "conv" adds what they
-        need.
+        perceptrons and "rocket", and (32, 64, 128) for convolutions; for images of more than 64 x 64 pixels, "conv"
+        adds what they need.
     dropout : float, default=0.0
-        Dropout rate of the hidden layers of "mlp" and "resnet_mlp", in [0, 1).
+        Dropout rate of the hidden layers of "mlp", "resnet_mlp" and "rocket", in [0, 1).
     normalization : {"batch", "layer"}, default="batch"
-        Normalisation of the hidden layers of "mlp" and "resnet_mlp". None applies no normalisation.
+        Normalisation of the hidden layers of "mlp", "resnet_mlp" and "rocket". None applies no normalisation.
     numeric_embedding : {"periodic", "piecewise_linear"}, default=None
         Embedding of numeric columns before the first layer: :class:`skgca.encoders.PeriodicEmbedding`, or
         :class:`skgca.encoders.PiecewiseLinearEncoding` with 16 quantile bins.
     layers : {"auto", "all", "last"}, default="auto"
         Layers of the encoder that the embedding is read from. "last" reads its output. "all" reads the principal
         components of all activations, rotated; see :class:`skgca.encoders.RotatedComponents`. "auto" is "all" if "mlp"
-        or "resnet_mlp" encodes a table, and else "last". In any case, each column has mean 0 and standard deviation 1
-        on training rows, but for what ``passthrough`` says.
+        or "resnet_mlp" encodes a table or "rocket" encodes series, and else "last". In any case, each column has mean 0
+        and standard deviation 1 on training rows, but for what ``passthrough`` says.
     passthrough : bool or "auto", default="auto"
         Whether to append the inputs to the embedding, as scikit-learn's StackingClassifier does. Numbers are
         standardised, missing values are filled and marked by indicator columns, and categories are one-hot encoded.

@@ -205,8 +205,11 @@ class _FewLabels(BaseEstimator):
             return [], n_steps, None  # nothing to choose
         if isinstance(self.cv, Integral):
             folds = self._folds(rows.y, seed)
+        elif hasattr(self.cv, "split"):
+            folds = list(self.cv.split(np.zeros(len(rows)), rows.y))
         else:
-            folds = list(check_cv(self.cv).split(np.zeros(len(rows)), rows.y))
+            assert rows.rows.kept is not None  # they are some of the rows of X
+            folds = _among(rows.rows.kept, check_cv(self.cv).split())
         if not folds:
             return [], n_steps, None
         numbers_of_steps = {"auto": (0, self.n_steps), False: (0,), True: (self.n_steps,)}[self.fine_tune]
@@ -311,6 +314,17 @@ class _FewLabels(BaseEstimator):
         return tags
 
 
+def _among(numbers: np.ndarray, folds: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return folds that hold numbers of rows of X as places in ``numbers``, the labelled rows; others are left out."""
+    found = []
+    for fold in folds:
+        train, test = (np.flatnonzero(np.isin(numbers, part)) for part in fold)
+        if not len(train) or not len(test):
+            raise ValueError("cv holds a fold without labelled rows in one of its parts; leave it out, or set cv=5.")
+        found.append((train, test))
+    return found
+
+
 def _head_has(method: str) -> Callable[[Any], bool]:
     return lambda self: hasattr(getattr(self, "head_", None) or self._part("head"), method)
 
@@ -344,7 +358,8 @@ class GCAClassifier(ClassifierMixin, _FewLabels):
         Learning rate of the encoder in fine-tuning.
     cv : int, splitter or iterable, default=5
         Folds of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. There are fewer than an int
-        says if a class has fewer labelled rows.
+        says if a class has fewer labelled rows. A splitter gets the labelled rows only. An iterable yields numbers of
+        rows of X, of which those without a label do not count.
     random_state : int, RandomState instance or None, default=None
         Source of the folds and of fine-tuning, and of the embedder if that has ``random_state=None``.
     verbose : int, default=0

@@ -23,6 +23,7 @@ from .._builders.loss import LossOptions, make_criterion, make_yardstick
 from .._builders.net import NetOptions, make_net, resolve_max_epochs
 from .._builders.network import (
     NetworkOptions,
+    auto_steps,
     check_encoder,
     encoded_kind,
     last_module,
@@ -188,7 +189,8 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks
         )
     n_batches = n_even_batches(len(training), estimator.batch_size)
     check_batches(estimator, len(training), n_batches, ranks)
-    max_epochs = resolve_max_epochs(estimator.max_epochs, auto_steps=rows.reader.auto_steps, n_batches=n_batches)
+    n_steps = auto_steps(NetworkOptions.of(vars(estimator)), rows.reader)
+    max_epochs = resolve_max_epochs(estimator.max_epochs, auto_steps=n_steps, n_batches=n_batches)
     measured = inputs_to_measure(training if held_out is None else held_out)
     net = new_net(
         estimator,

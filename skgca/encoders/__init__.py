@@ -9,7 +9,8 @@ from ._head import Encoder, EncoderWithHead
 from ._images import ConvEncoder, ResNet18
 from ._mlp import MLP, ResNetMLP
 from ._numeric import PeriodicEmbedding, PiecewiseLinearEncoding
-from ._readout import RotatedComponents, Standardization, participation_ratio
+from ._readout import GroupedComponents, RotatedComponents, Standardization, participation_ratio
+from ._rocket import ConvolutionKernels, RocketEncoder
 from ._series import Conv1dEncoder
 from ._stems import ChannelStem, TableStem
 
@@ -18,12 +19,15 @@ __all__ = [
     "ChannelStem",
     "Conv1dEncoder",
     "ConvEncoder",
+    "ConvolutionKernels",
     "Encoder",
     "EncoderWithHead",
+    "GroupedComponents",
     "PeriodicEmbedding",
     "PiecewiseLinearEncoding",
     "ResNet18",
     "ResNetMLP",
+    "RocketEncoder",
     "RotatedComponents",
     "Standardization",
     "TableStem",

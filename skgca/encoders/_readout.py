@@ -12,6 +12,7 @@ of k activations, and k^3 for its eigenvectors. To embed a batch takes one more 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -19,10 +20,11 @@ from torch import Tensor, nn
 
 from .._utils.config import Configured
 
-__all__ = ["RotatedComponents", "Standardization", "participation_ratio"]
+__all__ = ["GroupedComponents", "RotatedComponents", "Standardization", "participation_ratio"]
 
 _GRAM_ROWS = 1024  # rows of a product in float32; products are added in double precision
 _MAX_ROWS = 4096  # rows that the participation ratio is computed from
+_COMPONENT_ROWS = 1024  # that the components of groups are computed from
 _CONSTANT = 1e-6  # a deviation below this share of the largest is rounding: the column is constant
 
 
@@ -125,10 +127,7 @@ class RotatedComponents(Configured, nn.Module):
         mean, scale = _mean_and_scale(activations.double())
         gram = _gram((activations - mean.to(activations)) * scale.to(activations))  # (n_activations, n_activations)
         _, vectors = torch.linalg.eigh(gram)  # eigenvalues in ascending order
-        components = vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept), largest variance first
-        # An eigenvector is determined up to its sign, which depends on the solver. Here its largest entry is positive.
-        largest = components.gather(0, components.abs().argmax(0, keepdim=True))
-        components = components * largest.sign()
+        components = _with_signs(vectors.flip(1)[:, : self.n_kept])  # (n_activations, n_kept), largest variance first
         weight = components @ self._rotation().to(gram)  # (n_activations, n_outputs)
         # The variance of column w is w^T gram w. Rounding can make it negative where it is 0.
         column_scale = _scale(((gram @ weight) * weight).sum(0).clamp(min=0).sqrt())
@@ -155,6 +154,73 @@ class RotatedComponents(Configured, nn.Module):
         return rotation
 
 
+class GroupedComponents(RotatedComponents):
+    """Principal components of groups of activations, each group of a total variance of its own.
+
+    All else is as in :class:`RotatedComponents`, in which each activation has the same variance, so that a group of
+    many activations outweighs one of few. The components are those of at most 1,024 evenly spaced rows.
+
+    Parameters
+    ----------
+    groups : sequence of int
+        Sizes of groups of successive activations, which together are all activations.
+    n_outputs, n_kept, seed
+        As in :class:`RotatedComponents`.
+    weights : sequence of float, default=()
+        Factors for the deviations of the groups. Empty means 1 for all.
+
+    Raises
+    ------
+    ValueError
+        If there is not one weight for each group.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.encoders import GroupedComponents
+    >>> activations = torch.randn(50, 20, generator=torch.Generator().manual_seed(0))
+    >>> readout = GroupedComponents([15, 5], n_outputs=8, n_kept=4).fit(activations)
+    >>> readout(activations).shape, int(torch.linalg.matrix_rank(readout.weight))
+    (torch.Size([50, 8]), 4)
+    """
+
+    def __init__(
+        self, groups: Sequence[int], n_outputs: int, n_kept: int, *, seed: int = 0, weights: Sequence[float] = ()
+    ) -> None:
+        super().__init__(sum(groups), n_outputs, n_kept, seed=seed)
+        if weights and len(weights) != len(groups):
+            raise ValueError(f"weights={weights!r} must have one number for each of {len(groups)} groups.")
+        self.groups, self.weights = tuple(groups), tuple(weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        config = {name: value for name, value in super().get_config().items() if name != "n_activations"}
+        return {**config, "groups": list(self.groups), "weights": list(self.weights)}
+
+    def fit(self, activations: Tensor) -> GroupedComponents:
+        """Learn the components from the activations (n, n_activations) of training rows, in double precision."""
+        activations = activations.double()
+        mean, scale = _mean_and_scale(activations)
+        sizes = torch.tensor(self.groups)
+        of_group = torch.tensor(self.weights or [1.0] * len(sizes), dtype=torch.float64) * sizes.double().rsqrt()
+        scale = scale * of_group.repeat_interleave(sizes).to(scale)
+        rows = (activations - mean) * scale
+        few = rows[:: -(-len(rows) // _COMPONENT_ROWS)]
+        if len(few) < few.shape[1]:
+            # the products of few rows have the same components as those of many activations, and are fewer
+            _, vectors = torch.linalg.eigh(few @ few.T)
+            components = few.T @ vectors.flip(1)[:, : self.n_kept]  # (n_activations, n_kept or len(few))
+            # centred rows have one component less than there are rows
+            components = components * _scale(components.norm(dim=0))
+        else:
+            _, vectors = torch.linalg.eigh(few.T @ few)
+            components = vectors.flip(1)[:, : self.n_kept]
+        weight = _with_signs(components) @ self._rotation()[: components.shape[1]].to(components)
+        weight = scale[:, None] * weight * _scale((rows @ weight).square().mean(0).sqrt())
+        self.weight, self.mean = weight.to(self.weight), mean.to(self.mean)
+        return self
+
+
 def _mean_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean and the reciprocal of the standard deviation of each column: (n, k) -> (k,), (k,)."""
     deviation, mean = torch.std_mean(outputs, dim=0, correction=0)
@@ -165,6 +231,12 @@ def _scale(deviation: Tensor) -> Tensor:
     """Return the reciprocal of the standard deviation of each column, 1 for a constant column: (k,) -> (k,)."""
     constant = ~(deviation > _CONSTANT * deviation.max())
     return deviation.masked_fill(constant, 1.0).reciprocal()
+
+
+def _with_signs(components: Tensor) -> Tensor:
+    """Return eigenvectors (k, n_kept) whose largest entry is positive: their sign depends on the solver otherwise."""
+    largest = components.gather(0, components.abs().argmax(0, keepdim=True))
+    return components * largest.sign()
 
 
 def _gram(rows: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from ._compose import Compose, Identity
 from ._features import FeatureDropout, GaussianNoise, NeighborMixup
 from ._images import IMAGE_PRESETS, ImageAugmentation
 from ._multi import MultiView
-from ._series import TimeCrop, TimeJitter
+from ._series import MagnitudeScaling, TimeCrop, TimeJitter, TimeWarp
 from ._tabular import ColumnCorruption
 
 __all__ = [
@@ -22,9 +22,11 @@ __all__ = [
     "GaussianNoise",
     "Identity",
     "ImageAugmentation",
+    "MagnitudeScaling",
     "MultiView",
     "NeighborMixup",
     "TimeCrop",
     "TimeJitter",
+    "TimeWarp",
     "as_view",
 ]

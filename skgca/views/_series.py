@@ -1,10 +1,12 @@
-"""Views of time series (n, channels, length): shifted and stretched in time.
+"""Views of time series (n, channels, length): shifted, stretched and warped in time, and scaled.
 
-Both views read each series at new times, which lie between samples, and interpolate linearly. All channels of a series
-are read at the same times, so that events in different channels stay simultaneous. Padding behind the end of a shorter
-series, NaN in all channels, stays padding.
+The views of time read each series at new times, which lie between samples, and interpolate linearly. All channels of a
+series are read at the same times, so that events in different channels stay simultaneous. Padding behind the end of a
+shorter series, NaN in all channels, stays padding.
 """
 
+import math
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +15,7 @@ from torch import Generator, Tensor
 from .._utils.config import Configured
 from .._utils.device import reading_is_free
 
-__all__ = ["TimeCrop", "TimeJitter"]
+__all__ = ["MagnitudeScaling", "TimeCrop", "TimeJitter", "TimeWarp"]
 
 
 class TimeJitter(Configured):
@@ -122,6 +124,128 @@ class TimeCrop(Configured):
         return f"TimeCrop(low={self.low})"
 
 
+class TimeWarp(Configured):
+    """Crop, shift and warp each series in time, the same for all its channels.
+
+    A window of a random share of the series is read, as in :class:`TimeCrop`, and shifted, as in :class:`TimeJitter`.
+    Within it, time runs at a random speed in each of some pieces of equal length: a piecewise linear time warp. All of
+    it is one map of times, so values between samples are interpolated once, linearly. Times outside the series take the
+    value of the nearest sample. Values that are interpolated between a missing value (NaN) and another are missing.
+
+    Parameters
+    ----------
+    low : float, default=0.9
+        Smallest length of the window, as a share of the series, in (0, 1]. It is drawn uniformly from [``low``, 1].
+    max_shift : float, default=0.05
+        Largest shift of the window in either direction, as a share of the length, in [0, 1].
+    strength : float, default=0.2
+        Standard deviation of the logarithm of the speed in a piece, at least 0.
+    n_pieces : int, default=4
+        Number of pieces, at least 1.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.views import TimeWarp
+    >>> TimeWarp(n_pieces=2)(torch.arange(5.0).expand(2, 1, 5), torch.Generator().manual_seed(0))
+    tensor([[[0.0000, 1.0735, 2.2061, 2.9727, 3.7393]],
+    <BLANKLINE>
+            [[0.0659, 1.1175, 2.1690, 3.0711, 3.9732]]])
+    """
+
+    independent_rows = True
+
+    def __init__(self, low: float = 0.9, max_shift: float = 0.05, *, strength: float = 0.2, n_pieces: int = 4) -> None:
+        if not 0 < low <= 1:
+            raise ValueError(f"low={low!r} must lie in (0, 1], such as 0.9.")
+        if not 0 <= max_shift <= 1:
+            raise ValueError(f"max_shift={max_shift!r} must lie in [0, 1], such as 0.05.")
+        if not 0 <= strength < math.inf:
+            raise ValueError(f"strength={strength!r} must be finite and at least 0, such as 0.2.")
+        if n_pieces < 1:
+            raise ValueError(f"n_pieces={n_pieces!r} must be at least 1, such as 4.")
+        self.low, self.max_shift, self.strength, self.n_pieces = low, max_shift, strength, n_pieces
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {
+            "low": self.low,
+            "max_shift": self.max_shift,
+            "strength": self.strength,
+            "n_pieces": self.n_pieces,
+        }
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        """Return a warped copy of a batch of shape (n, channels, length)."""
+        _check_series(self, batch)
+        n, _, length = batch.shape
+        own = _own_lengths(batch)
+        draw = partial(torch.rand, generator=generator, device=batch.device, dtype=torch.float32)
+        draw_normal = partial(torch.randn, generator=generator, device=batch.device, dtype=torch.float32)
+        draw_share, draw_start, draw_shift = draw(3, n, 1)
+        speeds = (self.strength * draw_normal(n, self.n_pieces)).exp()
+        share = self.low + (1 - self.low) * draw_share
+        start = draw_start * (1 - share) + (2 * draw_shift - 1) * self.max_shift  # (n, 1), as a share of the series
+        steps = torch.arange(length, device=batch.device)
+        last = torch.as_tensor(own - 1, device=batch.device)
+        times = start + share * _warped((steps / last.clamp(min=1)).clamp(max=1).expand(n, length), speeds)
+        return _interpolate(batch, times * last, own)
+
+    def __repr__(self) -> str:
+        return (
+            f"TimeWarp(low={self.low}, max_shift={self.max_shift}, strength={self.strength}, n_pieces={self.n_pieces})"
+        )
+
+
+class MagnitudeScaling(Configured):
+    """Multiply each channel of each series by a random positive factor.
+
+    Parameters
+    ----------
+    std : float, default=0.1
+        Standard deviation of the logarithm of the factor, which is normal, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If ``std`` is negative or not finite.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skgca.views import MagnitudeScaling
+    >>> MagnitudeScaling(0.1)(torch.ones(2, 1, 3), torch.Generator().manual_seed(0))
+    tensor([[[1.1666, 1.1666, 1.1666]],
+    <BLANKLINE>
+            [[0.9711, 0.9711, 0.9711]]])
+    """
+
+    independent_rows = True
+
+    def __init__(self, std: float = 0.1) -> None:
+        if not 0 <= std < math.inf:
+            raise ValueError(f"std={std!r} must be finite and at least 0, such as 0.1.")
+        self.std = std
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"std": self.std}
+
+    def __call__(self, batch: Tensor, generator: Generator) -> Tensor:
+        """Return a scaled copy of a batch of shape (n, channels, length)."""
+        _check_series(self, batch)
+        draws = torch.randn(*batch.shape[:2], 1, generator=generator, device=batch.device, dtype=torch.float32)
+        return batch * (self.std * draws).exp().to(batch.dtype)
+
+    def __repr__(self) -> str:
+        return f"MagnitudeScaling(std={self.std})"
+
+
 def _check_series(view: object, batch: Tensor) -> None:
     """Raise ValueError if a batch is not floating-point or not of three dimensions."""
     if batch.ndim != 3 or not batch.is_floating_point():
@@ -142,6 +266,16 @@ def _own_lengths(batch: Tensor) -> int | Tensor:
     steps = torch.arange(1, length + 1, device=batch.device)
     known = ~batch.isnan().all(1)  # (n, length)
     return (known * steps).amax(1, keepdim=True).clamp(min=1)
+
+
+def _warped(times: Tensor, speeds: Tensor) -> Tensor:
+    """Map times in [0, 1] to [0, 1], with a speed for each piece of equal length: (n, k), (n, pieces) -> (n, k)."""
+    n_pieces = speeds.shape[1]
+    ends = (speeds / speeds.sum(1, keepdim=True)).cumsum(1)
+    knots = torch.cat([torch.zeros_like(ends[:, :1]), ends], 1)  # (n, pieces + 1)
+    piece = (times * n_pieces).long().clamp(max=n_pieces - 1)
+    left, right = knots.gather(1, piece), knots.gather(1, piece + 1)
+    return left + (times * n_pieces - piece) * (right - left)
 
 
 def _interpolate(batch: Tensor, times: Tensor, own: int | Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from skgca.encoders import (
     MLP,
     Encoder,
+    GroupedComponents,
     ResNetMLP,
     RotatedComponents,
     Standardization,
@@ -173,3 +174,54 @@ def test_participation_ratio_counts_dimensions():
     assert participation_ratio(corners) == 3
     assert participation_ratio(corners * torch.tensor([1.0, 0.0, 0.0])) == 1
     assert participation_ratio(torch.ones(4, 3)) == 1
+
+
+# Groups
+
+
+def by_groups(rows, groups, weights=None):
+    """Standardised activations whose groups have the same total variance, times the square of their weight."""
+    weights = np.ones(len(groups)) if weights is None else np.array(weights)
+    return z_scores(rows) * np.repeat(weights / np.sqrt(groups), groups)
+
+
+@pytest.mark.parametrize("n_rows", [5, 200])  # fewer than activations, and more
+@pytest.mark.parametrize("groups", [(20,), (3, 17), (12, 1, 7)])
+def test_groups_of_activations_have_the_same_variance(groups, n_rows):
+    rows = torch.from_numpy(np.random.default_rng(3).normal(size=(n_rows, 20)) * np.geomspace(0.1, 10, 20))
+    readout = GroupedComponents(groups, 20, 20).double().fit(rows)
+    columns, expected = readout(rows).numpy(), by_groups(rows, groups)
+    assert columns.shape == (n_rows, 20)
+    rank = min(n_rows - 1, 20)
+    assert np.linalg.matrix_rank(columns, tol=1e-8 * np.abs(columns).max()) == rank
+    found = np.linalg.lstsq(columns, expected, rcond=None)[0]
+    assert_close(columns @ found, expected, 1e-8)  # nothing of the activations is lost
+
+
+@pytest.mark.parametrize("weights", [(), (3.0, 0.5)])
+@pytest.mark.parametrize("n_rows", [6, 200])
+def test_components_of_groups_are_the_first_principal_ones(n_rows, weights):
+    groups, n_kept = (5, 15), 3
+    rows = torch.from_numpy(np.random.default_rng(4).normal(size=(n_rows, 20)) @ np.diag(np.geomspace(1, 5, 20)))
+    readout = GroupedComponents(groups, 8, n_kept, weights=weights).double().fit(rows)
+    scaled = by_groups(rows, groups, weights or None)
+    left, _, _ = np.linalg.svd(scaled, full_matrices=False)
+    columns = readout(rows).numpy()
+    projected = left[:, :n_kept] @ (left[:, :n_kept].T @ columns)
+    assert_close(columns, projected, 1e-8)
+    assert np.linalg.matrix_rank(columns, tol=1e-8) == n_kept
+    assert_close(columns.std(0), np.ones(8), DOUBLE * 100)
+
+
+def test_one_weight_for_each_group():
+    with pytest.raises(ValueError, match=r"weights=\(1,\) must have one number for each of 2 groups"):
+        GroupedComponents((2, 4), 3, 3, weights=(1,))
+
+
+def test_components_of_many_rows_are_those_of_some():
+    rows = activations(n=3000)
+    found = GroupedComponents((3, 4), 7, 2).double().fit(rows)
+    some = GroupedComponents((3, 4), 7, 2).double().fit(rows[::3])
+    assert_within(found(rows).std(0, correction=0), 1, 1e-9)  # but the columns are scaled by all
+    left, right = (np.linalg.qr(readout(rows).numpy())[0][:, :2] for readout in (found, some))
+    assert_within(np.linalg.svd(left.T @ right, compute_uv=False), 1, 0.05)

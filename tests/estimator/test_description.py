@@ -91,7 +91,7 @@ def test_epsilon_that_is_learned_or_was_another():
 @pytest.mark.parametrize(
     ("encoder", "text"),
     [
-        ("auto", "auto (mlp, conv, conv1d)"),
+        ("auto", "auto (mlp, conv, rocket)"),
         ("conv", "conv 32-64-128"),
         ("resnet18", "resnet18"),
         (nn.Linear, "Linear"),

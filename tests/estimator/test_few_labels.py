@@ -11,7 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
@@ -175,6 +175,24 @@ def test_fine_tuning_on_request_and_without_folds(rows):
     assert GCAClassifier(quick(), fine_tune=True, **FEW_STEPS).fit(X, lonely).n_steps_ == 12
     forced = GCAClassifier(quick(), fine_tune=True, **FEW_STEPS).fit(X, partly(y, -1))
     assert forced.n_steps_ == 12
+
+
+def test_folds_are_those_of_the_labelled_rows(rows):
+    X, y = rows
+    few = partly(y, -1)
+    labelled = np.flatnonzero(few != -1)
+
+    def ways(cv):
+        model = GCAClassifier(quick(), random_state=0, fine_tune=False, cv=cv).fit(X, few)
+        return model.ways_
+
+    splitter = KFold(2)
+    by_row = [(labelled[train], labelled[test]) for train, test in splitter.split(labelled)]
+    with_others = [(np.setdiff1d(np.arange(120), test), test) for _, test in by_row]
+    assert ways(splitter) == ways(by_row) == ways(with_others)
+    assert ways(splitter) != ways(KFold(3))
+    with pytest.raises(ValueError, match="cv holds a fold without labelled rows"):
+        ways([(labelled, np.array([1, 2]))])
 
 
 def test_the_same_bits_each_time_and_the_generators_as_before(rows):

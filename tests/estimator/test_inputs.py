@@ -387,7 +387,7 @@ def test_neighbours_are_those_of_the_training_rows_and_the_users_view_stays_as_i
         (SERIES, {"encoder": "resnet18"}, "image|Images"),
         (IMAGES, {"encoder": "resnet18", "hidden_layer_sizes": (8,)}, r"hidden_layer_sizes=\(8,\) has no effect with"),
         (IMAGES, {"dropout": 0.5}, "dropout=0.5 has no effect with encoder='auto' on images"),
-        (SERIES, {"normalization": None}, "normalization=None has no effect"),
+        (SERIES, {"normalization": None, "encoder": "conv1d"}, "normalization=None has no effect"),
         (FRAME, {"dropout": 1.0}, r"'dropout' .*\[0.0, 1.0\)"),
         (FRAME, {"numeric_embedding": "fourier"}, r"'numeric_embedding' .*'periodic'"),
         (IMAGES, {"numeric_embedding": "periodic"}, "numeric_embedding='periodic' has no effect on images"),

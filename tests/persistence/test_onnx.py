@@ -65,6 +65,8 @@ def run(path, X):
         slow(IMAGES.reshape(20, 64) * 7 - 2, image_shape=(8, 8), views="clean"),
         slow(COLOURED, encoder="resnet18", hidden_layer_sizes=None, views="clean", max_epochs=0),
         slow(COLOURED, encoder="mlp", views="clean"),
+        (np.cumsum(SERIES[:, :1], 2), {"passthrough": True}),
+        slow(SERIES, encoder="conv1d"),
         slow(SERIES, encoder="resnet_mlp"),
     ],
 )

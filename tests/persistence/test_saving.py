@@ -112,6 +112,7 @@ CASES = {
     "mlp of images": (IMAGES, {"encoder": "mlp", "layers": "last"}),
     "series": (SERIES, {}),
     "conv1d": (SERIES[:, :, :4], {"encoder": "conv1d", "hidden_layer_sizes": (3, 3)}),
+    "rocket": (SERIES[:, :1], {"dropout": 0.1, "normalization": "layer", "layers": "last"}),
     "mlp of series": (SERIES, {"encoder": "resnet_mlp"}),
     "own views": (TABLE, {"views": [Compose(GaussianNoise(0.2, numeric=[0, 2]), NeighborMixup()), "clean"]}),
     "our class": (TABLE, {"encoder": MLP(5, (6,), 3, activation="gelu")}),

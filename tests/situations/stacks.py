@@ -24,7 +24,7 @@ from .. import models
 from ..numerics import NETWORK, SINGLE, assert_close
 from .registry import situation
 
-SERIES_SIZES = {"encoder": "conv1d", "hidden_layer_sizes": (8, 8), "max_epochs": 2}
+SERIES_SIZES = {"encoder": "rocket", "hidden_layer_sizes": (8, 8), "max_epochs": 2}
 DIGITS = load_digits()
 EIGHT_BITS = (15 * DIGITS.images[:150]).astype(np.uint8)
 
@@ -330,8 +330,8 @@ def _():
     waves = rng.normal(size=(50, 20, 20)).cumsum(axis=2)
     doubtful = {
         r"series of 20 channels and 30 steps. If they are images, use image_shape=\(20, 30\)": rng.random((8, 20, 30)),
-        "images of 20 x 20 pixels. If they are series .*, use encoder='conv1d'": waves,
-        "images of 5 x 60 pixels. If they are series .*, use encoder='conv1d'": (9 * rng.random((8, 5, 60))).astype(
+        "images of 20 x 20 pixels. If they are series .*, use encoder='rocket'": waves,
+        "images of 5 x 60 pixels. If they are series .*, use encoder='rocket'": (9 * rng.random((8, 5, 60))).astype(
             "B"
         ),
     }
@@ -479,7 +479,7 @@ def _():
 @situation("the embedding of a series does not depend on the longest series beside it")
 def _():
     rows, _ = unequal()
-    model = models.quick(**SERIES_SIZES).fit(rows)
+    model = models.quick(**{**SERIES_SIZES, "encoder": "conv1d"}).fit(rows)
     expected = model.transform(rows)
     for k in (0, 3, 8):
         assert_close(model.transform(rows[k][None]), expected[k : k + 1], NETWORK)

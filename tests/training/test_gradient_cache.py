@@ -20,6 +20,7 @@ from skgca.encoders import (
     EncoderWithHead,
     ResNet18,
     ResNetMLP,
+    RocketEncoder,
     RotatedComponents,
     TableStem,
 )
@@ -60,6 +61,7 @@ CASES = {
     "conv": (lambda: ConvEncoder(2, (6, 5), 4, widths=(3, 5)), (2, 6, 5), 2),
     "resnet18": (lambda: ResNet18(1, 4, width=8), (1, 6, 6), 20),
     "conv1d": (lambda: Conv1dEncoder(2, 9, 4, widths=(3, 5)), (2, 9), 2),
+    "rocket": (lambda: RocketEncoder(2, 9, 4, hidden_layer_sizes=(5,), n_dilations=1), (2, 9), 1),
     "conv3d": (
         lambda: nn.Sequential(nn.Conv3d(1, 3, 2), nn.BatchNorm3d(3), nn.Flatten(), nn.Linear(24, 4)),
         (1, 3, 3, 3),

@@ -15,12 +15,15 @@ from skgca.encoders import (
     ChannelStem,
     Conv1dEncoder,
     ConvEncoder,
+    ConvolutionKernels,
     Encoder,
     EncoderWithHead,
+    GroupedComponents,
     PeriodicEmbedding,
     PiecewiseLinearEncoding,
     ResNet18,
     ResNetMLP,
+    RocketEncoder,
     RotatedComponents,
     Standardization,
     TableStem,
@@ -33,10 +36,12 @@ from skgca.views import (
     GaussianNoise,
     Identity,
     ImageAugmentation,
+    MagnitudeScaling,
     MultiView,
     NeighborMixup,
     TimeCrop,
     TimeJitter,
+    TimeWarp,
 )
 
 TABLE = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
@@ -72,6 +77,18 @@ MODULES = {
     "ResNet18": ([ResNet18(2, 5, width=4)], IMAGES),
     "ResNetMLP": ([ResNetMLP(4, (8,), 3, normalization=None), ResNetMLP(4, (8, 7, 6), 3, dropout=0.2)], TABLE),
     "RotatedComponents": ([RotatedComponents(4, 3, 2, seed=5).fit(TABLE)], TABLE),
+    "GroupedComponents": ([GroupedComponents([3, 1], 3, 2, seed=5, weights=[2.0, 1.0]).fit(TABLE)], TABLE),
+    "ConvolutionKernels": (
+        [ConvolutionKernels(3, 20, n_dilations=2, n_places=7, n_training_places=5).fit(SERIES)],
+        SERIES,
+    ),
+    "RocketEncoder": (
+        [
+            RocketEncoder(3, 20, 5, hidden_layer_sizes=(4,), dropout=0.1, normalization="layer", n_dilations=2),
+            RocketEncoder(2, 20, 5, n_dilations=1, n_places=7, n_training_places=5, masked=True),
+        ],
+        SERIES,
+    ),
     "Standardization": ([Standardization(4).fit(TABLE)], TABLE),
     "TableStem": (
         [
@@ -87,6 +104,8 @@ VIEWS = {
     "Compose": ([Compose(), Compose(GaussianNoise(0.3), FeatureDropout(0.4))], TABLE),
     "FeatureDropout": ([FeatureDropout(0.4, numeric=[0, 2])], TABLE),
     "GaussianNoise": ([GaussianNoise(0.3), GaussianNoise(0.3, numeric=[True, False, True, True])], TABLE),
+    "TimeWarp": ([TimeWarp(0.8, 0.1, strength=0.3, n_pieces=3)], SERIES),
+    "MagnitudeScaling": ([MagnitudeScaling(0.3)], SERIES),
     "Identity": ([Identity()], TABLE),
     "ImageAugmentation": ([ImageAugmentation("digits")], IMAGES[:, :1]),
     "MultiView": ([MultiView(Identity(), GaussianNoise(0.3))], TABLE),

@@ -12,10 +12,12 @@ from skgca.views import (
     FeatureDropout,
     GaussianNoise,
     Identity,
+    MagnitudeScaling,
     MultiView,
     NeighborMixup,
     TimeCrop,
     TimeJitter,
+    TimeWarp,
 )
 
 TABLE, SERIES = (12, 5), (12, 3, 20)
@@ -41,6 +43,8 @@ VIEWS = {
     "mixup with a reference": (NeighborMixup().fit(reference(TABLE)), TABLE, False),
     "shift": (TimeJitter(0.3), SERIES, False),
     "crop": (TimeCrop(0.3), SERIES, False),
+    "warp": (TimeWarp(0.8, 0.1, strength=0.3, n_pieces=3), SERIES, False),
+    "scaling": (MagnitudeScaling(0.3), SERIES, False),
     "composed": (Compose(TimeJitter(0.3), GaussianNoise(0.5), Identity()), SERIES, False),
 }
 each_view = pytest.mark.parametrize(("view", "shape", "reads_others"), VIEWS.values(), ids=VIEWS)

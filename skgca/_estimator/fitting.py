@@ -48,6 +48,7 @@ from .._data import (
 )
 from .._data.containers import Chunk
 from .._data.held_out import hold_out
+from .._inference.balance import DependenceEstimate
 from .._inference.embedding import embed_inputs, fit_readout
 from .._persistence.sample_rows import example_rows
 from .._training.callbacks import StopWithoutProgress
@@ -209,13 +210,19 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks
     return Prepared(rows, training, n_batches, net, ranks)
 
 
-def finish(estimator: GCAEmbedder, rows: TrainingRows, net: ContrastiveNet, ranks: Ranks) -> Trained:
+def finish(
+    estimator: GCAEmbedder,
+    rows: TrainingRows,
+    net: ContrastiveNet,
+    ranks: Ranks,
+    estimate: DependenceEstimate | None = None,
+) -> Trained:
     """Warn about problems of the training, fit the readout, and embed the reference rows.
 
     All ranks get what rank 0 has, since other processors may round differently.
     """
     _warn_of_problems(net)
-    read_out(net, rows)
+    read_out(net, rows, estimate)
     ranks.make_same([*net.module_.parameters(), *net.module_.buffers()])
     net.history = ranks.same(lambda: net.history)
     n_reference = estimator.n_reference_rows
@@ -225,10 +232,10 @@ def finish(estimator: GCAEmbedder, rows: TrainingRows, net: ContrastiveNet, rank
     return Trained(rows.reader, net, embedded[:n_reference])
 
 
-def read_out(net: ContrastiveNet, rows: TrainingRows) -> None:
+def read_out(net: ContrastiveNet, rows: TrainingRows, estimate: DependenceEstimate | None = None) -> None:
     """Fit the readout of a trained net on a sample of the rows."""
     net.module_.eval()
-    fit_readout(net.module_.encoder, rows.sample, rows.chunk_size, net.device)
+    fit_readout(net.module_.encoder, rows.sample, rows.chunk_size, net.device, estimate)
 
 
 @contextmanager

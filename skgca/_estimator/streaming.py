@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset
 
 from .._data import n_even_batches
 from .._data.containers import item_inputs, stacked_items
+from .._inference.balance import DependenceEstimate
 from .._training.net import ContrastiveNet
 from .._training.ranks import Ranks
 from .._utils.compat import InvalidParameterError
@@ -115,6 +116,7 @@ class Stream:
     def __init__(self, net: ContrastiveNet) -> None:
         self.net = net
         self.sample = RowSample(net.random_streams)
+        self.estimate = DependenceEstimate()  # of the sample
 
 
 def train_on_part(
@@ -170,4 +172,4 @@ def train_on_part(
     with threads_of(estimator, net, rows.reader):
         net.partial_fit(rows.dataset, y=None)
         sample = stream.sample.add(rows.sample)
-        return finish(estimator, replace(rows, sample=sample), net, ranks), stream
+        return finish(estimator, replace(rows, sample=sample), net, ranks, stream.estimate), stream

@@ -20,14 +20,33 @@ from torch import Tensor
 from .._data.rows import spaced
 from ..encoders import participation_ratio
 
-__all__ = ["embedding_scale", "nonlinear_dependence"]
+__all__ = ["DependenceEstimate", "embedding_scale", "nonlinear_dependence"]
 
 _ENOUGH = 0.05  # nonlinear dependence from which on the embedding keeps its scale
 _MOST_ROWS, _MOST_TARGETS, _MOST_PREDICTORS = 1000, 8, 32  # from which the dependence is estimated
 _TRAINING_SHARE = 2 / 3
 
 
-def embedding_scale(embedding: Tensor, inputs: Tensor, columns: Sequence[int]) -> float:
+class DependenceEstimate:
+    """The :func:`nonlinear_dependence` of a growing sample, which is estimated anew once the sample has doubled.
+
+    An estimate takes as long as ten steps of training, too long for each call of ``partial_fit``.
+    """
+
+    def __init__(self) -> None:
+        self._n_rows = 0
+        self._value = 0.0
+
+    def of(self, inputs: np.ndarray, columns: Sequence[int]) -> float:
+        """Return the dependence of a sample (n, d), or that of an earlier one of more than n / 2 rows."""
+        if len(inputs) >= 2 * self._n_rows:
+            self._value, self._n_rows = nonlinear_dependence(inputs, columns), len(inputs)
+        return self._value
+
+
+def embedding_scale(
+    embedding: Tensor, inputs: Tensor, columns: Sequence[int], estimate: DependenceEstimate | None = None
+) -> float:
     """Return the factor, at most 1, by which an embedding is multiplied beside inputs.
 
     Without nonlinear dependence among the inputs, the factor is such that the embedding has no more variance than the
@@ -42,13 +61,15 @@ def embedding_scale(embedding: Tensor, inputs: Tensor, columns: Sequence[int]) -
         What passes through, of the same rows.
     columns : sequence of int, of shape (d,)
         Number of the column of X from which each input is made.
+    estimate : DependenceEstimate, default=None
+        Estimate of earlier samples of these inputs, if there were any.
     """
     variance, of_inputs = (float(block.double().var(dim=0, correction=0).sum()) for block in (embedding, inputs))
     if variance <= of_inputs or of_inputs == 0:
         return 1.0
     dimensions = participation_ratio(inputs) / participation_ratio(embedding)
     ratio = of_inputs / variance * min(1.0, dimensions)
-    dependence = nonlinear_dependence(inputs.numpy(), columns)
+    dependence = (estimate or DependenceEstimate()).of(inputs.numpy(), columns)
     return float(ratio ** (0.5 * max(0.0, 1 - dependence / _ENOUGH)))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .._data import Reader, Rows
 from ..encoders import Encoder
-from .balance import embedding_scale
+from .balance import DependenceEstimate, embedding_scale
 
 __all__ = ["embed", "embed_inputs", "fit_readout"]
 
@@ -21,7 +21,9 @@ _CHUNK = 1024  # rows that are encoded at a time
 _CHUNK_STEP = 32  # chunks are padded to a multiple of so many rows, see _encode
 
 
-def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Device) -> None:
+def fit_readout(
+    encoder: Encoder, sample: Tensor, chunk_size: int, device: Device, estimate: DependenceEstimate | None = None
+) -> None:
     """Fit the readout of an encoder to training rows without views, and scale it beside the inputs that pass through.
 
     Parameters
@@ -34,6 +36,8 @@ def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Devic
         Number of rows that memory has room for at a time.
     device : torch.device
         Device of the encoder.
+    estimate : DependenceEstimate, default=None
+        As for :func:`embedding_scale`.
     """
     with torch.inference_mode():
         parts = sample.split(min(_CHUNK, chunk_size))
@@ -44,7 +48,8 @@ def fit_readout(encoder: Encoder, sample: Tensor, chunk_size: int, device: Devic
         if encoder.passthrough:
             embedding = torch.cat([encoder.readout(part.to(device)).cpu() for part in activations])
             inputs = torch.cat([encoder.stem.plain(part.to(device)).cpu() for part in parts])
-            encoder.readout.multiply(embedding_scale(embedding, inputs, encoder.stem.plain_sources(inputs.shape[1])))
+            sources = encoder.stem.plain_sources(inputs.shape[1])
+            encoder.readout.multiply(embedding_scale(embedding, inputs, sources, estimate))
 
 
 def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Device) -> np.ndarray:

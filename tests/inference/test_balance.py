@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAEmbedder
-from skgca._inference.balance import embedding_scale, nonlinear_dependence
+from skgca._inference.balance import DependenceEstimate, embedding_scale, nonlinear_dependence
 
 from ..numerics import DOUBLE, assert_close, assert_within
 
@@ -72,6 +72,17 @@ def test_the_columns_of_a_category_are_predicted_together():
 )
 def test_too_little_to_predict_is_no_dependence(table):
     assert dependence(table) == 0
+
+
+def test_an_estimate_is_kept_until_the_sample_has_doubled():
+    estimate = DependenceEstimate()
+    columns = range(3)
+    assert estimate.of(normal(200, 3), columns) < 0.02
+    assert estimate.of(curve(399), columns) < 0.02  # that of the 200 rows
+    found = estimate.of(curve(400), columns)
+    assert found == dependence(curve(400))
+    assert estimate.of(normal(799, 3), columns) == found
+    assert estimate.of(normal(800, 3), columns) < 0.02
 
 
 @settings(max_examples=25)

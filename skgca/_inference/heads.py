@@ -50,6 +50,9 @@ class ForestArrays:
         self.share = share
         self.depth = depth
 
+    def __repr__(self) -> str:
+        return f"ForestArrays({len(self.roots)} trees)"
+
     @classmethod
     def of(cls, forest: Any) -> ForestArrays:
         """Return the arrays of a fitted forest of scikit-learn."""
@@ -101,6 +104,9 @@ class SoftVote:
 
     def __init__(self, members: Sequence[Any]) -> None:
         self.members = list(members)
+
+    def __repr__(self) -> str:
+        return f"SoftVote({self.members})"
 
     @property
     def classes_(self) -> np.ndarray:

@@ -99,6 +99,24 @@ def test_a_graph_predicts_as_the_model_does(model, frame, tmp_path):
         np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("head", ["linear", "linear + trees", "linear + self-trained", "linear + self-trained + trees"])
+def test_files_and_graphs_hold_all_heads_that_are_chosen(frame, tmp_path, monkeypatch, head):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(GCAClassifier, "_chosen", lambda *_: ([], 0, head))
+    numbers = frame[["age", "size"]]
+    model = GCAClassifier(quick(), random_state=0).fit(numbers, labels_of(frame, ["young", "old", "large"]))
+    assert len(getattr(model.head_, "members", [model.head_])) == 1 + head.count("+")
+    model.save(tmp_path / "model")
+    found = GCAClassifier.load(tmp_path / "model")
+    assert_same(found, model, numbers)
+    assert found.head is None
+    assert repr(found.head_) == repr(model.head_)
+    model.export_onnx(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    _, output = session.run(None, {"X": numbers.to_numpy(np.float32)})
+    np.testing.assert_allclose(output, model.predict_proba(numbers.astype(np.float32)), atol=1e-4)
+
+
 def test_files_are_opened_by_the_class_that_wrote_them(model, frame, tmp_path):
     path = tmp_path / "model.safetensors"
     model.save(path)

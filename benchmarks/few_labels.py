@@ -161,22 +161,16 @@ def report_floor(results):
             if (name, n_labels) in results.found:
                 auto, *floor = (results.means(method, n_labels, [name])[0] for method in ("auto", *FLOOR))
                 steps = list(results.of("n_steps", name, n_labels).values())
-                heads = results.of("head", name, n_labels).values()
-                shares = (
-                    np.count_nonzero(steps),
-                    *(sum(part in head for head in heads) for part in ("+ Log", "Forest")),
-                )
-                cells += [f"{auto - max(floor):+.1f}", "/".join(f"{share}" for share in shares)]
+                members = list(results.of("members", name, n_labels).values())
+                self_trained = sum(found.count("LogisticRegression") == 2 for found in members)
+                trees = sum("ForestArrays" in found for found in members)
+                cells += [f"{auto - max(floor):+.1f}", f"{np.count_nonzero(steps)}, {self_trained}, {trees}"]
             else:
                 cells += ["", ""]
         if any(cells):
             rows.append([name, *cells])
-    head = [part for n in results.regimes for part in (f"{n} labels: points", "tuned/self/trees")]
-    table(
-        "auto less the better of logistic regression and frozen, and on how many splits it chose what",
-        ["", *head],
-        rows,
-    )
+    head = [part for n in results.regimes for part in (f"{n} labels: points", "tuned, self-trained, trees")]
+    table("auto less the better of logistic regression and frozen, and what it chose", ["", *head], rows)
 
 
 def report_seconds(results):

@@ -39,14 +39,14 @@ def _standard(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
 
 
 def _crop_and_flip(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
-    return [_crop(K, h, w, smallest=0.2), K.RandomHorizontalFlip()]
+    return [_crop(K, h, w, smallest=0.08), K.RandomHorizontalFlip()]
 
 
 def _photometric(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
     # Most images lose their colours: whatever the rest keep, views must also match without them. There is no
     # jitter of hues, which takes most of the time of a view and gained less.
     if c == 3:
-        return [_for_some(0.8, K.ColorJitter(0.4, 0.4, 0.4, 0.0)), K.RandomGrayscale(p=0.8)]
+        return [_for_some(0.8, K.ColorJitter(0.3, 0.3, 0.3, 0.0)), K.RandomGrayscale(p=0.8)]
     return _colours(K, c)
 
 
@@ -148,7 +148,7 @@ class ImageAugmentation(Configured):
         - "geometric" is for images that mean something else when they are flipped, such as digits and letters: rotate,
           scale, shear and shift in one warp, make strokes thicker or thinner in images of at least 16 x 16 pixels, and
           erase a rectangle. "digits" is an earlier name of it.
-        - "crop" is for photographs and textures: crop to at least 20 % of the area and resize back, flip left to right.
+        - "crop" is for photographs and textures: crop to at least 8 % of the area and resize back, flip left to right.
         - "photometric" changes no shapes: change brightness, contrast and saturation of most images, and turn most
           of them grey. Images that do not have three channels get a jitter of brightness and contrast.
         - "geometric+photometric" and "crop+photometric" apply the one after the other.

@@ -52,7 +52,7 @@ METHODS = {
 }
 NAMED = ("standard", "geometric", "strong")  # what could be named before
 SCORES = {"all": "all labels", "few": f"{LABELS} labels a class"}
-PROTOCOL = (BLOCK, PHOTOGRAPHS, TEXTURES, N_ROWS, LABELS, MAX_ITER, str(OPTIONS), 1)  # the last is the version of this script
+PROTOCOL = (BLOCK, PHOTOGRAPHS, TEXTURES, N_ROWS, LABELS, MAX_ITER, str(OPTIONS), 1)  # then the version of this script
 QUICK_SETS = {"data": ("photos-24", "digits-8"), "seeds": (5,)}
 
 

@@ -382,7 +382,7 @@ def test_neighbours_are_those_of_the_training_rows_and_the_users_view_stays_as_i
     ("X", "params", "message"),
     [
         (FRAME, {"views": "digits"}, r"views='digits' is for images, but X holds a table; use one of \['clean', 'corr"),
-        (IMAGES, {"views": "corruption"}, r"views='corruption' is for table, .* images; .*'crop', 'crop\+photometric', "),
+        (IMAGES, {"views": "corruption"}, r"views='corruption' is for table, .* images; .*'crop', 'crop\+pho"),
         (IMAGES, {"views": "photo"}, "'views' .*'geometric'"),
         (FRAME, {"encoder": "conv"}, r"encoder='conv' encodes images, but X holds a table; .*image_shape="),
         (SERIES, {"encoder": "resnet18"}, "image|Images"),

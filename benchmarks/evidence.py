@@ -88,6 +88,7 @@ STAGES = {
     "settings": Stage("settings", minutes=0.2, records="scores"),
     "peers": Stage("peers", minutes=30, records="peers", python=PEERS_PYTHON),
     "series": Stage("series", minutes=20, records="series", jobs=True, python=PEERS_PYTHON),
+    "images": Stage("images", minutes=10, records="images", jobs=True, python=PEERS_PYTHON),
     "steps": Stage("steps", minutes=40, records="steps", jobs=True),
     "sklearn-checks": Stage("sklearn_checks", minutes=10, records="sklearn-checks", python=PEERS_PYTHON),
     "peer-traps": Stage("peer_traps", minutes=1, quick=(), python=PEERS_PYTHON),

@@ -90,7 +90,7 @@ def split_of(job, split_seed):
 def views_of(job):
     """What the candidates look through, by name: the same for all settings."""
     if kind_of(job.data) == "images":
-        return {"own": ImageAugmentation("digits")}
+        return {"own": ImageAugmentation("geometric")}
     return {f"{rate}": ColumnCorruption(rate) for rate in RATES}
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import torch
 
 from .containers import Chunk
+from .image_measures import FEWEST, MOST, colour_agreement, mirror_objection, reduced
 from .ranges import Moments
-from .rows import Rows
+from .rows import Rows, spaced
 from .stacks import Scale, StackReader
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["ImageReader"]
 
@@ -18,6 +24,10 @@ _FEW_CHANNELS = 4
 _SMALLEST_SIDE = 4
 _NEGATIVE = -0.25  # resizing makes small negative values of images in [0, 1], and no smaller ones
 _SMALLEST_SPAN = 0.01  # of images within [0, 1], and of a channel relative to all
+_AT_A_TIME = 64  # images that are read to choose the views
+# Above the first, images are not mirrored; below the second, their colours change. docs/develop/decisions.md has what
+# several data sets measure.
+_MIRROR_OBJECTS, _COLOURS_AGREE = 0.6, 0.55
 
 
 class ImageReader(StackReader):
@@ -44,6 +54,9 @@ class ImageReader(StackReader):
         Whether its last axis are the channels.
     image_shape : tuple of int
         (c, h, w).
+    chosen_views : str
+        Name of the views of images of several channels, as chosen by measures of the training images; "" in files of
+        earlier versions, and for one channel.
     """
 
     kind = "images"
@@ -52,6 +65,7 @@ class ImageReader(StackReader):
     auto_steps = 800
     n_dimensions = 2
     _state = ("given", "shape", "layout", "last", "image_shape", "low", "span", "mean", "std")
+    _later_state: ClassVar[dict[str, Any]] = {**StackReader._later_state, "chosen_views": ""}
 
     layout: tuple[int, ...]
     last: bool
@@ -59,6 +73,23 @@ class ImageReader(StackReader):
 
     def __init__(self, image_shape: Sequence[int] | None = None) -> None:
         self.given = None if image_shape is None else tuple(int(side) for side in image_shape)
+        self.chosen_views = ""
+
+    def fit(self, rows: Rows) -> Self:
+        """Learn the layout and the scale as all stacks do, and choose the views of images of several channels."""
+        super().fit(rows)
+        self.chosen_views = self._choose_views(rows) if self.image_shape[0] > 1 else ""
+        return self
+
+    def _choose_views(self, rows: Rows) -> str:
+        """Return the name of the views that change what does not matter, as far as images without labels tell."""
+        if len(rows) < FEWEST:
+            return "geometric"  # the safe side: nothing is mirrored, and colours stay
+        numbers = spaced(len(rows), MOST)
+        parts = np.array_split(numbers, -(-len(numbers) // _AT_A_TIME))
+        images = torch.cat([reduced(self.read(rows.take(part))) for part in parts])
+        views = "geometric" if mirror_objection(images) > _MIRROR_OBJECTS else "crop"
+        return views if colour_agreement(images) > _COLOURS_AGREE else f"{views}+photometric"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -67,8 +98,10 @@ class ImageReader(StackReader):
 
     @property
     def auto_views(self) -> str:
-        """Views of colour images, or of digits: of images with one channel, few may be mirrored."""
-        return "standard" if self.image_shape[0] > 1 else "digits"
+        """Views that :meth:`fit` chose; of one channel, those of digits, since few such images may be mirrored."""
+        if self.image_shape[0] == 1:
+            return "geometric"
+        return self.chosen_views or "standard"  # the latter as in the version that wrote the file
 
     @property
     def summary(self) -> str:

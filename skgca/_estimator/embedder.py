@@ -122,8 +122,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           :class:`skgca.views.NeighborMixup`, for tables and series.
         - "time": :class:`skgca.views.TimeWarp`, :class:`skgca.views.MagnitudeScaling` and a little noise, for series.
           "auto" for series.
-        - "digits", "standard", "strong": :class:`skgca.views.ImageAugmentation`, for images; needs kornia. "auto" is
-          "digits" for images of one channel, since a mirrored digit may be another one, and "standard" for others.
+        - "geometric", "crop", "photometric", "geometric+photometric", "crop+photometric", "strong":
+          :class:`skgca.views.ImageAugmentation`, for images; needs kornia. "auto" is "geometric" for images of one
+          channel, since a mirrored digit may be another one. For others it is "crop" or "geometric", alone or with
+          "+photometric", as measures of the training images without labels tell. "digits" and "standard" are
+          earlier names.
         - "clean": the rows without augmentation.
         - a callable ``(batch, generator) -> batch`` or ``(batch) -> batch``, such as a kornia module. It gets and
           returns a tensor. A table has one column for each original column: numbers, standardised if ``standardize``,

@@ -1,9 +1,10 @@
 """Views of images, made of transforms of kornia.
 
 A preset lists the transforms for images of one shape. The presets differ in which changes keep the meaning of an image.
-"standard" follows SimCLR and is for photographs, of which a crop still shows the same object. "digits" is for signs: a
-flipped or strongly cropped digit can be another digit, so it warps the image and changes its strokes instead. "strong"
-can hide most of an image, to test robustness. All transforms draw new random numbers for each image.
+"geometric" is for signs: a flipped or strongly cropped digit can be another digit, so it warps the image and changes
+its strokes instead. "crop" is for photographs and textures, of which a mirrored part still shows the same.
+"photometric" changes colours and brightness, and nothing else. "strong" can hide most of an image, to test robustness.
+All transforms draw new random numbers for each image.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Generator, Tensor
@@ -26,7 +27,8 @@ __all__ = ["IMAGE_PRESETS", "ImageAugmentation"]
 
 _MIN_SIZE_OF_STROKES = 16  # height and width in pixels; in smaller images, a wider stroke can make another digit
 
-_Transform = Callable[[Tensor], Tensor]
+_Transform: TypeAlias = "Callable[[Tensor], Tensor]"
+_Preset: TypeAlias = "Callable[[ModuleType, int, int, int], list[_Transform]]"
 
 # A preset is a function of kornia.augmentation (K) and of the shape (c, h, w) of an image. It returns the transforms in
 # the order in which they are applied. Changing their order or number changes the random numbers of all that follow.
@@ -36,7 +38,19 @@ def _standard(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
     return [_crop(K, h, w, smallest=0.2), K.RandomHorizontalFlip(), *_colours(K, c), _blur(K, h, w)]
 
 
-def _digits(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
+def _crop_and_flip(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
+    return [_crop(K, h, w, smallest=0.08), K.RandomHorizontalFlip()]
+
+
+def _photometric(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
+    # Most images lose their colours: whatever the rest keep, views must also match without them. There is no
+    # jitter of hues, which takes most of the time of a view and gained less.
+    if c == 3:
+        return [_for_some(0.8, K.ColorJitter(0.3, 0.3, 0.3, 0.0)), K.RandomGrayscale(p=0.8)]
+    return _colours(K, c)
+
+
+def _geometric(K: ModuleType, c: int, h: int, w: int) -> list[_Transform]:
     # No separate crop: a scale above 1 and the translation move parts of the image out of the frame.
     warp = K.RandomAffine(20.0, translate=(0.1, 0.1), scale=(0.75, 1.25), shear=(-15.0, 15.0, -15.0, 15.0), p=1.0)
     erase = K.RandomErasing(scale=(0.02, 0.2), ratio=(0.5, 2.0), p=0.5)
@@ -104,7 +118,21 @@ def _for_some(share: float, transform: _Transform) -> _Transform:
     return change
 
 
-IMAGE_PRESETS = {"standard": _standard, "digits": _digits, "strong": _strong}
+def _one_after_the_other(*presets: _Preset) -> _Preset:
+    return lambda K, c, h, w: [transform for preset in presets for transform in preset(K, c, h, w)]
+
+
+IMAGE_PRESETS: dict[str, _Preset] = {
+    "geometric": _geometric,
+    "crop": _crop_and_flip,
+    "photometric": _photometric,
+    "geometric+photometric": _one_after_the_other(_geometric, _photometric),
+    "crop+photometric": _one_after_the_other(_crop_and_flip, _photometric),
+    "strong": _strong,
+    # Names of earlier versions, which stay valid.
+    "digits": _geometric,
+    "standard": _standard,
+}
 
 
 class ImageAugmentation(Configured):
@@ -114,15 +142,18 @@ class ImageAugmentation(Configured):
 
     Parameters
     ----------
-    preset : {"standard", "digits", "strong"}, default="standard"
+    preset : str, default="standard"
         Which transforms are applied.
 
-        - "standard" is for photographs and follows SimCLR [1]_: crop to at least 20 % of the area and resize back, flip
-          left to right, jitter colours, turn some images grey, blur. Images that do not have three channels get a
-          jitter of brightness and contrast instead of colours.
-        - "digits" is for images that mean something else when they are flipped, such as digits and letters: rotate,
+        - "geometric" is for images that mean something else when they are flipped, such as digits and letters: rotate,
           scale, shear and shift in one warp, make strokes thicker or thinner in images of at least 16 x 16 pixels, and
-          erase a rectangle.
+          erase a rectangle. "digits" is an earlier name of it.
+        - "crop" is for photographs and textures: crop to at least 8 % of the area and resize back, flip left to right.
+        - "photometric" changes no shapes: change brightness, contrast and saturation of most images, and turn most
+          of them grey. Images that do not have three channels get a jitter of brightness and contrast.
+        - "geometric+photometric" and "crop+photometric" apply the one after the other.
+        - "standard" follows SimCLR [1]_: crop to at least 20 % of the area and resize back, flip left to right, jitter
+          colours and hues, turn some images grey, blur. It was the default for colour images in version 0.1.
         - "strong" is for tests of robustness and follows the extreme views of GCA [2]_: crop to at least 8 % of the
           area, flip, jitter colours, brighten or darken strongly, and erase up to half of the image.
 
@@ -145,7 +176,7 @@ class ImageAugmentation(Configured):
     >>> import torch
     >>> from skgca.views import ImageAugmentation
     >>> images = torch.rand(2, 1, 28, 28)
-    >>> ImageAugmentation("digits")(images, torch.Generator().manual_seed(0)).shape
+    >>> ImageAugmentation("geometric")(images, torch.Generator().manual_seed(0)).shape
     torch.Size([2, 1, 28, 28])
     """
 

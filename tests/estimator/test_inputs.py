@@ -183,7 +183,7 @@ def test_embeddings_of_numbers(numeric_embedding, encoder):
 
 
 @pytest.mark.parametrize("encoder", ["auto", "conv", "mlp", "resnet_mlp"])
-@pytest.mark.parametrize("views", ["auto", "standard", "digits", "strong", "clean"])
+@pytest.mark.parametrize("views", ["auto", "standard", "geometric", "crop+photometric", "strong", "clean"])
 def test_images(encoder, views):
     fitted = quick(encoder=encoder, views=views).fit(IMAGES)
     embedding = fitted.transform(IMAGES)
@@ -385,7 +385,8 @@ def test_neighbours_are_those_of_the_training_rows_and_the_users_view_stays_as_i
     ("X", "params", "message"),
     [
         (FRAME, {"views": "digits"}, r"views='digits' is for images, but X holds a table; use one of \['clean', 'corr"),
-        (IMAGES, {"views": "corruption"}, "views='corruption' is for table, but X holds images"),
+        (IMAGES, {"views": "corruption"}, r"views='corruption' is for table, .* images; .*'crop', 'crop\+pho"),
+        (IMAGES, {"views": "photo"}, "'views' .*'geometric'"),
         (FRAME, {"encoder": "conv"}, r"encoder='conv' encodes images, but X holds a table; .*image_shape="),
         (SERIES, {"encoder": "resnet18"}, "image|Images"),
         (IMAGES, {"encoder": "resnet18", "hidden_layer_sizes": (8,)}, r"hidden_layer_sizes=\(8,\) has no effect with"),

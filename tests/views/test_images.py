@@ -48,7 +48,8 @@ def test_a_view_has_the_shape_and_range_of_its_images(preset, shape):
 def test_each_image_gets_random_numbers_of_its_own(preset):
     batch = images(1, c=3).expand(40, -1, -1, -1)
     view = ImageAugmentation(preset)(batch, generator())
-    assert len(torch.unique(view.flatten(1), dim=0)) == 40
+    n_different = len(torch.unique(view.flatten(1), dim=0))
+    assert n_different == 40 if preset != "photometric" else 30 < n_different < 40  # some keep their colours
 
 
 @presets
@@ -64,7 +65,7 @@ def test_a_view_depends_on_its_generator_alone(preset):
 
 
 def test_the_generator_moves_on():
-    source, view = generator(), ImageAugmentation("digits")
+    source, view = generator(), ImageAugmentation("geometric")
     assert not torch.equal(view(images(), source), view(images(), source))
 
 
@@ -78,9 +79,40 @@ def mirrored_share(preset):
 
 
 def test_digits_are_not_flipped_and_photographs_are():
-    assert mirrored_share("digits") < 0.02  # a large erasure on the left can look like it
-    assert mirrored_share("standard") > 0.3
+    for preset in ("geometric", "geometric+photometric", "photometric"):
+        assert mirrored_share(preset) < 0.02  # a large erasure on the left can look like it
+    for preset in ("crop", "crop+photometric", "standard"):
+        assert mirrored_share(preset) > 0.3
     assert mirrored_share("strong") > 0.2
+
+
+def test_earlier_names_stay():
+    batch = images(c=3)
+    assert torch.equal(*(ImageAugmentation(name)(batch, generator()) for name in ("geometric", "digits")))
+    names = [type(step).__name__ for step in IMAGE_PRESETS["standard"](K, 1, 28, 28)]
+    assert names[:4] == ["RandomResizedCrop", "RandomHorizontalFlip", "RandomBrightness", "RandomContrast"]
+
+
+def grey_share(preset):
+    """Share of images of one colour that come out grey, and their largest deviation within an image."""
+    colours = torch.rand(400, 3, 1, 1, generator=generator(5)).expand(-1, -1, 12, 12)
+    view = ImageAugmentation(preset)(colours, generator())
+    return (view.std(1).amax((1, 2)) < 1e-4).float().mean(), view.std((2, 3)).max()
+
+
+def test_photometric_changes_colours_and_nothing_else():
+    share, deviation = grey_share("photometric")
+    assert 0.74 < share < 0.86
+    assert deviation < 1e-4
+    for preset in ("geometric+photometric", "crop+photometric"):
+        assert 0.74 < grey_share(preset)[0] < 0.9  # an erased or emptied image is grey too
+    for preset in ("geometric", "crop"):
+        assert grey_share(preset)[0] < 0.1
+    bars = torch.zeros(1, 3, 8, 8)
+    bars[..., 2:5] = 0.5
+    view = ImageAugmentation("photometric")(bars.expand(50, -1, -1, -1), generator())
+    assert view[..., [0, 1, 5, 6, 7]].std(3).max() < 1e-4  # where it was one value, it still is
+    assert (view[..., 3] > view[..., 6]).all()
 
 
 def test_strokes_of_digits_become_thicker_or_thinner():
@@ -98,7 +130,7 @@ def test_strokes_of_digits_become_thicker_or_thinner():
 
 def test_strokes_of_small_images_stay():
     def names(side):
-        return [getattr(step, "__name__", "") for step in IMAGE_PRESETS["digits"](K, 1, side, side)]
+        return [getattr(step, "__name__", "") for step in IMAGE_PRESETS["geometric"](K, 1, side, side)]
 
     assert "_change_strokes" in names(16)
     assert "_change_strokes" not in names(15)
@@ -116,7 +148,7 @@ def test_colours_change_where_there_are_colours():
 def test_strong_erases_more_than_the_others():
     white = torch.ones(200, 1, 32, 32)
     dark = {preset: (ImageAugmentation(preset)(white, generator()) == 0).float().mean() for preset in IMAGE_PRESETS}
-    assert dark["standard"] == 0 < dark["digits"] < dark["strong"]  # a warp leaves dark corners too
+    assert dark["standard"] == dark["crop"] == 0 < dark["geometric"] < dark["strong"]  # a warp leaves dark corners too
 
 
 @presets
@@ -128,7 +160,9 @@ def test_copies_and_pickles_make_the_same_view(preset):
 
 
 def test_an_unknown_preset_lists_those_that_are_known():
-    with pytest.raises(ValueError, match=r"preset='photo' is not one of \['digits', 'standard', 'strong'\]"):
+    with pytest.raises(
+        ValueError, match=r"preset='photo' is not one of \['crop', 'crop\+photometric', .*'geometric', "
+    ):
         ImageAugmentation("photo")
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
+from sklearn.tree import ExtraTreeRegressor
 from torch import Tensor
 
 from .._data.rows import spaced
@@ -25,6 +25,7 @@ __all__ = ["DependenceEstimate", "embedding_scale", "nonlinear_dependence"]
 _ENOUGH = 0.05  # nonlinear dependence from which on the embedding keeps its scale
 _MOST_ROWS, _MOST_TARGETS, _MOST_PREDICTORS = 1000, 8, 32  # from which the dependence is estimated
 _TRAINING_SHARE = 2 / 3
+_N_TREES = 10
 
 
 class DependenceEstimate:
@@ -64,6 +65,8 @@ def embedding_scale(
     estimate : DependenceEstimate, default=None
         Estimate of earlier samples of these inputs, if there were any.
     """
+    if not inputs.shape[1]:
+        return 1.0  # columns of many categories do not pass through
     variance, of_inputs = (float(block.double().var(dim=0, correction=0).sum()) for block in (embedding, inputs))
     if variance <= of_inputs or of_inputs == 0:
         return 1.0
@@ -106,10 +109,12 @@ def _explained(predictors: np.ndarray, target: np.ndarray, n_training: int) -> f
     """Return by how much trees raise the share of a target (n, m) that a linear model explains, on the last rows."""
     linear = Ridge(alpha=0.01).fit(predictors[:n_training], target[:n_training])
     residuals = target - linear.predict(predictors).reshape(target.shape)
-    trees = ExtraTreesRegressor(10, min_samples_leaf=3, random_state=0, n_jobs=1)
     known, held_out = residuals[:n_training], residuals[n_training:]
-    trees.fit(predictors[:n_training], known[:, 0] if known.shape[1] == 1 else known)
-    left = held_out - trees.predict(predictors[n_training:]).reshape(held_out.shape)
+    seeds = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=_N_TREES)
+    # ExtraTreesRegressor would go through joblib, whose backend may be that of a cluster
+    trees = [ExtraTreeRegressor(min_samples_leaf=3, random_state=int(seed)) for seed in seeds]
+    found = [tree.fit(predictors[:n_training], known).predict(predictors[n_training:]) for tree in trees]
+    left = held_out - np.mean(found, axis=0).reshape(held_out.shape)
     of_target = target[n_training:] - target[:n_training].mean(axis=0)
     total, linear_rest, rest = (float(np.square(errors).sum()) for errors in (of_target, held_out, left))
     return max(0.0, min(total, linear_rest) - rest) / total if total > 0 else 0.0

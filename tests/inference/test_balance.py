@@ -113,7 +113,11 @@ def test_beside_dependent_inputs_the_embedding_keeps_its_scale():
 
 
 def test_nothing_to_compare_with_keeps_the_scale():
-    for inputs, embedding in [(np.zeros((50, 3)), normal(50, 8)), (normal(50, 3), np.zeros((50, 8)))]:
+    for inputs, embedding in [
+        (np.zeros((50, 3)), normal(50, 8)),
+        (normal(50, 3), np.zeros((50, 8))),
+        (normal(50, 0), normal(50, 8)),
+    ]:
         assert scale(embedding, inputs) == 1
 
 

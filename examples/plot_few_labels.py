@@ -68,7 +68,8 @@ def partly(rows):
 
 def accuracies(rows):
     """Accuracy on the 1,000 test images of each method, with labels of these rows."""
-    few = GCAClassifier(embedder, head=LogisticRegression(max_iter=1000), fine_tune=False).fit(train, partly(rows))
+    linear = LogisticRegression(max_iter=1000)
+    few = GCAClassifier(embedder, head=linear, fine_tune=False, random_state=0).fit(train, partly(rows))
     found = {"GCAClassifier, frozen": few.score(test, y_test)}
     for name, (Z, Z_test) in embedded.items():
         found[name] = LogisticRegression(max_iter=2000).fit(Z[rows], y_train[rows]).score(Z_test, y_test)

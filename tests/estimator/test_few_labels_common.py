@@ -23,7 +23,7 @@ EXPECTED_FAILURES = {
 EXPECTED_FAILURES["check_methods_sample_order_invariance"] = "Rounding in single precision, on some processors."
 FEW_STEPS = {"n_steps": 8, "cv": 2, "random_state": 0}
 ESTIMATORS = [
-    GCAClassifier(quick(), fine_tune=False),
+    GCAClassifier(quick(), fine_tune=False, cv=2),
     GCAClassifier(quick(), **FEW_STEPS),
     GCARegressor(quick(), fine_tune=False),
     GCARegressor(quick(), **FEW_STEPS),

@@ -188,7 +188,7 @@ def less_ince(results, score, name, situation, method):
 def settings_text(best, data, kind, loss):
     """What was chosen for each set: epsilon, then rho or q where there is a choice."""
     chosen = [dict(best[name, kind, loss]) for name in data]
-    names = [n for n in ("epsilon", "marginals", "q") if n in chosen[0] and "with" not in loss or n == "epsilon"]
+    names = [n for n in ("epsilon", "marginals", "q") if (n in chosen[0] and "with" not in loss) or n == "epsilon"]
     return "; ".join(", ".join(f"{given[name]:g}" for name in names) for given in chosen)
 
 

@@ -167,8 +167,7 @@ class _FewLabels(BaseEstimator):
             if self.n_steps_:
                 embedder = tuner.tuned(labelled)
                 embedder.reference_ = self._reference(embedder, rows)
-            heads = tuner.fitted_heads(embedder.encoder_, labelled)
-            self.head_ = heads[head] if head else next(iter(heads.values()))
+            self.head_ = tuner.fitted_head(embedder.encoder_, labelled, head)
         self.embedder_ = embedder
         self.n_features_in_ = embedder.n_features_in_
         if hasattr(embedder, "feature_names_in_"):
@@ -198,11 +197,11 @@ class _FewLabels(BaseEstimator):
         fitted: GCAEmbedder = embedder.fit(X, y, **metadata)
         return fitted
 
-    def _chosen(self, tuner: FineTuner, rows: LabelledRows, seed: int) -> tuple[list[dict[str, Any]], int, str | None]:
-        """Return how the ways compare, and the number of steps and the head that are chosen; None is the first head."""
+    def _chosen(self, tuner: FineTuner, rows: LabelledRows, seed: int) -> tuple[list[dict[str, Any]], int, str]:
+        """Return how the ways compare, and the number of steps and the name of the head that are chosen."""
         n_steps = self.n_steps if self.fine_tune is True else 0
         if self.fine_tune != "auto" and isinstance(tuner.heads, GivenHead):
-            return [], n_steps, None  # nothing to choose
+            return [], n_steps, tuner.heads.first  # nothing to choose
         if isinstance(self.cv, Integral):
             folds = self._folds(rows.y, seed)
         elif hasattr(self.cv, "split"):
@@ -211,7 +210,7 @@ class _FewLabels(BaseEstimator):
             assert rows.rows.kept is not None  # they are some of the rows of X
             folds = _among(rows.rows.kept, check_cv(self.cv).split())
         if not folds:
-            return [], n_steps, None
+            return [], n_steps, tuner.heads.first
         numbers_of_steps = {"auto": (0, self.n_steps), False: (0,), True: (self.n_steps,)}[self.fine_tune]
         ways = tuner.compared(rows, folds, numbers_of_steps)
         best = min(ways, key=lambda way: way.loss)  # the first of equal ones: frozen, and the simplest head

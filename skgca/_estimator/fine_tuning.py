@@ -169,13 +169,14 @@ class FineTuner:
             0 is the embedder as it is, and ``n_steps`` the fine-tuned one.
         """
         found: dict[tuple[int, str], list[tuple[np.ndarray, np.ndarray]]] = {}
+        frozen = self._embedded(self.embedder.encoder_, labelled) if 0 in numbers_of_steps else None
         for train, test in folds:
-            part, held_out = labelled.only(train), labelled.only(test)
             for n_steps in numbers_of_steps:
-                encoder = self._run(part) if n_steps else self.embedder.encoder_
-                Z = self.embed(encoder, held_out.rows)
-                for name, head in self.fitted_heads(encoder, part).items():
-                    measured = self.task.losses(head, Z, held_out.y), self.task.errors(head, Z, held_out.y)
+                rows = frozen if n_steps == 0 else self._embedded(self._run(labelled.only(train)), labelled)
+                assert rows is not None
+                Z, y = rows.Z[test], rows.y[test]
+                for name, head in self.heads.fitted(rows.only(train)).items():
+                    measured = self.task.losses(head, Z, y), self.task.errors(head, Z, y)
                     found.setdefault((n_steps, name), []).append(measured)
         return [
             Way(n_steps, name, *(np.concatenate(each) for each in zip(*parts, strict=True)))
@@ -194,11 +195,14 @@ class FineTuner:
         )
         return tuned
 
-    def fitted_heads(self, encoder: Encoder, labelled: LabelledRows) -> dict[str, Any]:
-        """Return heads fitted to the embeddings of labelled rows."""
+    def fitted_head(self, encoder: Encoder, labelled: LabelledRows, name: str) -> Any:
+        """Return one of the heads, fitted to the embeddings of labelled rows."""
+        return self.heads.fitted(self._embedded(encoder, labelled), name)[name]
+
+    def _embedded(self, encoder: Encoder, labelled: LabelledRows) -> Embedded:
         Z = self.embed(encoder, labelled.rows)
         others = self.embed(encoder, labelled.others) if self.heads.reads_others else Z[:0]
-        return self.heads.fitted(Embedded(Z, labelled.y, labelled.weight, others))
+        return Embedded.of(Z, labelled.y, labelled.weight, others)
 
     def embed(self, encoder: Encoder, rows: Rows) -> np.ndarray:
         """Embed rows by an encoder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,25 +26,31 @@ class Embedded:
     y: np.ndarray
     weight: np.ndarray
     others: np.ndarray  # (m, d)
+    is_weighted: bool  # whether weights differ, here or among the rows that these were taken from
 
-    @property
-    def is_weighted(self) -> bool:
-        """Whether the weights differ."""
-        return bool((self.weight != self.weight[0]).any())
+    @classmethod
+    def of(cls, Z: np.ndarray, y: np.ndarray, weight: np.ndarray, others: np.ndarray) -> Embedded:
+        """Return all rows of a fit."""
+        return cls(Z, y, weight, others, is_weighted=bool((weight != weight[0]).any()))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """The argument of ``fit`` for the weights, if they differ."""
         return {"sample_weight": self.weight} if self.is_weighted else {}
 
+    def only(self, kept: np.ndarray) -> Embedded:
+        """Return some of the labelled rows, by their places, and all others."""
+        return replace(self, Z=self.Z[kept], y=self.y[kept], weight=self.weight[kept])
+
 
 class Heads(Protocol):
     """One or more heads, which are fitted to the same rows."""
 
     reads_others: bool  # rows without a label
+    first: str  # the name of the head to prefer among equals
 
-    def fitted(self, rows: Embedded) -> dict[str, Any]:
-        """Return the fitted heads by name, the one to prefer among equals first."""
+    def fitted(self, rows: Embedded, name: str | None = None) -> dict[str, Any]:
+        """Return the fitted heads by name, :attr:`first` first; or only the one of this name."""
 
 
 class GivenHead:
@@ -54,10 +60,11 @@ class GivenHead:
 
     def __init__(self, head: Any) -> None:
         self.head = head
+        self.first = type(head).__name__
 
-    def fitted(self, rows: Embedded) -> dict[str, Any]:
+    def fitted(self, rows: Embedded, name: str | None = None) -> dict[str, Any]:
         """Return the fitted head."""
-        return {type(self.head).__name__: clone(self.head).fit(rows.Z, rows.y, **rows.weights)}
+        return {self.first: clone(self.head).fit(rows.Z, rows.y, **rows.weights)}
 
 
 def usual_head() -> LogisticRegression:
@@ -78,20 +85,27 @@ class UsualHeads:
     """
 
     reads_others = True
+    first = "linear"
+    _parts = (("linear",), ("linear", "trees"), ("linear", "self-trained"), ("linear", "self-trained", "trees"))
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def fitted(self, rows: Embedded) -> dict[str, Any]:
-        """Return the fitted heads: ``linear``, and ``linear + ...``."""
-        linear = usual_head().fit(rows.Z, rows.y, **rows.weights)
-        trees = self._trees(rows)
-        heads = {"linear": linear, "linear + trees": SoftVote([linear, trees])}
-        if len(rows.others) and not rows.is_weighted:
-            itself = self._self_trained(rows)
-            heads["linear + self-trained"] = SoftVote([linear, itself])
-            heads["linear + self-trained + trees"] = SoftVote([linear, itself, trees])
-        return heads
+    def fitted(self, rows: Embedded, name: str | None = None) -> dict[str, Any]:
+        """Return the fitted heads: ``linear``, and ``linear + ...``; or only the one of this name."""
+        trains_itself = len(rows.others) > 0 and not rows.is_weighted
+        wanted = {" + ".join(parts): parts for parts in self._parts if trains_itself or "self-trained" not in parts}
+        if name is not None:
+            wanted = {name: wanted[name]}
+        fit = {"linear": self._linear, "trees": self._trees, "self-trained": self._self_trained}
+        fitted = {part: fit[part](rows) for part in dict.fromkeys(part for parts in wanted.values() for part in parts)}
+        return {
+            name: fitted["linear"] if len(parts) == 1 else SoftVote([fitted[part] for part in parts])
+            for name, parts in wanted.items()
+        }
+
+    def _linear(self, rows: Embedded) -> LogisticRegression:
+        return usual_head().fit(rows.Z, rows.y, **rows.weights)
 
     def _trees(self, rows: Embedded) -> ForestArrays:
         forest = ExtraTreesClassifier(random_state=self.seed, n_jobs=1)

@@ -134,7 +134,10 @@ def _attributes(owner: Any, names: Any, tensors: dict[str, Tensor], place: str) 
 def _check_head(head: Any, holder: str, remedy: str = "") -> None:
     if isinstance(head, SoftVote | ForestArrays) or _HEADS.get(type(head).__name__) is type(head):
         return
-    raise SavedFileError(f"{holder} cannot hold a head of class {qualified_name(head)}, only {sorted(_HEADS)}{remedy}.")
+    raise SavedFileError(
+        f"{holder} cannot hold a head of class {qualified_name(head)}, only {sorted(_HEADS)} and those of head=None"
+        f"{remedy}."
+    )
 
 
 def _encoded_head(head: Any, tensors: dict[str, Tensor], place: str = "head") -> dict[str, Any]:

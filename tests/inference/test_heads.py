@@ -25,7 +25,7 @@ def blobs(n, d, n_classes, seed=0, distance=2.0):
 
 def embedded(n=60, n_others=0, weight=None, n_classes=3):
     Z, y = blobs(n + n_others, 4, n_classes)
-    return Embedded(Z[:n], y[:n], np.ones(n) if weight is None else weight, Z[n:])
+    return Embedded.of(Z[:n], y[:n], np.ones(n) if weight is None else weight, Z[n:])
 
 
 @settings(max_examples=25)
@@ -108,6 +108,20 @@ def test_self_training_needs_rows_without_a_label_and_equal_weights():
     assert np.abs(weighted["linear"].coef_ - equal["linear"].coef_).max() > 1e-3
     trees = [found["linear + trees"].members[1].share for found in (weighted, equal)]
     assert trees[0].shape != trees[1].shape or np.abs(trees[0] - trees[1]).max() > 1e-3
+
+
+def test_one_of_the_usual_heads_is_the_same_as_among_all():
+    rows = embedded(n_others=30)
+    for name, head in UsualHeads(0).fitted(rows).items():
+        (only,) = UsualHeads(0).fitted(rows, name).values()
+        np.testing.assert_array_equal(only.predict_proba(rows.others), head.predict_proba(rows.others))
+
+
+def test_equal_weights_of_a_part_do_not_bring_self_training_back():
+    # the heads of all folds, and of all rows, are the same
+    weight = np.repeat([1.0, 2.0], 30)
+    part = embedded(n_others=30, weight=weight).only(np.arange(30))
+    assert list(UsualHeads(0).fitted(part)) == ["linear", "linear + trees"]
 
 
 def test_trees_read_a_part_of_many_labels(monkeypatch):

@@ -82,6 +82,7 @@ STAGES = {
     "rows": Stage("rows", minutes=6, records="rows", jobs=True),
     "quality": Stage("quality", minutes=60, records="quality", jobs=True),
     "family": Stage("family", minutes=75, records="family", jobs=True),
+    "which-loss": Stage("which_loss", minutes=75, records="which_loss", jobs=True),
     "few-labels": Stage("few_labels", minutes=90, records="few_labels", jobs=True),
     "partly": Stage("partly", minutes=6, records="partly", jobs=True),
     "scores": Stage("scores", minutes=100, records="scores", jobs=True),

@@ -44,6 +44,8 @@ EPSILONS = (0.1, 0.25, 0.5, 1.0)
 RHOS, QS = (0.5, 1.0, 5.0), (0.3, 0.6)
 SCORES = {"few": f"{LABELS} labels a class", "all": "all labels", "knn": f"{NEIGHBOURS} neighbours"}
 DEFAULT = "gca_ince as it comes"
+WRONG = tuple(name for name in SITUATIONS if "wrong" in name)
+GROUPS = {"wrong pairs": ("as they are", *WRONG), "rows and views": tuple(s for s in SITUATIONS if s not in WRONG)}
 BASELINES = ("raw columns", "untrained encoder", DEFAULT)
 PROTOCOL = (
     *_data.PROTOCOL,
@@ -154,29 +156,30 @@ def mean_of_sets(of_sets):
 
 def report(results, data, best):
     methods = (*BASELINES, *LOSSES)
-    for score, title in SCORES.items():
-        rows = []
-        for method in methods:
-            means = [mean_of_sets([results.of(score, name, s, method) for name in data]) for s in SITUATIONS]
-            rows.append([f"`{method}`", *(f"{100 * np.mean(list(m.values())):.1f}" if m else "" for m in means)])
-        table(f"Accuracy in %, mean of the sets, {title}", ["", *SITUATIONS], rows)
     others = [method for method in methods if method not in ("ince", *BASELINES[:2])]
     for score, title in SCORES.items():
-        gains = [
-            [mean_of_sets([less_ince(results, score, n, s, m) for n in data]).values() for s in SITUATIONS]
-            for m in others
-        ]
-        rows = [[f"`{m}`", *row] for m, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
-        table(
-            f"Points above `ince` on the same seeds, mean of the sets (p, * by Holm), {title}", ["", *SITUATIONS], rows
-        )
+        for group, situations in GROUPS.items():
+            rows = []
+            for method in methods:
+                means = [mean_of_sets([results.of(score, name, s, method) for name in data]) for s in situations]
+                rows.append([f"`{method}`", *(f"{100 * np.mean(list(m.values())):.1f}" if m else "" for m in means)])
+            table(f"Accuracy in %, {group}, {title}", ["", *situations], rows)
+            gains = [
+                [mean_of_sets([less_ince(results, score, n, s, m) for n in data]).values() for s in situations]
+                for m in others
+            ]
+            rows = [[f"`{m}`", *row] for m, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
+            table(f"Points above `ince` (p, * by Holm), {group}, {title}", ["", *situations], rows)
     for name in data:
-        gains = [[less_ince(results, "few", name, s, m).values() for s in SITUATIONS] for m in others]
-        rows = [[f"`{m}`", *row] for m, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
-        table(f"Points above `ince` (p, * by Holm), {name}, {SCORES['few']}", ["", *SITUATIONS], rows)
+        for group, situations in GROUPS.items():
+            gains = [[less_ince(results, "few", name, s, m).values() for s in situations] for m in others]
+            rows = [[f"`{m}`", *row] for m, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
+            table(f"Points above `ince` (p, * by Holm), {group}, {SCORES['few']}, {name}", ["", *situations], rows)
     kinds = list(dict.fromkeys(map(chosen_at, SITUATIONS)))
     rows = [
-        [f"`{loss}`", *(settings_text(best, data, kind, loss) for kind in kinds)] for loss in LOSSES if loss != "byol"
+        [f"`{loss}`", *(settings_text(best, data, kind, loss) for kind in kinds)]
+        for loss, settings in LOSSES.items()
+        if len(settings) > 1
     ]
     table(f"Settings chosen: {', '.join(data)}", ["", *kinds], rows)
 

@@ -24,6 +24,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ._data import TABLES
 from ._printing import PACKAGES, version
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +66,11 @@ class Stage:
 
 
 QUICK_LOSSES = ("--sizes", "256", "2048", "--rounds", "1", "--processes", "1")
+# The scores that rank first in one of the tables of "choice", on another split, and without the two smallest sets.
+CHOICE_AGAIN = ("--split-seed", "301", "--seeds", "2", "3")
+CHOICE_AGAIN += ("--data", *(name for name in TABLES if name not in ("wine", "movement_libras")))
+CHOICE_AGAIN += ("--scores", "view information", "consistency between seeds", "neighbours of the inputs")
+CHOICE_AGAIN += ("hidden columns", "hidden columns, learned part", "leaves, few rows", "clusters of a forest, few rows")
 STAGES = {
     "losses-one-thread": Stage("losses", ("--threads", "1"), 17, quick=QUICK_LOSSES),
     "losses-two-threads": Stage("losses", ("--threads", "2", "--sizes", "2048", "4096"), 5, quick=QUICK_LOSSES),
@@ -86,6 +93,10 @@ STAGES = {
     "few-labels": Stage("few_labels", minutes=90, records="few_labels", jobs=True),
     "partly": Stage("partly", minutes=6, records="partly", jobs=True),
     "scores": Stage("scores", minutes=100, records="scores", jobs=True),
+    "choice": Stage("choice", minutes=14, records="choice", jobs=True),
+    "choice-again": Stage(
+        "choice", CHOICE_AGAIN, 12, "choice-again", jobs=True, quick=("--quick", "--seeds", "2", "3")
+    ),
     "settings": Stage("settings", minutes=0.2, records="scores"),
     "peers": Stage("peers", minutes=30, records="peers", python=PEERS_PYTHON),
     "series": Stage("series", minutes=20, records="series", jobs=True, python=PEERS_PYTHON),
@@ -169,7 +180,8 @@ def tables_of(result):
         if lines:
             found[title], lines = "\n".join(lines), []
         title = line or title
-    command = " ".join(["python -m", f"benchmarks.{result['key']['command'][0]}", *result["key"]["command"][1:]])
+    script, *options = result["key"]["command"]
+    command = shlex.join(["python", "-m", f"benchmarks.{script}", *options])
     about = result["output"].lstrip().partition("\n")[0]
     code = f"code at {result['commit']}; " if result["commit"] else ""
     found["about"] = f"`{command}`: {about}; {code}{result['date']}."

@@ -22,23 +22,32 @@ ACCURACY_NAMES = {"all": "all", "few": "10 a class"}
 DEFAULT = "gca_ince 0.5 balanced"
 
 
-class Record:
-    """What a fit left: embeddings in double precision, without the columns that are passed through."""
+def arrays_of(record, folder):
+    """Arrays that a fit left, in double precision."""
+    with np.load(folder / record["file"]) as file:
+        return {name: file[name].astype(np.float64) for name in file.files}
 
-    def __init__(self, record, folder):
-        with np.load(folder / record["file"]) as file:
-            kept = {name: file[name] for name in file.files}
-        self.accuracy = {name: record[key] for name, key in ACCURACY.items()}
-        self.width = record["n_learned"]
-        learned = {name: value[..., : self.width] for name, value in kept.items()}
-        whole = {name: value for name, value in kept.items() if name.endswith("projected")}
-        arrays = {name: value.astype(np.float64) for name, value in (learned | whole).items()}
+
+class Views:
+    """Embeddings of held-out rows and of views of them, without the columns that are passed through."""
+
+    def __init__(self, arrays, width):
+        self.width = width
+        arrays = {name: a if name.endswith("projected") else a[..., :width] for name, a in arrays.items()}
         light = "own" if "a own" in arrays else "0.2"  # the view of the estimator's defaults
         heavy = "own" if "a own" in arrays else "0.4"
         self.Z, self.many, self.many_projected = arrays["Z"], arrays["many"], arrays["many projected"]
         self.pair = arrays[f"a {light}"], arrays[f"b {light}"]
         self.far_pair = arrays[f"a {heavy}"], arrays[f"b {heavy}"]
         self.projected = arrays["a projected"], arrays["b projected"]
+
+
+class Record(Views):
+    """What a fit left: embeddings, and the accuracies of the probe."""
+
+    def __init__(self, record, folder):
+        super().__init__(arrays_of(record, folder), record["n_learned"])
+        self.accuracy = {name: record[key] for name, key in ACCURACY.items()}
 
 
 def lidar(many):

@@ -77,10 +77,10 @@ def kind_of(data):
     return "images" if data in IMAGES else "table"
 
 
-def split_of(job, split_seed):
+def split_of(job, split_seed, train_rows=TRAIN_ROWS):
     """Rows to train on, and rows held out."""
     X, y = load(job.data)
-    n_train = min(round(0.7 * len(y)), 150 if job.quick else TRAIN_ROWS)
+    n_train = min(round(0.7 * len(y)), 150 if job.quick else train_rows)
     n_test = min(len(y) - n_train, 100 if job.quick else TEST_ROWS)
     rows = np.arange(len(y))
     train, test = train_test_split(rows, train_size=n_train, test_size=n_test, stratify=y, random_state=split_seed)
@@ -101,40 +101,60 @@ def embed_all(module, inputs):
     return [torch.cat(parts).numpy() for parts in zip(*found, strict=True)]
 
 
+def fitted(job, X, steps):
+    """Embedder of a job, after about so many steps."""
+    n_batches = max(1, round(len(X) / 128))
+    options = {"max_epochs": max(1, round((20 if job.quick else steps) / n_batches)), **dict(job.options)}
+    return GCAEmbedder(**{**options, "random_state": job.seed}).fit(X)
+
+
+def n_learned_of(model):
+    """Return how many columns of the embedding, the first, were learned; the others are passed through."""
+    return sum(name.startswith("gcaembedder") for name in model.get_feature_names_out())
+
+
+def looked_through(job, model, X_test):
+    """Embeddings of views of held-out rows, by name."""
+    kept, n_learned = {}, n_learned_of(model)
+    inputs = model.reader_.read(check_rows(model, X_test, reset=False).take(slice(0, PAIRED_ROWS)))
+    generator = torch.Generator().manual_seed(0)
+    module = model.net_.module_
+    for name, view in views_of(job).items():
+        for side in "ab":
+            embedded, projected = embed_all(module, view(inputs, generator))
+            kept[f"{side} {name}"] = embedded
+            if name in ("own", "0.2"):
+                kept[f"{side} projected"] = projected
+    first = next(iter(views_of(job).values()))
+    many = [embed_all(module, first(inputs[:MANY_ROWS], generator)) for _ in range(MANY_VIEWS)]
+    kept["many"] = np.stack([embedded[:, :n_learned] for embedded, _ in many])
+    kept["many projected"] = np.stack([projected for _, projected in many])
+    return kept
+
+
+def file_of(job, split_seed, folder, kept):
+    """Write the arrays of a fit, and return the name of their file."""
+    name = f"{job.data} {job.method} {job.seed} {split_seed}{' quick' if job.quick else ''}.npz".replace(" ", "_")
+    np.savez(folder / name, **{name: np.float16(array) for name, array in kept.items()})
+    return name
+
+
 def run(job, split_seed, folder):
     """Fit, embed and probe; the record to keep, which names the file of the arrays."""
     warnings.simplefilter("ignore")
     (X, y), (X_test, y_test) = split_of(job, split_seed)
-    n_batches = max(1, round(len(y) / 128))
-    steps = 20 if job.quick else STEPS[kind_of(job.data)]
-    options = {"max_epochs": max(1, round(steps / n_batches)), **dict(job.options), "random_state": job.seed}
     with threadpool_limits(1):
-        model = GCAEmbedder(**options).fit(X)
+        model = fitted(job, X, STEPS[kind_of(job.data)])
         Z, Z_test = (np.asarray(model.transform(rows), dtype=np.float64) for rows in (X, X_test))
-        n_learned = sum(name.startswith("gcaembedder") for name in model.get_feature_names_out())
+        n_learned = n_learned_of(model)
         record, kept = {"n_learned": n_learned}, {"Z": Z_test[:SCORED_ROWS].astype(np.float32)}
         few = few_of(y, 0, DRAWS)
         for name, columns in (("whole", slice(None)), ("learned", slice(n_learned))):
             record[f"{name} all"] = accuracy(Z[:, columns], y, Z_test[:, columns], y_test)
             draws = [accuracy(Z[rows][:, columns], y[rows], Z_test[:, columns], y_test) for rows in few]
             record[f"{name} few"] = np.mean(draws)
-        inputs = model.reader_.read(check_rows(model, X_test, reset=False).take(slice(0, PAIRED_ROWS)))
-        generator = torch.Generator().manual_seed(0)
-        module = model.net_.module_
-        for name, view in views_of(job).items():
-            for side in "ab":
-                embedded, projected = embed_all(module, view(inputs, generator))
-                kept[f"{side} {name}"] = embedded
-                if name in ("own", "0.2"):
-                    kept[f"{side} projected"] = projected
-        first = next(iter(views_of(job).values()))
-        many = [embed_all(module, first(inputs[:MANY_ROWS], generator)) for _ in range(MANY_VIEWS)]
-        kept["many"] = np.stack([embedded[:, :n_learned] for embedded, _ in many])
-        kept["many projected"] = np.stack([projected for _, projected in many])
-    name = f"{job.data} {job.method} {job.seed} {split_seed}{' quick' if job.quick else ''}.npz"
-    record["file"] = name.replace(" ", "_")
-    np.savez(folder / record["file"], **{name: np.float16(array) for name, array in kept.items()})
-    return record
+        kept |= looked_through(job, model, X_test)
+    return {**record, "file": file_of(job, split_seed, folder, kept)}
 
 
 def protocol(split_seed):

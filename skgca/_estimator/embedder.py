@@ -675,15 +675,16 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         return self._embed(X)
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Score the embedding without labels, by the information that views of held-out rows carry about their row.
+        """Score the embedding without labels, to detect bad settings. It does not choose among good ones.
+
+        Embeddings that are too narrow, hardly trained or collapsed have a lower score than that of the default, on the
+        same rows. The setting with the highest score is not significantly more accurate than the default, nor are those
+        that other scores pick: ``docs/guide/scores.md`` has the figures.
 
         Ten views of each row are embedded, and :func:`skgca.metrics.view_information_score` measures their information
         in nats. The views are always those of ``views="auto"`` with the default ``corruption_rate``. So scores are
         comparable between embedders that were trained with different losses, epsilons, marginals, targets, widths or
         views. Passthrough columns are not used.
-
-        The score separates bad settings from good ones better than good ones from the best. ``docs/guide/scores.md``
-        shows how well it ranks them.
 
         Parameters
         ----------

@@ -9,8 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
@@ -19,7 +17,7 @@ from skgca.views import ColumnCorruption
 from . import _data
 from ._data import DRAWS, TEST_SHARE, few_of
 
-SETS = ("digits", "letter", "mnist")
+SETS = ("digits", "letter")
 MOST_ROWS = 4000
 SHARES = (10, 40, 60)  # of wrong pairs, in %
 NO_CLASS, IMBALANCE = 0.3, 100  # share of rows without a class; size of the largest class over that of the smallest
@@ -54,8 +52,8 @@ class Sensor:
         return seen + self.noise * torch.randn(batch.shape, generator=generator)
 
 
-MEASURED = {"digits": Sensor(8, 3, 1 / 16), "mnist": Sensor(14, 5, 1 / 16), "letter": ColumnCorruption(0.2)}
-STRONG = {"digits": Sensor(8, 5, 1 / 4), "mnist": Sensor(14, 9, 1 / 4), "letter": ColumnCorruption(0.6)}
+MEASURED = {"digits": Sensor(8, 3, 1 / 16), "letter": ColumnCorruption(0.2)}
+STRONG = {"digits": Sensor(8, 5, 1 / 4), "letter": ColumnCorruption(0.6)}
 
 
 def unchanged(batch, generator):
@@ -85,15 +83,10 @@ def measurement(view, X, seed):
 
 @lru_cache
 def load(name):
-    """Rows as float32 and labels; pixels lie in [0, 1], those of MNIST are means of four."""
+    """Rows as float32 and labels; pixels lie in [0, 1]."""
+    X, y = _data.load("digits-flat" if name == "digits" else name)
     if name == "digits":
-        X, y = load_digits(return_X_y=True)
         X = X / 16
-    elif name == "mnist":
-        X, y = _data.load(name)
-        X = F.avg_pool2d(torch.from_numpy(X / 255)[:, None], 2).flatten(1).numpy()
-    else:
-        X, y = _data.load(name)
     if len(y) > MOST_ROWS:
         X, _, y, _ = train_test_split(X, y, train_size=MOST_ROWS, stratify=y, random_state=0)
     return X.astype(np.float32), y

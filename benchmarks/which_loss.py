@@ -197,7 +197,7 @@ def settings_text(best, data, kind, loss):
 
 def main():
     parser = job_parser(__doc__, "which_loss", data=SETS)
-    given = parsed(parser, usual={"data": SETS, "seeds": SEEDS}, quick={"data": SETS[:2], "seeds": (0,)})
+    given = parsed(parser, usual={"data": SETS, "seeds": SEEDS}, quick={"seeds": (0,)})
     about(f"seeds {given.seeds}; settings chosen on {list(CHOSEN_ON)}", f"{STEPS} steps of {BATCH} pairs")
     best = best_settings(measured(run, list(trial_jobs(given.data, given.quick)), given, protocol=PROTOCOL))
     jobs = list(jobs_of(given.data, given.seeds, best, given.quick))

@@ -26,8 +26,8 @@ X, y = load_digits(return_X_y=True)
 # %%
 # The sensors see handwritten digits, each with other noise and with another nine of the 64 pixels blank. A share of
 # the second measurements is handed on to another row, and stays there: training sees the same wrong pairs in each
-# epoch. (Wrong pairs that are drawn anew in each batch do little harm with most losses; the evidence page on the
-# losses has them.)
+# epoch. (Wrong pairs that are drawn anew in each batch do little harm with most losses; the page "Which loss when" has
+# them, and each loss at its own best epsilon.)
 
 
 def measured(X, rng):

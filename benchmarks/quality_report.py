@@ -13,6 +13,7 @@ WAYS = {" plain": "no scaler", "": "scaler"}  # between the features and the pro
 PLAIN, SCALED = WAYS
 USUAL_ITER = 100  # LogisticRegression's default
 TIE = 1.0  # points of accuracy
+OURS = "logistic regression on gca"
 
 
 class Comparison(Results):
@@ -136,19 +137,36 @@ def report_rivals(results):
     """Other classifiers of the same labels, on the prepared rows ("raw") and on the embedding ("gca")."""
     if not {"raw", "gca"} <= set(results.methods):
         return
+    found = {score: classifiers_of(results, score) for score in SCORES}
     for score, title in SCORES.items():
-        found = classifiers_of(results, score)
-        rows = [[name, *(cell(of_set.get(name, {})) for of_set in found.values())] for name in results.data]
-        table(f"Other classifiers, {title}", ["", *found], rows)
-        rows = []
-        for group, members in {"tables": TABLES, "tables and images": DATA}.items():
-            data = [name for name in members if all(of_set.get(name) for of_set in found.values())]
-            if data:
-                means = np.array([[100 * np.mean([*s[name].values()]) for name in data] for s in found.values()])
-                ranks = rankdata(-means, axis=0).mean(1)
-                rows.append([f"mean, {len(data)} {group}", *(f"{mean:.1f}" for mean in means.mean(1))])
-                rows.append([f"mean rank, {len(data)} {group}", *(f"{rank:.2f}" for rank in ranks)])
-        table(f"Other classifiers in brief, {title}", ["", *found], rows)
+        rows = [[name, *(mean_cell(of_set.get(name)) for of_set in found[score].values())] for name in results.data]
+        table(f"Other classifiers, {title}", ["", *found[score]], rows)
+    for group, members in {"tables": TABLES, "tables and images": DATA}.items():
+        report_classifiers(found, group, members)
+
+
+def mean_cell(of_seeds):
+    return f"{100 * np.mean([*of_seeds.values()]):.1f}" if of_seeds else ""
+
+
+def report_classifiers(found, group, members):
+    """One line for each classifier and regime, over sets: mean, rank, and by how much gca with a probe is above it."""
+    rows, p_values = [], []
+    for score, title in SCORES.items():
+        data = [name for name in members if all(of_set.get(name) for of_set in found[score].values())]
+        if not data:
+            return
+        means = np.array([[100 * np.mean([*s[name].values()]) for name in data] for s in found[score].values()])
+        ranks = rankdata(-means, axis=0).mean(1)
+        for name, mean, rank in zip(found[score], means, ranks, strict=True):
+            gain = means[list(found[score]).index(OURS)] - mean
+            compared = [""] * 4 if name == OURS else against(gain, data)
+            p_values.append(np.nan if name == OURS else signed_rank(gain))
+            rows.append([title, name, f"{mean.mean():.1f}", f"{rank:.2f}", *compared])
+    rows = [[*row, p_text(p)] for row, p in zip(rows, holm(p_values), strict=True)]
+    head = [f"{len(data)} {group}", "classifier", "mean", "rank", "gca less this", "worst", "win / tie / loss", "p"]
+    n_tests = int(np.isfinite(p_values).sum())
+    table(f"Other classifiers, {group}, and gca with logistic regression", [*head, f"p by Holm, {n_tests} tests"], rows)
 
 
 def report_probes(results):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._estimator.classifier import GCAClassifier
 from ._estimator.embedder import GCAEmbedder
-from ._estimator.few_labels import GCAClassifier, GCARegressor
+from ._estimator.regressor import GCARegressor
 from ._version import __version__, show_versions
 
 if TYPE_CHECKING:  # editors and type checkers cannot see the lazy imports below
@@ -16,9 +17,9 @@ __all__ = ["SKOPS_TRUSTED", "GCAClassifier", "GCAEmbedder", "GCARegressor", "__v
 
 # Types that skops.io.load must trust in addition to its own list. The estimator's state is plain values and arrays.
 SKOPS_TRUSTED = [
+    "skgca._estimator.classifier.GCAClassifier",
     "skgca._estimator.embedder.GCAEmbedder",
-    "skgca._estimator.few_labels.GCAClassifier",
-    "skgca._estimator.few_labels.GCARegressor",
+    "skgca._estimator.regressor.GCARegressor",
     "skgca._inference.heads.ForestArrays",
     "skgca._inference.heads.SoftVote",
 ]

@@ -87,7 +87,7 @@ STAGES = {
     "outliers": Stage("outliers", minutes=10, records="outliers", jobs=True),
     "stability": Stage("stability", minutes=5, records="stability", jobs=True),
     "rows": Stage("rows", minutes=6, records="rows", jobs=True),
-    "quality": Stage("quality", minutes=60, records="quality", jobs=True),
+    "quality": Stage("quality", minutes=70, records="quality", jobs=True),
     "family": Stage("family", minutes=75, records="family", jobs=True),
     "which-loss": Stage("which_loss", minutes=75, records="which_loss", jobs=True),
     "few-labels": Stage("few_labels", minutes=90, records="few_labels", jobs=True),

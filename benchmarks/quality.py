@@ -17,7 +17,7 @@ import json
 import time
 import warnings
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -149,7 +149,7 @@ def embedder(job, X):
 # ------------------------------------------------------------------------------------------------------- running
 
 
-def run(job):
+def run(job, rivals_on):
     """Fit and score; the record to keep."""
     warnings.simplefilter("ignore")
     split = split_of(job.data, job.seed, job.quick)
@@ -163,7 +163,7 @@ def run(job):
         embedded = time.process_time()
         Z = np.asarray(model.transform(split.X), dtype=np.float64)
         record = probe_scores(split, Z, Z_test)
-        record["rivals"] = rival_scores(split, Z, Z_test, job.seed, RIVALS_ON.get(job.method, ()))
+        record["rivals"] = rival_scores(split, Z, Z_test, job.seed, rivals_on.get(job.method, ()))
     return {**record, "seconds": round(fitted - start, 4), "embed": round(embedded - fitted, 5), "width": Z.shape[1]}
 
 
@@ -176,7 +176,9 @@ def main():
     parser = job_parser(__doc__, "quality", data=DATA)
     parser.add_argument("--methods", nargs="+", help=f"of {[*BASELINES, *OURS]} and the variants; default all")
     parser.add_argument("--variant", action="append", default=[], help="NAME=JSON, options of GCAEmbedder beside gca")
+    parser.add_argument("--no-rivals", action="store_true", help="leave other classifiers out")
     given = parsed(parser, usual={"data": DATA, "seeds": range(5)}, quick=SMALL)
+    rivals_on = {} if given.no_rivals else RIVALS_ON
     methods = {**{name: {} for name in BASELINES}, **OURS, **dict(map(parse_variant, given.variant))}
     unknown = set(given.methods or ()) - set(methods)
     if unknown:
@@ -189,7 +191,8 @@ def main():
         for method, options in methods.items()
     ]
     here = [job for job in jobs if job.method != "UMAP" or find_spec("umap")]
-    report(measured(run, here, given, protocol=(*PROTOCOL, str(RIVALS_ON)), packages=PACKAGES), len(jobs), given.quick)
+    do, protocol = partial(run, rivals_on=rivals_on), (*PROTOCOL, str(rivals_on))
+    report(measured(do, here, given, protocol=protocol, packages=PACKAGES), len(jobs), given.quick)
 
 
 if __name__ == "__main__":

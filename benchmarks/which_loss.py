@@ -1,6 +1,6 @@
 """Which loss is worth its name when views or rows are not as they should be: each at its own best settings.
 
-    python -m benchmarks.which_loss                    # all of it, an hour and a half on two cores
+    python -m benchmarks.which_loss                    # all of it, an hour and a quarter on two cores
     python -m benchmarks.which_loss --data digits      # one set
 
 Prints tables in Markdown, which docs/evidence/which_loss.md holds. Needs the packages of the extra "bench".

@@ -140,7 +140,7 @@ def gca_uot(
     kl : {"mass", "rows"}, default="mass"
         Form of the divergence: with its mass term, or, as in the released code, of the plan with normalised rows.
         Embeddings with "rows" are like those of :func:`ince`, for all rho. At the default rho, embeddings with "mass"
-        were better, by 0.2 to 2.6 points with few labels (``docs/evidence/family.md``).
+        were better, by 1.5 to 2.6 points with few labels (``docs/evidence/family.md``).
     kl_weight : float, default=1.0
         r1, weight of the divergence.
     rince_weight : float, default=0.0

@@ -54,7 +54,7 @@ def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings
 def rince(
     *, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", q: float = 0.6, lam: float = 0.01, **settings: Any
 ) -> AlignmentLoss:
-    r"""Robust InfoNCE, for positive pairs that are partly wrong [1]_.
+    r"""Robust InfoNCE, for positive pairs of which some are wrong for good [1]_.
 
     .. math:: \frac1N \sum_i \Big( -\frac{pos_i^q}{q} + \frac{(\lambda (pos_i + \sum neg_i))^q}{q} \Big),
         \qquad pos, neg = e^{\cos / \epsilon}

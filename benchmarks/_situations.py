@@ -16,6 +16,7 @@ from skgca.views import ColumnCorruption
 
 from . import _data
 from ._data import DRAWS, TEST_SHARE, few_of
+from .family_fits import Mispaired
 
 SETS = ("digits", "letter")
 MOST_ROWS = 4000
@@ -58,19 +59,6 @@ STRONG = {"digits": Sensor(8, 5, 1 / 4), "letter": ColumnCorruption(0.6)}
 
 def unchanged(batch, generator):
     return batch
-
-
-@dataclass(frozen=True)
-class Mispaired:
-    """Hand the measurements of a share of the batch on to other rows, drawn anew in each batch."""
-
-    share: float
-
-    def __call__(self, batch, generator):
-        rows = torch.randperm(len(batch), generator=generator)[: round(self.share * len(batch))]
-        order = torch.arange(len(batch))
-        order[rows] = rows.roll(1)
-        return batch[order]
 
 
 def measurement(view, X, seed):
@@ -138,7 +126,7 @@ def pairs_of(name, situation, seed, most_rows=None):
             wrong = rng.permutation(len(second))[: round(share * len(second))]
             second[wrong] = second[np.roll(wrong, 1)]
         else:
-            views = [unchanged, Mispaired(share)]
+            views = [unchanged, Mispaired(unchanged, share)]
     new = measurement(MEASURED[name], X[test], 2 * seed)
     return Pairs(seen, second, views, first, y[train], few, new, y[test])
 

@@ -50,6 +50,12 @@ def points(ours, theirs):
     return {seed: 100 * (value - theirs[seed]) for seed, value in ours.items() if seed in theirs}
 
 
+def mean_of_sets(of_sets):
+    """Mean over data sets, each a dict over seeds, of each seed that all of them have."""
+    seeds = [seed for seed in next(iter(of_sets), ()) if all(seed in one for one in of_sets)]
+    return {seed: float(np.mean([one[seed] for one in of_sets])) for seed in seeds}
+
+
 def differences_as_text(rows, ratio, *, digits=1, spread=True):
     """Cells of a table of differences: mean, standard deviation and, in brackets, the p value of this one test.
 

@@ -16,7 +16,7 @@ import numpy as np
 from ._data import RATIO, SCORES, TEST_SHARE
 from ._jobs import Job, Results, job_parser, measured, options_of, parsed, run_main
 from ._printing import about, cell, table
-from ._statistics import differences_as_text, points
+from ._statistics import differences_as_text, mean_of_sets, points
 from .family_fits import (
     BASELINES,
     BATCH,
@@ -214,7 +214,7 @@ def report_orderings(results, data):
     means, won = [], []
     for method, other in ORDERINGS:
         gains = [[results.less(score, name, views, method, other) for name in data] for score, views in settings]
-        averages = [mean_of(of) for of in gains]
+        averages = [mean_of_sets(of) for of in gains]
         single = [[gain[s] for gain in of for s in average] for of, average in zip(gains, averages, strict=True)]
         won.append([f"{sum(value > 0 for value in of)}/{len(of)}" for of in single])
         means.append([average.values() for average in averages])
@@ -234,16 +234,10 @@ def report_strong(results):
     others, gains = ("ince", "gca_ince"), []
     for other in others:
         of_sets = {s: [results.less(s, name, "strong", "gca_uot", other) for name in data] for s in SCORES}
-        gains.append([of.values() for gain in of_sets.values() for of in (mean_of(gain), *gain)])
+        gains.append([of.values() for gain in of_sets.values() for of in (mean_of_sets(gain), *gain)])
     rows = [[f"`{o}`", *row] for o, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
     head = ["", *(f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data))]
     table("Points of `gca_uot` above another loss, strong views, further seeds (p, * by Holm)", head, rows)
-
-
-def mean_of(gains):
-    """Mean over datasets of each seed that all of them have."""
-    seeds = [seed for seed in next(iter(gains), ()) if all(seed in gain for gain in gains)]
-    return {seed: np.mean([gain[seed] for gain in gains]) for seed in seeds}
 
 
 def report_domains(results):

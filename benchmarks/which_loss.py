@@ -27,7 +27,7 @@ from ._data import LABELS, RATIO, accuracy
 from ._jobs import Job, Results, job_parser, measured, options_of, parsed, run_main
 from ._printing import about, table
 from ._situations import MEASURED, SETS, SITUATIONS, STRONG, pairs_of
-from ._statistics import differences_as_text, points
+from ._statistics import differences_as_text, mean_of_sets, points
 
 SEEDS, CHOSEN_ON = range(10), (200, 201)
 STEPS, QUICK_STEPS, QUICK_ROWS, BATCH = 300, 5, 200, 128
@@ -146,12 +146,6 @@ def jobs_of(data, seeds, best, quick):
 
 
 # --------------------------------------------------------------------------------------------------------- reporting
-
-
-def mean_of_sets(of_sets):
-    """Mean over sets of each seed that all of them have."""
-    seeds = [seed for seed in of_sets[0] if all(seed in one for one in of_sets)] if of_sets else []
-    return {seed: float(np.mean([one[seed] for one in of_sets])) for seed in seeds}
 
 
 def report(results, data, best):

@@ -6,7 +6,8 @@ import torch
 
 from benchmarks import _situations, which_loss
 from benchmarks._jobs import Job, options_of
-from benchmarks._situations import Mispaired, Sensor, of_no_class, pairs_of, tail_of
+from benchmarks._situations import Sensor, of_no_class, pairs_of, tail_of, unchanged
+from benchmarks.family_fits import Mispaired
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_what_is_paired_in_each_situation(numbered, situation):
 
 def test_wrong_pairs_of_a_batch_are_the_share_that_is_asked_for():
     batch, generator = torch.arange(50)[:, None], torch.Generator().manual_seed(0)
-    first, second = (Mispaired(0.4)(batch, generator) for _ in range(2))
+    first, second = (Mispaired(unchanged, 0.4)(batch, generator) for _ in range(2))
     assert int((first != batch).sum()) == int((second != batch).sum()) == 20
     assert (first != second).any()  # drawn anew
     assert sorted(first.flatten().tolist()) == list(range(50))

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skgca import GCAEmbedder
+from skgca.encoders import Standardization
 from skgca.losses import PRESETS
 from skgca.metrics import alignment_score, effective_rank, uniformity_score
 from skgca.views import ColumnCorruption
@@ -192,7 +193,7 @@ def run(job):
         model.fit(X, y if job.method == "supcon" else None)
     seconds = time.perf_counter() - start
     if isinstance(model, GCAEmbedder):
-        model.encoder_.readout = torch.nn.Identity()  # the outputs as the loss left them, not standardised
+        model.encoder_.readout = Standardization(N_COMPONENTS)  # as it is made: outputs as the loss left them
     Z, Z_test = model.transform(X), model.transform(X_test)
     record = {
         "all": accuracy(Z, y, Z_test, y_test),

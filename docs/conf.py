@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
             "plot_partly_labelled.py",
             "plot_noisy_views.py",
             "plot_domains.py",
+            "plot_map.py",
             "plot_plans_and_outliers.py",
             "plot_grid_search.py",
             "plot_stream.py",

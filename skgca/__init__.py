@@ -7,18 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from ._estimator.classifier import GCAClassifier
 from ._estimator.embedder import GCAEmbedder
+from ._estimator.map import GCAMap
 from ._estimator.regressor import GCARegressor
 from ._version import __version__, show_versions
 
 if TYPE_CHECKING:  # editors and type checkers cannot see the lazy imports below
     from . import encoders, exceptions, inspection, losses, metrics, model_selection, ot, views  # noqa: F401
 
-__all__ = ["SKOPS_TRUSTED", "GCAClassifier", "GCAEmbedder", "GCARegressor", "__version__", "show_versions"]
+__all__ = [
+    "SKOPS_TRUSTED",
+    "GCAClassifier",
+    "GCAEmbedder",
+    "GCAMap",
+    "GCARegressor",
+    "__version__",
+    "show_versions",
+]
 
 # Types that skops.io.load must trust in addition to its own list. The estimator's state is plain values and arrays.
 SKOPS_TRUSTED = [
     "skgca._estimator.classifier.GCAClassifier",
     "skgca._estimator.embedder.GCAEmbedder",
+    "skgca._estimator.map.GCAMap",
     "skgca._estimator.regressor.GCARegressor",
     "skgca._inference.heads.ForestArrays",
     "skgca._inference.heads.SoftVote",

@@ -270,13 +270,14 @@ def make_module(
         body = _make_body(options, reader, stem, rows)
         width = _output_width(options, Encoder(stem, body, Standardization(1)), rows[:2])
         sizes = _sizes("projection_sizes", options.projection_sizes)
-        if not sizes:
+        if not sizes and not isinstance(options.encoder, str):
             raise InvalidParameterError(
-                f"projection_sizes={options.projection_sizes!r} is empty; it needs the width of the output, such as "
-                "(128,)."
+                f"projection_sizes={options.projection_sizes!r} is empty, which is for encoders with a name; for an "
+                "encoder of your own, give the width of the output, such as (128,)."
             )
-        head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1]))
-        predictor = MLP(sizes[-1], sizes[:-1], sizes[-1]) if with_predictor else None  # as deep and wide as the head
+        head = nn.Sequential(nn.ReLU(), MLP(width, sizes[:-1], sizes[-1])) if sizes else nn.Identity()
+        # as deep and wide as the head
+        predictor = MLP((width, *sizes)[-1], sizes[:-1], (width, *sizes)[-1]) if with_predictor else None
     readout = _make_readout(options, reader, stem, body, width, rows, n_rows, seed=random_streams.seed("rotation"))
     passthrough = reader.passes_through if options.passthrough == "auto" else bool(options.passthrough)
     return EncoderWithHead(Encoder(stem, body, readout, passthrough=passthrough), head, predictor)

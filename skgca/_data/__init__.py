@@ -18,6 +18,7 @@ from .batches import (
 from .containers import Chunk
 from .images import ImageReader
 from .kinds import READERS, make_reader
+from .neighbors import RandomNeighbors, neighbor_graph
 from .reader import Reader, Stem
 from .rows import N_MEASURED, Rows, check_rows, spaced
 from .series import SeriesReader
@@ -29,6 +30,7 @@ __all__ = [
     "Chunk",
     "EvenBatches",
     "ImageReader",
+    "RandomNeighbors",
     "Reader",
     "RowDataset",
     "Rows",
@@ -41,6 +43,7 @@ __all__ = [
     "fixed_batches",
     "make_reader",
     "n_even_batches",
+    "neighbor_graph",
     "read_ahead",
     "shuffled_batches",
     "spaced",

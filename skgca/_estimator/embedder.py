@@ -224,7 +224,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         embedding does not outweigh inputs which say more.
     projection_sizes : sequence of int, default=(128, 128)
         Widths of the layers of the projection head. The last one is its output, which the loss compares. The predictor
-        of "byol" has the same widths.
+        of "byol" has the same widths. Without any, there is no head, and the loss compares the outputs of the encoder.
     n_views : int, default=None
         Number of views of each row. None is the length of ``views`` if that is a sequence, and else 2.
     view_pairs : {"all", "worst"}, default="all"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from numbers import Real
@@ -35,6 +35,7 @@ from .._builders.network import (
 from .._builders.views import ViewOptions, has_names_only, make_views
 from .._data import (
     N_MEASURED,
+    RandomNeighbors,
     Reader,
     RowDataset,
     Rows,
@@ -43,6 +44,7 @@ from .._data import (
     evenly_spaced,
     make_reader,
     n_even_batches,
+    neighbor_graph,
     read_ahead,
     spaced,
 )
@@ -178,6 +180,8 @@ def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks
     criterion = last_or_new_criterion(estimator, continues=continues)
     random_streams = streams_of(estimator, ranks)
     rows = read_rows(estimator, inputs, continues=continues, ranks=ranks)
+    if inputs.n_neighbors is not None:
+        rows = _with_neighbors(rows, inputs.n_neighbors, random_streams.generator("neighbors"))
     saving: list[Entry] = []
     if estimator.checkpoint_dir is not None:
         callback = _checkpointing(estimator, checkpoints, rows.dataset, random_streams, device, ranks)
@@ -286,6 +290,16 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ran
     dataset = RowDataset(len(inputs), *fetch, **inputs.extras)
     ranks.check_same(lambda: _of_training(estimator, inputs, dataset))
     return TrainingRows(reader, dataset, sample, first.chunk_size(), pooling)
+
+
+def _with_neighbors(rows: TrainingRows, n_neighbors: int, generator: torch.Generator) -> TrainingRows:
+    """Add random neighbours as second measurements; distances are those of the inputs before any learned part."""
+    fetch, n_rows = rows.dataset.inputs[0], len(rows.dataset)
+    stem = rows.reader.make_stem(standardize=True)
+    parts = torch.arange(n_rows).split(max(1, rows.chunk_size))
+    graph = neighbor_graph(np.concatenate([stem.plain(fetch(part)).numpy() for part in parts]), n_neighbors)
+    dataset = RowDataset(n_rows, fetch, RandomNeighbors(fetch, graph, generator), **rows.dataset.extras)
+    return replace(rows, dataset=dataset)
 
 
 def _of_training(estimator: GCAEmbedder, inputs: FitInputs, dataset: RowDataset) -> dict[str, str]:

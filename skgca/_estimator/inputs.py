@@ -28,11 +28,12 @@ class FitInputs:
     """The rows that are trained on, which are those of weight above 0, and their metadata.
 
     measured : the rows of X, and those of X_pair if there is one; extras : what the loss reads for each row, by the
-    names of its arguments.
+    names of its arguments; n_neighbors: if not None, the second view of a row is one of so many nearest rows.
     """
 
     measured: list[Rows]
     extras: dict[str, Any]
+    n_neighbors: int | None = None
 
     def __len__(self) -> int:
         return len(self.measured[0])

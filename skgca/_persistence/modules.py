@@ -21,7 +21,8 @@ from .codec import UnknownClassError, add_class, classes_of, decode, encode, mad
 __all__ = ["describe", "has_own_body", "load_weights", "missing_classes", "rebuild", "weights"]
 
 _BODY = "encoder.body."  # prefix of the names of its weights
-_TORCH = {"Flatten": nn.Flatten, "ReLU": nn.ReLU}  # layers between our modules, without a configuration
+# layers between our modules, without a configuration
+_TORCH = {"Flatten": nn.Flatten, "Identity": nn.Identity, "ReLU": nn.ReLU}
 
 
 def _known() -> dict[str, type]:

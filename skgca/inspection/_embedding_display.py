@@ -1,7 +1,7 @@
 """An embedding in two dimensions: which rows are close, and whether classes or values separate.
 
-The display is drawn from the output of ``transform``, reduced by PCA, t-SNE or UMAP. It is for a first look. A
-reduction to two dimensions may hide structure, and t-SNE and UMAP distort distances.
+The display is drawn from the output of ``transform``, reduced by PCA, GCAMap, t-SNE or UMAP. It is for a first look. A
+reduction to two dimensions may hide structure, and all methods except PCA distort distances.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sklearn.manifold import TSNE
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.multiclass import type_of_target
 
+from .._estimator.map import GCAMap
 from .._utils.classes import sorted_classes, without_objects
 from .._utils.optional import import_optional
 from ._drawing import COLORS, MARKERS, axes_for
@@ -28,12 +29,13 @@ _MOST_CLASSES = len(COLORS) * len(MARKERS)  # each class has a colour and a mark
 
 
 def _umap(random_state: Any) -> Any:
-    umap = import_optional("umap", needed_for="method='umap'", package="umap-learn", instead="use 'pca' or 'tsne'.")
+    umap = import_optional("umap", needed_for="method='umap'", package="umap-learn", instead="use 'map' or 'tsne'.")
     return umap.UMAP(n_components=2, random_state=random_state)
 
 
-_NAMES = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
+_NAMES = {"map": "GCAMap", "pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}
 _METHODS: dict[str, Callable[[Any], Any]] = {
+    "map": lambda random_state: GCAMap(standardize=False, random_state=random_state),
     "pca": lambda random_state: PCA(n_components=2, random_state=random_state),
     "tsne": lambda random_state: TSNE(n_components=2, random_state=random_state),
     "umap": _umap,
@@ -83,7 +85,7 @@ class EmbeddingDisplay:
         X: ArrayLike,
         y: ArrayLike | None = None,
         *,
-        method: Any = "pca",
+        method: Any = "auto",
         max_rows: int = 5000,
         random_state: int | np.random.RandomState | None = 0,
         ax: Any = None,
@@ -93,13 +95,15 @@ class EmbeddingDisplay:
         Parameters
         ----------
         estimator : transformer
-            Fitted; a GCAEmbedder, a pipeline that ends in one, or any other transformer.
+            Fitted; a GCAEmbedder, a GCAMap, a pipeline that ends in one, or any other transformer.
         X : as in ``transform``
             Rows.
         y : array-like of shape (n_samples,), default=None
             Classes or numbers that colour the rows.
-        method : {"pca", "tsne", "umap"} or transformer, default="pca"
-            Reduces the embedding to two dimensions. "umap" needs umap-learn. A transformer is cloned.
+        method : {"auto", "pca", "map", "tsne", "umap"} or transformer, default="auto"
+            Reduces the embedding to two dimensions. "map" is :class:`skgca.GCAMap`. "umap" needs umap-learn. A
+            transformer is cloned. "auto" leaves an embedding of two columns as it is, such as that of a GCAMap, and is
+            "pca" for a wider one.
         max_rows : int, default=5000
             If X has more rows, this many are drawn at random.
         random_state : int, RandomState instance or None, default=0
@@ -116,8 +120,10 @@ class EmbeddingDisplay:
         ValueError
             If the method is not known, or ``y`` has another length than X or more than 64 classes.
         """
-        if isinstance(method, str) and method not in _METHODS:
-            raise ValueError(f"method={method!r} is not known; use one of {sorted(_METHODS)}, or a transformer.")
+        if isinstance(method, str) and method not in ("auto", *_METHODS):
+            raise ValueError(
+                f"method={method!r} is not known; use one of {sorted(['auto', *_METHODS])}, or a transformer."
+            )
         rng = check_random_state(random_state)
         embedding = np.asarray(estimator.transform(X))
         values: np.ndarray | None = None if y is None else column_or_1d(y)
@@ -125,6 +131,10 @@ class EmbeddingDisplay:
         if len(embedding) > max_rows:
             rows = np.sort(rng.choice(len(embedding), max_rows, replace=False))
             embedding, values = embedding[rows], None if values is None else values[rows]
+        if method == "auto":
+            if embedding.shape[1] == 2:
+                return cls(embedding, y=values).plot(ax=ax)
+            method = "pca"
         reducer = _METHODS[method](rng.randint(2**31 - 1)) if isinstance(method, str) else clone(method)
         name = _NAMES[method] if isinstance(method, str) else type(reducer).__name__
         points = np.asarray(reducer.fit_transform(embedding))[:, :2]

@@ -220,7 +220,6 @@ def test_bad_weights_are_refused(iris):
         ({"encoder": "transformer"}, r"'encoder' .*'mlp'"),
         ({"hidden_layer_sizes": (16, 0)}, r"hidden_layer_sizes=\(16, 0\) must hold whole numbers of at least 1"),
         ({"hidden_layer_sizes": (16.5,)}, r"hidden_layer_sizes=\(16.5,\) must hold whole numbers"),
-        ({"projection_sizes": ()}, r"projection_sizes=\(\) is empty"),
         ({"device": 3}, r"'device'"),
         ({"sinkhorn_tol": 0}, r"'sinkhorn_tol'"),
         ({"sinkhorn_gradient": "exact"}, r"'sinkhorn_gradient' .*'unrolled'"),

@@ -6,6 +6,7 @@ from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skgca import GCAMap
 from skgca.inspection import EmbeddingDisplay
 from skgca.inspection._drawing import COLORS, MARKERS
 
@@ -68,8 +69,19 @@ def test_methods_pipelines_and_axes():
     assert display.ax_ is ax
     assert ax.get_xlabel() == "t-SNE 1"
     assert EmbeddingDisplay.from_estimator(fitted(), X, method=TruncatedSVD(2)).ax_.get_xlabel() == "TruncatedSVD 1"
-    with pytest.raises(ValueError, match=r"method='lda' is not known; use one of \['pca', 'tsne', 'umap'\]"):
+    with pytest.raises(ValueError, match=r"method='lda' is not known; use one of \['auto', 'map', 'pca',"):
         EmbeddingDisplay.from_estimator(fitted(), X, method="lda")
+
+
+def test_a_map_is_drawn_as_it_is_and_a_wider_embedding_can_become_one():
+    fitted_map = GCAMap(hidden_layer_sizes=(16,), max_epochs=3, random_state=0).fit(X)
+    display = EmbeddingDisplay.from_estimator(fitted_map, X, Y)
+    assert np.array_equal(display.points, fitted_map.transform(X))
+    assert display.ax_.get_xlabel() == "component 1"
+    display = EmbeddingDisplay.from_estimator(fitted(), X[:40], method="map", random_state=3)
+    assert display.ax_.get_xlabel() == "GCAMap 1"
+    again = EmbeddingDisplay.from_estimator(fitted(), X[:40], method="map", random_state=3)
+    assert np.array_equal(display.points, again.points)
 
 
 def test_of_many_rows_a_random_part_is_drawn():

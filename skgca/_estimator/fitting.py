@@ -90,6 +90,7 @@ __all__ = [
     "streams_of",
     "threads_of",
     "train",
+    "unchanged_on_failure",
 ]
 
 
@@ -249,14 +250,15 @@ def in_training(estimator: GCAEmbedder) -> Iterator[Ranks]:
     If the block raises anything, the attributes of the estimator are restored.
     """
     with ExitStack() as stack:
-        stack.enter_context(_unchanged_on_failure(estimator))
+        stack.enter_context(unchanged_on_failure(estimator))
         stack.enter_context(deprecated_in_effect(estimator))
         stack.enter_context(known_settings(estimator.n_threads))
         yield stack.enter_context(joined(estimator.distributed, estimator.device))
 
 
 @contextmanager
-def _unchanged_on_failure(estimator: GCAEmbedder) -> Iterator[None]:
+def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+    """Restore the attributes of an estimator if the block raises anything."""
     before = vars(estimator).copy()
     try:
         yield

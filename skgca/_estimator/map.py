@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -24,14 +25,16 @@ from .._utils.torch_state import known_settings
 from ..encoders import Encoder, Standardization
 from ..losses import PRESETS
 from .embedder import GCAEmbedder
-from .fitting import in_training, train
+from .fitting import in_training, train, unchanged_on_failure
 from .inputs import check_inputs
 
 __all__ = ["GCAMap"]
 
-_EPOCHS, _MOST_STEPS = 180, 10_000  # of max_epochs="auto"
-_BATCH_SIZES = ((1000, 128), (3000, 256))  # of fewer rows than the first number; docs/develop/decisions.md says why
-_LARGEST_BATCH = 512
+# What "auto" stands for; docs/develop/decisions.md says why. Pairs hold a number of rows, and a value for fewer rows.
+_EPOCHS, _MOST_STEPS = 160, 10_000
+_BATCH_SIZES, _LARGEST_BATCH = ((1000, 128), (3000, 256)), 512
+_WIDTHS, _LARGEST_WIDTH, _DEPTH = ((3000, 128),), 256, 4
+_MOST_CORRUPTED, _CORRUPTED_ROWS = 0.15, 300  # share of the cells, and number of rows that this share may make up
 
 
 class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -53,22 +56,23 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Embeds the rows before their neighbours are found. A fitted one is used as it is. None uses the columns of a
         table as they are read, and embeds images and series by ``GCAEmbedder()``, since the neighbours of a row in the
         embedding are more alike than those in pixels.
-    n_neighbors : int, default=5
+    n_neighbors : int, default=10
         Number of nearest neighbours to which a row is linked, by the Euclidean distance of standardised columns. A
         larger number shows less detail.
     loss : str, default="gca_ince"
         Name of a loss, as in :class:`GCAEmbedder`, without "byol" and "supcon".
     epsilon : float, default=1.0
         Entropic regularisation. The kernel is ``(1 + distance ** 2) ** (-1 / epsilon)``.
-    corruption_rate : float, default=0.2
+    corruption_rate : float or "auto", default="auto"
         Share of the cells that :class:`skgca.views.ColumnCorruption` replaces while the network learns, in [0, 1]. It
-        makes the places of new rows more accurate.
-    hidden_layer_sizes : sequence of int, default=(128, 128, 128, 128)
-        Widths of the hidden layers of the network.
+        helps to place new rows if there are few rows to learn from, and blurs the map if there are many. "auto" is 0.15
+        up to 2,000 rows, and ``300 / n_samples`` for more.
+    hidden_layer_sizes : sequence of int, default=None
+        Widths of the hidden layers of the network. None is four layers of 128, or of 256 from 3,000 rows on.
     max_epochs : int or "auto", default="auto"
-        Number of passes over the rows. "auto" is 180, or fewer if that is more than 10,000 steps.
+        Number of passes over the rows. "auto" is 160, or fewer if that is more than 10,000 steps.
     batch_size : int or "auto", default="auto"
-        Number of rows that are compared with each other. "auto" is 128, 256 or 512, the more the more rows there are.
+        Number of rows that are compared with each other. "auto" is 128, 256 from 1,000 rows on, and 512 from 3,000 on.
     lr : float, default=2e-3
         Peak learning rate.
     standardize : bool, default=True
@@ -123,8 +127,8 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "loss": [StrOptions(set(PRESETS) - {"byol", "supcon"})],
         "epsilon": [Interval(Real, 0, None, closed="neither")],
-        "corruption_rate": [Interval(Real, 0, 1, closed="both")],
-        "hidden_layer_sizes": ["array-like"],
+        "corruption_rate": [StrOptions({"auto"}), Interval(Real, 0, 1, closed="both")],
+        "hidden_layer_sizes": [None, "array-like"],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "lr": [Interval(Real, 0, None, closed="neither")],
@@ -141,11 +145,11 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_components: int = 2,
         *,
         embedder: GCAEmbedder | FrozenEstimator | None = None,
-        n_neighbors: int = 5,
+        n_neighbors: int = 10,
         loss: str = "gca_ince",
         epsilon: float = 1.0,
-        corruption_rate: float = 0.2,
-        hidden_layer_sizes: Any = (128, 128, 128, 128),
+        corruption_rate: float | str = "auto",
+        hidden_layer_sizes: Sequence[int] | None = None,
         max_epochs: int | str = "auto",
         batch_size: int | str = "auto",
         lr: float = 2e-3,
@@ -194,19 +198,20 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         InvalidParameterError, ValueError, TypeError
             If a parameter is out of range, or the rows cannot be read.
         """
-        rows = check_rows(self, X, reset=True, min_rows=2)
-        streams = RandomStreams.of(check_random_state(self.random_state))
-        given = self.embedder
-        if given is None and kind_of(rows, image_shape=None) is not TableReader:
-            given = GCAEmbedder(device=self.device)
-        self.embedder_ = None if given is None else self._fitted(given, X, streams.seed("weights") % 2**32)
-        table = X if self.embedder_ is None else self.embedder_._embed(X)
-        self.map_ = self._network(len(rows), streams.seed("neighbors") % 2**32)
-        with in_training(self.map_) as ranks:
-            inputs = check_inputs(self.map_, table, None, None, None, None, None, reset=True)
-            inputs = replace(inputs, n_neighbors=int(self.n_neighbors))
-            self.map_._take(train(self.map_, inputs, continues=False, ranks=ranks))
-            _turn_to_principal_axes(self.map_)
+        with unchanged_on_failure(self):
+            rows = check_rows(self, X, reset=True, min_rows=2)
+            streams = RandomStreams.of(check_random_state(self.random_state))
+            given = self.embedder
+            if given is None and kind_of(rows, image_shape=None) is not TableReader:
+                given = GCAEmbedder(device=self.device)
+            self.embedder_ = None if given is None else self._fitted(given, X, streams.seed("weights") % 2**32)
+            table = X if self.embedder_ is None else self.embedder_._embed(X)
+            self.map_ = self._network(len(rows), streams.seed("neighbors") % 2**32)
+            with in_training(self.map_) as ranks:
+                inputs = check_inputs(self.map_, table, None, None, None, None, None, reset=True)
+                inputs = replace(inputs, n_neighbors=int(self.n_neighbors))
+                self.map_._take(train(self.map_, inputs, continues=False, ranks=ranks))
+                _turn_to_principal_axes(self.map_)
         return self
 
     def _fitted(self, embedder: GCAEmbedder | FrozenEstimator, X: Any, seed: int) -> GCAEmbedder:
@@ -228,9 +233,13 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _network(self, n_rows: int, seed: int) -> GCAEmbedder:
         """Return the embedder that becomes the map."""
-        batch_size = self.batch_size
+        batch_size, widths, rate = self.batch_size, self.hidden_layer_sizes, self.corruption_rate
         if isinstance(batch_size, str):
             batch_size = next((size for n, size in _BATCH_SIZES if n_rows < n), _LARGEST_BATCH)
+        if widths is None:
+            widths = (next((width for n, width in _WIDTHS if n_rows < n), _LARGEST_WIDTH),) * _DEPTH
+        if isinstance(rate, str):
+            rate = min(_MOST_CORRUPTED, _CORRUPTED_ROWS / n_rows)
         max_epochs = self.max_epochs
         if isinstance(max_epochs, str):
             max_epochs = max(1, min(_EPOCHS, _MOST_STEPS // max(1, n_rows // batch_size)))
@@ -242,12 +251,12 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             cost="student_t",
             layout="cross",
             encoder="mlp",
-            hidden_layer_sizes=self.hidden_layer_sizes,
+            hidden_layer_sizes=widths,
             layers="last",
             passthrough=False,
             projection_sizes=(),
             views=["corruption", "corruption"],
-            corruption_rate=self.corruption_rate,
+            corruption_rate=rate,
             standardize=self.standardize and of_table,
             categorical_features=self.categorical_features if of_table else "from_dtype",
             max_epochs=max_epochs,

@@ -276,6 +276,15 @@ def test_bad_rows_are_refused(digits):
         GCAMap(embedder=FrozenEstimator(StandardScaler().fit(digits[0])), **SMALL).fit(digits[0])
 
 
+def test_a_fit_that_fails_leaves_the_map_as_it_was(digits, of_digits):
+    fitted = GCAMap(**SMALL).fit(digits[0][:50])
+    points = fitted.transform(digits[0][:50])
+    with pytest.raises(ValueError, match="inf"):
+        fitted.fit(np.full((20, 3), np.inf))
+    assert fitted.n_features_in_ == 64
+    assert np.array_equal(fitted.transform(digits[0][:50]), points)
+
+
 def test_without_a_head_the_loss_compares_the_outputs_of_the_encoder(tmp_path):
     X = load_iris().data
     embedder = quick(projection_sizes=(), layers="last", passthrough=False).fit(X)

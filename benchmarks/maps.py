@@ -33,7 +33,7 @@ from ._printing import about, cell, table, version
 DATA = ("digits-flat", "mnist", "letter", "spambase", "vowel", "vehicle", "breast cancer")
 SEEDS = range(3)
 N_NEIGHBORS = 15
-PROTOCOL = (N_NEIGHBORS, sorted((name, str(value)) for name, value in GCAMap().get_params().items()), 1)
+PROTOCOL = (N_NEIGHBORS, repr(sorted(GCAMap().get_params().items())), 1)
 
 
 def umap(seed):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
@@ -31,15 +31,17 @@ from .embedder import GCAEmbedder
 from .fine_tuning import FineTuner, LabelledRows, Task
 from .fitting import threads_of
 from .heads import GivenHead, Heads
+from .parts import WithParts
 
 __all__ = ["FewLabels", "labelled_only"]
 
-_PARTS = ("embedder", "head")
 _MOST_OTHERS = 2000  # rows without a label that heads read
 
 
-class FewLabels(BaseEstimator):
+class FewLabels(WithParts):
     """What :class:`GCAClassifier` and :class:`GCARegressor` share."""
+
+    _parts = ("embedder", "head")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "embedder": [None, GCAEmbedder, FrozenEstimator],
@@ -79,31 +81,9 @@ class FewLabels(BaseEstimator):
     def _default_head(self) -> Any:
         """Return the head of ``head=None``."""
 
-    def _part(self, name: str) -> Any:
-        """Return the embedder or the head that a parameter stands for."""
-        given = getattr(self, name)
-        return self._default(name) if given is None else given
-
     def _default(self, name: str) -> Any:
         """Return what None stands for as the embedder or the head."""
         return GCAEmbedder() if name == "embedder" else self._default_head()
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters; with ``deep``, those of the embedder and of the head too, also if these are None."""
-        params: dict[str, Any] = super().get_params(deep=deep)
-        if deep:
-            for part in _PARTS:
-                if params[part] is None:
-                    params |= {f"{part}__{name}": value for name, value in self._default(part).get_params().items()}
-        return params
-
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters; ``embedder__epsilon`` and the like also set the default embedder or head."""
-        for part in _PARTS:
-            is_nested = any(name.startswith(f"{part}__") for name in params)
-            if is_nested and params.get(part, getattr(self, part)) is None:
-                params = {**params, part: self._default(part)}
-        return super().set_params(**params)
 
     # Fit
 

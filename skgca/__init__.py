@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._estimator.classifier import GCAClassifier
+from ._estimator.cross_embedder import GCACrossEmbedder
 from ._estimator.embedder import GCAEmbedder
 from ._estimator.regressor import GCARegressor
 from ._version import __version__, show_versions
@@ -13,11 +14,20 @@ from ._version import __version__, show_versions
 if TYPE_CHECKING:  # editors and type checkers cannot see the lazy imports below
     from . import encoders, exceptions, inspection, losses, metrics, model_selection, ot, views  # noqa: F401
 
-__all__ = ["SKOPS_TRUSTED", "GCAClassifier", "GCAEmbedder", "GCARegressor", "__version__", "show_versions"]
+__all__ = [
+    "SKOPS_TRUSTED",
+    "GCAClassifier",
+    "GCACrossEmbedder",
+    "GCAEmbedder",
+    "GCARegressor",
+    "__version__",
+    "show_versions",
+]
 
 # Types that skops.io.load must trust in addition to its own list. The estimator's state is plain values and arrays.
 SKOPS_TRUSTED = [
     "skgca._estimator.classifier.GCAClassifier",
+    "skgca._estimator.cross_embedder.GCACrossEmbedder",
     "skgca._estimator.embedder.GCAEmbedder",
     "skgca._estimator.regressor.GCARegressor",
     "skgca._inference.heads.ForestArrays",

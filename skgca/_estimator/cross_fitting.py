@@ -49,9 +49,9 @@ from .inputs import FitInputs
 if TYPE_CHECKING:
     from .cross_embedder import GCACrossEmbedder
 
-__all__ = ["SHARED", "SIDES", "as_table", "check_pairs", "make_sides", "naming", "train_sides"]
+__all__ = ["SET", "SHARED", "SIDES", "as_table", "check_pairs", "make_sides", "naming", "train_sides"]
 
-SIDES = {"embedder": "X", "embedder_y": "Y"}  # parameter of each side, and the argument that it reads
+SIDES = {"embedder": "X", "embedder_y": "y"}  # parameter of each side, and the argument that it reads
 # Parameters that both sides have from the cross embedder.
 SHARED = (
     "loss",
@@ -68,6 +68,7 @@ SHARED = (
     "n_threads",
     "verbose",
 )
+SET = (*SHARED, "layout", "projection_sizes")  # all that fit sets on a side
 # Parameters that a side has of its own: how rows are read, changed and encoded, and what the embedder of a side keeps.
 _OWN = {
     "n_components",
@@ -77,7 +78,6 @@ _OWN = {
     *PARAMETER_GROUPS["views and input"],
     "n_reference_rows",
 } - {"projection_sizes", "n_views", "view_pairs"}
-_HIDDEN = (128,)  # hidden layers of the projection heads
 
 
 # Checks
@@ -91,8 +91,8 @@ def naming(side: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         if error.args and isinstance(error.args[0], str):
             message = error.args[0].replace(GCAEmbedder.__name__, "GCACrossEmbedder")
-            # the word, unless it is quoted, as the name of a column is
-            message = re.sub(r"(?<![\w'\"])X(?![\w'\"])", SIDES[side], message)
+            # only where a message speaks of the data: a column may be named X
+            message = re.sub(r"(^|\b(?:but|Input|of|in) )X\b(?!['\"])", rf"\1{SIDES[side]}", message)
             error.args = (message, *error.args[1:])
         raise
 
@@ -120,7 +120,7 @@ def make_sides(estimator: GCACrossEmbedder) -> dict[str, GCAEmbedder]:
                 f"{name} has views={side.views!r}, but {data} has one view; give one name or callable, such as "
                 "skgca.views.Compose(...)."
             )
-        sides[name] = side.set_params(**shared, layout="cross", projection_sizes=(*_HIDDEN, estimator.n_components))
+        sides[name] = side.set_params(**shared, layout="cross", projection_sizes=(estimator.n_components,))
     _check_loss(estimator.loss)
     return sides
 
@@ -138,21 +138,22 @@ def _reads_pairs_only(loss: AlignmentLoss) -> bool:
     return loss.repels and loss.target.reads is None
 
 
-def as_table(Y: Any) -> Any:
+def as_table(y: Any) -> Any:
     """Return one value for each row as a table of one column, and anything else unchanged."""
-    if hasattr(Y, "to_frame") and getattr(Y, "ndim", 1) == 1:  # a series of pandas or polars keeps its type
-        return Y.to_frame()
-    if isinstance(Y, list | tuple) and not any(hasattr(row, "__len__") and not isinstance(row, str) for row in Y):
-        Y = np.asarray(Y)
-    return Y.reshape(-1, 1) if isinstance(Y, np.ndarray) and Y.ndim == 1 and not _holds_arrays(Y) else Y
-
-
-def _holds_arrays(Y: np.ndarray) -> bool:
-    return Y.dtype == object and len(Y) > 0 and isinstance(Y[0], np.ndarray | list)
+    if hasattr(y, "to_frame") and getattr(y, "ndim", 1) == 1:  # a series of pandas or polars keeps its type
+        return y.to_frame()
+    if isinstance(y, list | tuple) and not any(hasattr(row, "__len__") and not isinstance(row, str) for row in y):
+        y = np.asarray(y)
+    if hasattr(y, "__array__") and not hasattr(y, "shape"):
+        y = np.asarray(y)
+    is_flat = isinstance(y, np.ndarray) and y.ndim == 1
+    # an array of arrays holds series of unequal lengths
+    holds_arrays = is_flat and y.dtype == object and len(y) > 0 and isinstance(y[0], np.ndarray | list)
+    return y.reshape(-1, 1) if is_flat and not holds_arrays else y
 
 
 def check_pairs(
-    estimator: GCACrossEmbedder, sides: dict[str, GCAEmbedder], X: Any, Y: Any, sample_weight: Any
+    estimator: GCACrossEmbedder, sides: dict[str, GCAEmbedder], X: Any, y: Any, sample_weight: Any
 ) -> tuple[dict[str, Rows], dict[str, Tensor]]:
     """Return the rows of weight above 0 of both sides, and their weights as what the loss reads.
 
@@ -161,13 +162,13 @@ def check_pairs(
     TypeError, ValueError
         If something cannot be trained on.
     """
-    if Y is None:  # in the words of scikit-learn, which its checks look for
+    if y is None:  # in the words of scikit-learn, which its checks look for
         raise ValueError(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None; pass the "
-            "second measurement of each row of X as Y."
+            "second measurement of each row of X as y."
         )
     rows = {}
-    for name, data in zip(SIDES, (X, as_table(Y)), strict=True):
+    for name, data in zip(SIDES, (X, as_table(y)), strict=True):
         with naming(name):
             rows[name] = check_rows(sides[name], data, reset=True, min_rows=2)
     # Rows may be on disk: lengths are compared with arrays of as many zeros, which take no memory.
@@ -233,14 +234,14 @@ def _module(side: GCAEmbedder, read: TrainingRows, streams: RandomStreams) -> En
 
 
 def _view(side: GCAEmbedder, read: TrainingRows, device: torch.device) -> View:
-    """Return the view of a side: "auto" leaves the rows as they are, as it does with ``X_pair``."""
-    views = make_views(
-        ViewOptions.of(vars(side)), read.reader, paired=_PAIRED, reference=lambda: read.sample.to(device)
-    )
+    """Return the view of a side. "auto" changes cells of tables, and leaves images and series as they are.
+
+    A moved image may no longer match the other measurement, as of two halves of it. docs/develop/decisions.md has what
+    both cost.
+    """
+    options, sample = ViewOptions.of(vars(side)), read.sample
+    views = make_views(options, read.reader, paired=not read.reader.has_columns, reference=lambda: sample.to(device))
     return views.views[0]
-
-
-_PAIRED = True
 
 
 def _net(

@@ -56,7 +56,7 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
         Name of the loss; see :class:`GCAEmbedder`. "byol" and "supcon" do not work with two kinds of measurement.
         "rince" and "gca_uot" are for pairs of which some are wrong. They were not better than "ince" in our
         measurements (``docs/evidence/cross.md``).
-    epsilon : float or LearnableEpsilon, default=0.1
+    epsilon : float or LearnableEpsilon, default=0.15
         Entropic regularisation, which is the temperature of the softmax, in units of the cosine cost.
     marginals : {"row", "balanced"}, float or pair of float, default=None
         Marginal constraints of the plan; see :class:`GCAEmbedder`. None takes those of the loss.
@@ -136,7 +136,7 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
         *,
         n_components: int = 64,
         loss: str = "gca_ince",
-        epsilon: float | LearnableEpsilon = 0.1,
+        epsilon: float | LearnableEpsilon = 0.15,
         marginals: str | float | tuple[float, float] | None = None,
         q: float | None = None,
         lam: float | None = None,

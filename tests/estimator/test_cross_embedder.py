@@ -278,7 +278,7 @@ def test_a_file_holds_both_sides(pairs, tmp_path):
 def test_every_loss_of_pairs_trains(pairs, loss):
     model = quick(loss=loss, max_epochs=2).fit(*pairs)
     assert np.isfinite(model.history_[-1]["loss"])
-    assert model.epsilon_ == pytest.approx(0.1)
+    assert model.epsilon_ == pytest.approx(0.15)
 
 
 @pytest.mark.parametrize("loss", ["byol", "supcon"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -85,16 +86,24 @@ _OWN = {
 
 @contextmanager
 def naming(side: str) -> Iterator[None]:
-    """Put the names that the user knows into the message of an error about one side."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        if error.args and isinstance(error.args[0], str):
-            message = error.args[0].replace(GCAEmbedder.__name__, "GCACrossEmbedder")
-            # only where a message speaks of the data: a column may be named X
-            message = re.sub(r"(^|\b(?:but|Input|of|in) )X\b(?!['\"])", rf"\1{SIDES[side]}", message)
-            error.args = (message, *error.args[1:])
-        raise
+    """Put the names that the user knows into the message of an error or a warning about one side."""
+    with warnings.catch_warnings(record=side != "embedder") as caught:
+        if caught is not None:
+            warnings.simplefilter("always")
+        try:
+            yield
+        except (TypeError, ValueError) as error:
+            if error.args and isinstance(error.args[0], str):
+                error.args = (_named(error.args[0], side), *error.args[1:])
+            raise
+    for each in caught or ():  # by the filters of the user again
+        warnings.warn(_named(str(each.message), side), each.category, stacklevel=5)
+
+
+def _named(message: str, side: str) -> str:
+    message = message.replace(GCAEmbedder.__name__, "GCACrossEmbedder")
+    # only where a message speaks of the data: a column may be named X
+    return re.sub(r"(^|\b(?:but|Input|of|in) )X\b(?!['\"])", rf"\1{SIDES[side]}", message)
 
 
 def make_sides(estimator: GCACrossEmbedder) -> dict[str, GCAEmbedder]:

@@ -355,7 +355,7 @@ def test_a_column_named_x_keeps_its_name_in_a_message(pairs):
 
 def test_warnings_name_their_side():
     rng = np.random.default_rng(0)
-    with pytest.warns(UserWarning, match="^y is read as series of 2 channels and 12 steps"):
+    with pytest.warns(UserWarning, match="^y is read as series of 12 channels and 2 steps"):
         quick(embedder_y=side(encoder="auto", hidden_layer_sizes=None), max_epochs=0).fit(
             rng.normal(size=(20, 3)), rng.normal(size=(20, 12, 2))
         )

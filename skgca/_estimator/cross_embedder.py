@@ -37,7 +37,7 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
     learns one encoder for both.
 
     Two encoders, one for each measurement, project into one space. The loss compares the projections of X with those of
-    Y by a transport plan, in which each row of X is matched to the row of y with the same number. The interface is that
+    y by a transport plan, in which each row of X is matched to the row of y with the same number. The interface is that
     of :class:`sklearn.cross_decomposition.CCA`, which finds linear projections.
 
     Parameters

@@ -27,11 +27,13 @@ upper, lower = train[:, :14].reshape(2000, -1), train[:, 14:].reshape(2000, -1)
 upper_test, lower_test = test[:, :14].reshape(1000, -1), test[:, 14:].reshape(1000, -1)
 
 # %%
-# Each side has an embedder that says how it is read and encoded. What is not set has the defaults of ``GCAEmbedder``:
-# the lower halves are a table, whose cells are changed at random in training.
+# Each side has an embedder that says how it is read and encoded. Here both have one wide layer with dropout, since the
+# pairs are few. What is not set has the defaults of ``GCAEmbedder``: cells of the table are changed at random in
+# training.
 
-of_upper = GCAEmbedder(image_shape=(14, 28), encoder="mlp")
-model = GCACrossEmbedder(of_upper, max_epochs=30, random_state=0).fit(upper, lower)
+wide = {"hidden_layer_sizes": (512,), "dropout": 0.2}
+of_upper = GCAEmbedder(image_shape=(14, 28), encoder="mlp", **wide)
+model = GCACrossEmbedder(of_upper, GCAEmbedder(**wide), max_epochs=30, random_state=0).fit(upper, lower)
 
 # %%
 # ``score`` is the share of halves whose other half is the nearest one among 1,000, averaged over both directions; by

@@ -278,6 +278,20 @@ def test_a_file_holds_both_sides(pairs, tmp_path):
         GCACrossEmbedder.load(tmp_path / "model", custom={"encoder": torch.nn.Identity})
 
 
+def own_encoder(n_inputs, n_outputs):
+    return torch.nn.Sequential(torch.nn.Linear(n_inputs, 8), torch.nn.Tanh(), torch.nn.Linear(8, n_outputs))
+
+
+def test_a_file_of_an_encoder_of_ones_own_needs_it_again(pairs, tmp_path):
+    model = quick(embedder_y=GCAEmbedder(n_components=4, encoder=own_encoder)).fit(*pairs)
+    model.save(tmp_path / "model")
+    with pytest.raises(SavedFileError, match="encoder"):
+        GCACrossEmbedder.load(tmp_path / "model")
+    opened = GCACrossEmbedder.load(tmp_path / "model", custom={"embedder_y": {"encoder": own_encoder}}, device="cpu")
+    np.testing.assert_array_equal(opened.transform_y(pairs[1]), model.transform_y(pairs[1]))
+    assert opened.device == "cpu"
+
+
 # Errors
 
 

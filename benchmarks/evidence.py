@@ -98,6 +98,7 @@ STAGES = {
     ),
     "family": Stage("family", minutes=75, records="family", jobs=True),
     "which-loss": Stage("which_loss", minutes=75, records="which_loss", jobs=True),
+    "cross": Stage("cross", minutes=25, records="cross", jobs=True),
     "few-labels": Stage("few_labels", minutes=90, records="few_labels", jobs=True),
     "partly": Stage("partly", minutes=6, records="partly", jobs=True),
     "scores": Stage("scores", minutes=100, records="scores", jobs=True),

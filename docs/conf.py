@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
         [
             "plot_quickstart.py",
             "plot_few_labels.py",
+            "plot_two_measurements.py",
             "plot_mixed_table.py",
             "plot_frozen_features.py",
             "plot_partly_labelled.py",

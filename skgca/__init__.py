@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._estimator.classifier import GCAClassifier
+from ._estimator.cross_embedder import GCACrossEmbedder
 from ._estimator.embedder import GCAEmbedder
 from ._estimator.map import GCAMap
 from ._estimator.regressor import GCARegressor
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # editors and type checkers cannot see the lazy imports below
 __all__ = [
     "SKOPS_TRUSTED",
     "GCAClassifier",
+    "GCACrossEmbedder",
     "GCAEmbedder",
     "GCAMap",
     "GCARegressor",
@@ -27,6 +29,7 @@ __all__ = [
 # Types that skops.io.load must trust in addition to its own list. The estimator's state is plain values and arrays.
 SKOPS_TRUSTED = [
     "skgca._estimator.classifier.GCAClassifier",
+    "skgca._estimator.cross_embedder.GCACrossEmbedder",
     "skgca._estimator.embedder.GCAEmbedder",
     "skgca._estimator.map.GCAMap",
     "skgca._estimator.regressor.GCARegressor",

@@ -89,7 +89,7 @@ def make_criterion(options: LossOptions, *, last_epsilon: float | None = None) -
         criterion = make_loss(options.loss, epsilon=epsilon, target=target, **given)
     except ValueError as error:
         message = _with_estimators_names(str(error))
-        raise InvalidParameterError(f"GCAEmbedder cannot make its loss: {message}") from error
+        raise InvalidParameterError(f"The loss cannot be made: {message}") from error
     _check_effect(options, criterion)
     return criterion
 

@@ -10,6 +10,7 @@ import torch
 from skorch.helper import predefined_split
 
 from .._data import RowDataset
+from .._training.cross_net import CrossNet, TwoEncoders
 from .._training.distributed_net import DistributedContrastiveNet, DistributedMomentumNet
 from .._training.net import ContrastiveNet, MomentumNet
 from .._training.process_group import GroupRanks
@@ -49,7 +50,7 @@ class NetOptions(Options):
 def make_net(
     options: NetOptions,
     *,
-    module: EncoderWithHead,
+    module: EncoderWithHead | TwoEncoders,
     criterion: AlignmentLoss,
     yardstick: AlignmentLoss,
     views: MultiView,
@@ -67,7 +68,7 @@ def make_net(
     Parameters
     ----------
     options : NetOptions
-    module : EncoderWithHead
+    module : EncoderWithHead or TwoEncoders
     criterion : AlignmentLoss
         Training loss.
     yardstick : AlignmentLoss
@@ -122,6 +123,8 @@ def make_net(
     }
     if isinstance(ranks, GroupRanks):
         settings["ranks"] = ranks
+    if isinstance(module, TwoEncoders):
+        return CrossNet(module, criterion, **settings)
     if criterion.repels:
         kind = DistributedContrastiveNet if isinstance(ranks, GroupRanks) else ContrastiveNet
         return kind(module, criterion, **settings)

@@ -357,6 +357,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
     See Also
     --------
+    GCACrossEmbedder : Embedding of two kinds of measurement, such as images and attributes.
     sklearn.neighbors.NeighborhoodComponentsAnalysis : Linear embedding learned from labels.
     sklearn.decomposition.PCA : Linear embedding that preserves variance.
 

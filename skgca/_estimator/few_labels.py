@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
@@ -31,15 +30,17 @@ from .embedder import GCAEmbedder
 from .fine_tuning import FineTuner, LabelledRows, Task
 from .fitting import threads_of
 from .heads import GivenHead, Heads
+from .parts import WithParts, fitted_embedder
 
 __all__ = ["FewLabels", "labelled_only"]
 
-_PARTS = ("embedder", "head")
 _MOST_OTHERS = 2000  # rows without a label that heads read
 
 
-class FewLabels(BaseEstimator):
+class FewLabels(WithParts):
     """What :class:`GCAClassifier` and :class:`GCARegressor` share."""
+
+    _parts = ("embedder", "head")
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "embedder": [None, GCAEmbedder, FrozenEstimator],
@@ -79,31 +80,9 @@ class FewLabels(BaseEstimator):
     def _default_head(self) -> Any:
         """Return the head of ``head=None``."""
 
-    def _part(self, name: str) -> Any:
-        """Return the embedder or the head that a parameter stands for."""
-        given = getattr(self, name)
-        return self._default(name) if given is None else given
-
     def _default(self, name: str) -> Any:
         """Return what None stands for as the embedder or the head."""
         return GCAEmbedder() if name == "embedder" else self._default_head()
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the parameters; with ``deep``, those of the embedder and of the head too, also if these are None."""
-        params: dict[str, Any] = super().get_params(deep=deep)
-        if deep:
-            for part in _PARTS:
-                if params[part] is None:
-                    params |= {f"{part}__{name}": value for name, value in self._default(part).get_params().items()}
-        return params
-
-    def set_params(self, **params: Any) -> Any:
-        """Set parameters; ``embedder__epsilon`` and the like also set the default embedder or head."""
-        for part in _PARTS:
-            is_nested = any(name.startswith(f"{part}__") for name in params)
-            if is_nested and params.get(part, getattr(self, part)) is None:
-                params = {**params, part: self._default(part)}
-        return super().set_params(**params)
 
     # Fit
 
@@ -142,7 +121,8 @@ class FewLabels(BaseEstimator):
         self._check_labels(codes[numbers])
         entropy = RandomStreams.of(check_random_state(self.random_state))
         given = {key: value for key, value in {"sample_weight": sample_weight, **metadata}.items() if value is not None}
-        embedder = self._fitted_embedder(X, y, entropy, given)
+        seed = None if self.random_state is None else entropy.seed("weights") % 2**32
+        embedder = fitted_embedder(self._part("embedder"), X, y, seed=seed, verbose=self.verbose, **given)
         rows = check_rows(embedder, X, reset=False)
         check_consistent_length(np.broadcast_to(0.0, len(rows)), length)
         labelled = LabelledRows(
@@ -175,24 +155,6 @@ class FewLabels(BaseEstimator):
         """Raise ValueError if the labels of the labelled rows are too few to fit a head."""
         if not len(y):
             raise ValueError("y holds no label: all entries are -1, None or NaN, or have weight 0. Label some rows.")
-
-    def _fitted_embedder(self, X: Any, y: Any, streams: RandomStreams, metadata: dict[str, Any]) -> GCAEmbedder:
-        """Return the given embedder if it is fitted, else a copy of it that is fitted to all rows."""
-        embedder = self._part("embedder")
-        if isinstance(embedder, FrozenEstimator):
-            embedder = embedder.estimator
-            check_is_fitted(embedder)
-        if not isinstance(embedder, GCAEmbedder):
-            raise TypeError(f"embedder holds a {type(embedder).__name__}; give a GCAEmbedder.")
-        if hasattr(embedder, "net_"):
-            return embedder
-        embedder = clone(embedder)
-        if embedder.random_state is None and self.random_state is not None:
-            embedder.set_params(random_state=streams.seed("weights") % 2**32)
-        if self.verbose and not embedder.verbose:
-            embedder.set_params(verbose=self.verbose)
-        fitted: GCAEmbedder = embedder.fit(X, y, **metadata)
-        return fitted
 
     def _chosen(self, tuner: FineTuner, rows: LabelledRows, seed: int) -> tuple[list[dict[str, Any]], int, str]:
         """Return how the ways compare, and the number of steps and the name of the head that are chosen."""

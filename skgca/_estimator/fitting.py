@@ -78,11 +78,13 @@ __all__ = [
     "Trained",
     "TrainingRows",
     "callbacks_of",
+    "changed_parameters",
     "check_batches",
     "finish",
     "in_training",
     "inputs_to_measure",
     "last_or_new_criterion",
+    "n_operations",
     "new_net",
     "prepare",
     "read_out",
@@ -91,6 +93,7 @@ __all__ = [
     "threads_of",
     "train",
     "unchanged_on_failure",
+    "warn_of_problems",
 ]
 
 
@@ -150,10 +153,14 @@ def threads_of(estimator: GCAEmbedder, net: ContrastiveNet, reader: Reader) -> A
     """Return the context in which a net trains and embeds; it sets the threads of ``n_threads="auto"``."""
     if not isinstance(estimator.n_threads, str):
         return nullcontext()
-    encoder: Encoder = net.module.encoder
+    return large_batches(estimator.batch_size * n_operations(net.module.encoder, reader))
+
+
+def n_operations(encoder: Encoder, reader: Reader) -> float:
+    """Return the multiplications that embed a row, counted at the first call."""
     if encoder.n_operations is None:
         encoder.count_operations(reader.read(example_rows(reader)))
-    return large_batches(estimator.batch_size * (encoder.n_operations or 0.0))
+    return encoder.n_operations or 0.0
 
 
 def prepare(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks: Ranks) -> Prepared:
@@ -226,7 +233,7 @@ def finish(
 
     All ranks get what rank 0 has, since other processors may round differently.
     """
-    _warn_of_problems(net)
+    warn_of_problems(net)
     read_out(net, rows, estimate)
     ranks.make_same([*net.module_.parameters(), *net.module_.buffers()])
     net.history = ranks.same(lambda: net.history)
@@ -365,7 +372,7 @@ def _fitted_reader(estimator: GCAEmbedder, rows: Rows, *, shown: bool) -> Reader
         encoded=encoded_kind(estimator.encoder),
     )
     network = NetworkOptions.of(vars(estimator))
-    check_encoder(network, reader, changed=_changed(estimator))
+    check_encoder(network, reader, changed=changed_parameters(estimator))
     reader.fit(rows)
     if isinstance(reader, SeriesReader):
         reader.takes_any_length = takes_any_length(network, reader)
@@ -479,7 +486,7 @@ def callbacks_of(
     """Make the callbacks; ``steady`` means a constant learning rate and no early stopping."""
     return make_callbacks(
         CallbackOptions.of(vars(estimator)),
-        changed=_changed(estimator),
+        changed=changed_parameters(estimator),
         n_steps=n_steps,
         measured=measured,
         steady=steady,
@@ -487,13 +494,15 @@ def callbacks_of(
     )
 
 
-def _changed(estimator: GCAEmbedder) -> dict[str, Any]:
+def changed_parameters(estimator: GCAEmbedder) -> dict[str, Any]:
     """Return the parameters whose values differ from the defaults in the signature."""
     defaults = defaults_of(estimator)
 
     def is_default(name: str, value: Any) -> bool:
         # == of two arrays gives an array, but no default is an array
-        return value is defaults[name] or (isinstance(value, str | Real) and value == defaults[name])
+        # a clone has a copy of a tuple
+        comparable = isinstance(value, str | Real) or (isinstance(value, tuple) and isinstance(defaults[name], tuple))
+        return value is defaults[name] or (comparable and value == defaults[name])
 
     return {name: value for name, value in estimator.get_params(deep=False).items() if not is_default(name, value)}
 
@@ -513,7 +522,7 @@ def _warn_if_never_stopped(estimator: GCAEmbedder, net: ContrastiveNet) -> None:
         )
 
 
-def _warn_of_problems(net: ContrastiveNet) -> None:
+def warn_of_problems(net: ContrastiveNet) -> None:
     """Warn if training was interrupted, diverged, or was rolled back."""
     n_epochs = sum("train_loss" in record for record in net.history)
     retries = f"went back to the last good weights {net.guard.n_retries} times, halving the rate each time"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -27,6 +27,7 @@ from ..losses import PRESETS
 from .embedder import GCAEmbedder
 from .fitting import in_training, train, unchanged_on_failure
 from .inputs import check_inputs
+from .parts import fitted_embedder
 
 __all__ = ["GCAMap"]
 
@@ -204,9 +205,11 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             given = self.embedder
             if given is None and kind_of(rows, image_shape=None) is not TableReader:
                 given = GCAEmbedder(device=self.device)
-            self.embedder_ = None if given is None else self._fitted(given, X, streams.seed("weights") % 2**32)
+            is_seeded = self.random_state is not None
+            seed, seed_of_map = (streams.seed(name) % 2**32 if is_seeded else None for name in ("weights", "neighbors"))
+            self.embedder_ = None if given is None else fitted_embedder(given, X, None, seed=seed, verbose=self.verbose)
             table = X if self.embedder_ is None else self.embedder_._embed(X)
-            self.map_ = self._network(len(rows), streams.seed("neighbors") % 2**32)
+            self.map_ = self._network(len(rows), seed_of_map)
             with in_training(self.map_) as ranks:
                 inputs = check_inputs(self.map_, table, None, None, None, None, None, reset=True)
                 inputs = replace(inputs, n_neighbors=int(self.n_neighbors))
@@ -214,24 +217,7 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 _turn_to_principal_axes(self.map_)
         return self
 
-    def _fitted(self, embedder: GCAEmbedder | FrozenEstimator, X: Any, seed: int) -> GCAEmbedder:
-        """Return the given embedder if it is fitted, else a copy of it that is fitted to the rows."""
-        if isinstance(embedder, FrozenEstimator):
-            embedder = embedder.estimator
-            check_is_fitted(embedder)
-        if not isinstance(embedder, GCAEmbedder):
-            raise TypeError(f"embedder holds a {type(embedder).__name__}; give a GCAEmbedder.")
-        if hasattr(embedder, "net_"):
-            return embedder
-        embedder = clone(embedder)
-        if embedder.random_state is None and self.random_state is not None:
-            embedder.set_params(random_state=seed)
-        if self.verbose and not embedder.verbose:
-            embedder.set_params(verbose=self.verbose)
-        fitted: GCAEmbedder = embedder.fit(X)
-        return fitted
-
-    def _network(self, n_rows: int, seed: int) -> GCAEmbedder:
+    def _network(self, n_rows: int, seed: int | None) -> GCAEmbedder:
         """Return the embedder that becomes the map."""
         batch_size, widths, rate = self.batch_size, self.hidden_layer_sizes, self.corruption_rate
         if isinstance(batch_size, str):
@@ -264,7 +250,7 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             lr=self.lr,
             device=self.device,
             n_threads=self.n_threads,
-            random_state=None if self.random_state is None else seed,
+            random_state=seed,
             verbose=self.verbose,
         )
 

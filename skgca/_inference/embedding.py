@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .._data import Reader, Rows
 from ..encoders import Encoder
@@ -52,8 +52,10 @@ def fit_readout(
             encoder.readout.multiply(embedding_scale(embedding, inputs, sources, estimate))
 
 
-def embed(encoder: Encoder, reader: Reader, rows: Rows, width: int, device: Device) -> np.ndarray:
+def embed(encoder: nn.Module, reader: Reader, rows: Rows, width: int, device: Device) -> np.ndarray:
     """Embed all rows: (n, width). Memory is bounded, apart from the result.
+
+    ``encoder`` is an :class:`Encoder`, or a module with a head, which then projects the rows.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def _check_finite(encoded: Tensor, inputs: Tensor, place: int) -> None:
         )
 
 
-def _encode(encoder: Encoder, inputs: Tensor, device: Device) -> Tensor:
+def _encode(encoder: nn.Module, inputs: Tensor, device: Device) -> Tensor:
     """Embed one chunk of rows.
 
     Torch multiplies matrices of few rows by other kernels, which round differently. After padding to a multiple of

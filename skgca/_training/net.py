@@ -25,7 +25,7 @@ from .momentum import MomentumSchedule, MomentumTarget
 from .ranks import Ranks
 from .rollback import Guard, NotFiniteError, check_finite, copied
 
-__all__ = ["ContrastiveNet", "MomentumNet"]
+__all__ = ["ContrastiveNet", "MomentumNet", "at_least_float32"]
 
 _KEPT_EVERY = 100  # batches within an epoch between states that are kept for a roll-back
 
@@ -317,7 +317,7 @@ class ContrastiveNet(NeuralNet):
         stacked = torch.cat(views)  # (v n, ...)
         with self._autocast():
             cached = self.in_parts(self.online, self.module_, stacked)
-            projections = _at_least_float32(cached.outputs).requires_grad_()
+            projections = at_least_float32(cached.outputs).requires_grad_()
             compared = self.joined(projections, stacked)
         loss = self.get_loss(self._by_view(compared, views), extras, X=inputs, training=True)
         loss.backward()
@@ -337,7 +337,7 @@ class ContrastiveNet(NeuralNet):
         views = self.make_views(x)
         stacked = torch.cat(views)  # (v n, ...): one pass for all views, which share the statistics of batch norm
         with self._lent_generator(), self._autocast():
-            compared = self.joined(_at_least_float32(self.online(stacked)), stacked)
+            compared = self.joined(at_least_float32(self.online(stacked)), stacked)
         return self._by_view(compared, views)
 
     def online(self, views: Tensor) -> Tensor:
@@ -422,7 +422,7 @@ class ContrastiveNet(NeuralNet):
         return by_view
 
 
-def _at_least_float32(projections: Tensor) -> Tensor:
+def at_least_float32(projections: Tensor) -> Tensor:
     """Return projections of half precision as float32, and others unchanged."""
     return projections.to(torch.promote_types(projections.dtype, torch.float32))
 
@@ -497,7 +497,7 @@ class MomentumNet(ContrastiveNet):
             targets = self._target(views)
         else:
             targets = self.in_parts(self._target, self._target.module, views).outputs
-        return torch.stack([projections, _at_least_float32(targets)])
+        return torch.stack([projections, at_least_float32(targets)])
 
     def compare(self, projections: Tensor, **kwargs: Any) -> Tensor:
         """Compute the loss between the predictions of each view and the targets of the others, (2, v, n, d)."""

@@ -39,6 +39,7 @@ _STREAMS = (
     "tuning_order",  # order of the batches of labelled rows in fine-tuning
     "tuning_views",  # augmentation of labelled rows in fine-tuning
     "trees",  # of the head of a classifier of few labels
+    "second_encoder",  # source of the streams of the second of two encoders
     "neighbors",  # which neighbour of a row is its second view, in a map
 )
 

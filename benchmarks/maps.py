@@ -6,9 +6,10 @@
 
 Prints tables in Markdown, which docs/evidence/maps.md holds. A seed draws a stratified split; 30% of the rows are held
 out (of MNIST 1,000). All methods get the training rows as `GCAMap` reads them (standardised, categories one-hot; pixels
-of MNIST as they are), and map the held-out rows by `transform`. Measured are held-out rows only, but for the
-stability: the Procrustes disparity between the training rows of two fits with different seeds, on the split of seed 0.
-The methods of a set and a seed run one after the other in one process, on one thread. It needs umap-learn.
+of images as they are), and map the held-out rows by `transform`. Of the sets named "images", ours get the images, and
+others their pixels. Measured are held-out rows only, but for the stability: the Procrustes disparity between the
+training rows of two fits with different seeds, on the split of seed 0. The methods of a set and a seed run one after
+the other in one process, on one thread. It needs umap-learn.
 """
 
 import time
@@ -30,7 +31,8 @@ from ._data import flat_pixels, split_of
 from ._jobs import Job, Results, job_parser, measured, parsed, run_main
 from ._printing import about, cell, table, version
 
-DATA = ("digits-flat", "mnist", "letter", "spambase", "vowel", "vehicle", "breast cancer")
+IMAGES = {"digits images": "digits", "mnist images": "mnist"}  # ours get images, and others their pixels
+DATA = (*IMAGES, "digits-flat", "mnist", "letter", "spambase", "vowel", "vehicle", "breast cancer")
 SEEDS = range(3)
 N_NEIGHBORS = 15
 PROTOCOL = (N_NEIGHBORS, repr(sorted(GCAMap().get_params().items())), 1)
@@ -43,7 +45,8 @@ def umap(seed):
 
 
 def two_columns(seed):
-    return GCAEmbedder(2, cost="student_t", passthrough=False, layers="last", n_threads=1, random_state=seed)
+    settings = {"cost": "student_t", "epsilon": 1.0, "passthrough": False, "layers": "last", "projection_sizes": ()}
+    return GCAEmbedder(2, **settings, n_threads=1, random_state=seed)
 
 
 METHODS = {
@@ -60,10 +63,10 @@ SCORES = {
 
 
 def rows_of(job):
-    """Training and held-out rows as `GCAMap` reads them, and their labels."""
-    split = split_of(job.data, job.seed, job.quick)
+    """Training and held-out rows as `GCAMap` reads them, and their labels; of images, their pixels."""
+    split = split_of(IMAGES.get(job.data, job.data), job.seed, job.quick)
     X, X_test = split.X, split.X_test
-    are_pixels = job.data == "mnist"
+    are_pixels = X.ndim == 3
     if are_pixels:
         X, X_test = flat_pixels(X), flat_pixels(X_test)
     # pixels at the border hardly vary; scaled, they would count as much as others
@@ -73,10 +76,13 @@ def rows_of(job):
     return *read, split.y, split.y_test
 
 
-def mapped(name, seed, X, X_test):
+def mapped(name, job, seed, X, X_test):
     """Places of training and of held-out rows, and processor seconds of fit and transform."""
     model = METHODS[name](seed)
-    if isinstance(model, GCAMap):
+    if job.data in IMAGES and name.startswith("GCA"):
+        split = split_of(IMAGES[job.data], job.seed, job.quick)
+        X, X_test = split.X, split.X_test
+    elif isinstance(model, GCAMap):
         model.set_params(standardize=False)  # the rows are
     start = time.process_time()
     model.fit(X)
@@ -94,12 +100,12 @@ def run(job):
         torch.set_num_threads(1)
         umap(0).set_params(n_epochs=5).fit(X[:60]).transform(X[:5])  # numba compiles on first use
         for name in METHODS:
-            points, new, fit_seconds, seconds = mapped(name, job.seed, X, X_test)
+            points, new, fit_seconds, seconds = mapped(name, job, job.seed, X, X_test)
             record[f"{name} accuracy"] = KNeighborsClassifier(N_NEIGHBORS).fit(points, y).score(new, y_test)
             record[f"{name} trust"] = trustworthiness(X_test, new, n_neighbors=N_NEIGHBORS)
             record[f"{name} fit"], record[f"{name} transform"] = fit_seconds, seconds
             if name in STABLE:
-                again = mapped(name, 1000, X, X_test)[0] if job.seed == 0 else None
+                again = mapped(name, job, 1000, X, X_test)[0] if job.seed == 0 else None
                 record[f"{name} disparity"] = np.nan if again is None else procrustes(points, again)[2]
     return {key: round(float(value), 6) for key, value in record.items()}
 
@@ -153,10 +159,11 @@ def draw(folder, data, seeds):
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in data:
-        X, X_test, y, y_test = rows_of(Job(name, "maps", seeds[0]))
+        job = Job(name, "maps", seeds[0])
+        X, X_test, y, y_test = rows_of(job)
         figure, axes = plt.subplots(2, 2, figsize=(10, 10), layout="constrained")
         for row, method in zip(axes, STABLE, strict=True):
-            points, new, *_ = mapped(method, seeds[0], X, X_test)
+            points, new, *_ = mapped(method, job, seeds[0], X, X_test)
             for ax, places, labels, which in ((row[0], points, y, "training"), (row[1], new, y_test, "held out")):
                 ax.scatter(*places.T, c=labels, s=3, cmap="tab20")
                 ax.set(title=f"{method}, {which} rows", xticks=[], yticks=[])

@@ -86,6 +86,7 @@ __all__ = [
     "last_or_new_criterion",
     "n_operations",
     "new_net",
+    "plain_features",
     "prepare",
     "read_out",
     "read_rows",
@@ -302,13 +303,17 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ran
 
 
 def _with_neighbors(rows: TrainingRows, n_neighbors: int, generator: torch.Generator) -> TrainingRows:
-    """Add random neighbours as second measurements; distances are those of the inputs before any learned part."""
-    fetch, n_rows = rows.dataset.inputs[0], len(rows.dataset)
-    stem = rows.reader.make_stem(standardize=True)
-    parts = torch.arange(n_rows).split(max(1, rows.chunk_size))
-    graph = neighbor_graph(np.concatenate([stem.plain(fetch(part)).numpy() for part in parts]), n_neighbors)
-    dataset = RowDataset(n_rows, fetch, RandomNeighbors(fetch, graph, generator), **rows.dataset.extras)
+    """Add random neighbours as second measurements."""
+    fetch, graph = rows.dataset.inputs[0], neighbor_graph(plain_features(rows), n_neighbors)
+    dataset = RowDataset(len(rows.dataset), fetch, RandomNeighbors(fetch, graph, generator), **rows.dataset.extras)
     return replace(rows, dataset=dataset)
+
+
+def plain_features(rows: TrainingRows) -> np.ndarray:
+    """Return the inputs of all rows as features, without learned parts: (n, n_plain)."""
+    fetch, stem = rows.dataset.inputs[0], rows.reader.make_stem(standardize=True)
+    parts = torch.arange(len(rows.dataset)).split(rows.chunk_size)
+    return np.concatenate([stem.plain(fetch(part)).numpy() for part in parts])
 
 
 def _of_training(estimator: GCAEmbedder, inputs: FitInputs, dataset: RowDataset) -> dict[str, str]:

@@ -12,20 +12,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._data import TableReader, check_rows
+from .._data import RowDataset, TableReader, check_rows
 from .._data.kinds import kind_of
 from .._persistence.maps import load_map, save_map
+from .._training.coordinates import CoordinateNet
 from .._utils.compat import Interval, StrOptions, fit_context
 from .._utils.random import RandomStreams
 from .._utils.torch_state import known_settings
 from ..encoders import Encoder, Standardization
 from ..losses import PRESETS
 from .embedder import GCAEmbedder
-from .fitting import in_training, train, unchanged_on_failure
+from .fitting import Prepared, finish, in_training, plain_features, prepare, unchanged_on_failure
 from .inputs import check_inputs
 from .parts import fitted_embedder
 
@@ -35,7 +37,8 @@ __all__ = ["GCAMap"]
 _EPOCHS, _MOST_STEPS = 160, 10_000
 _BATCH_SIZES, _LARGEST_BATCH = ((1000, 128), (3000, 256)), 512
 _WIDTHS, _LARGEST_WIDTH, _DEPTH = ((3000, 128),), 256, 4
-_MOST_CORRUPTED, _CORRUPTED_ROWS = 0.15, 300  # share of the cells, and number of rows that this share may make up
+_N_STARTING_STEPS = 150
+_MOST_CORRUPTED, _CORRUPTED_ROWS = 0.1, 250  # share of the cells, and number of rows that this share may make up
 
 
 class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -44,7 +47,8 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Use it to look at data, as t-SNE and UMAP are used, if new rows are to be placed in the same map: ``transform`` is
     one pass through a small network. To train a model, use :class:`GCAEmbedder` instead, whose embedding is wider.
 
-    Rows are linked to their nearest neighbours. The network learns to place a row near a random neighbour and away
+    Rows are linked to their nearest neighbours. The network starts from the principal components, so that maps of
+    different seeds have the same broad shape. It learns to place a row near a random neighbour and away
     from other rows, by the same losses as :class:`GCAEmbedder`. Their cost is ``log(1 + distance ** 2)``, so that the
     kernel is Student's t, as in t-SNE [1]_ and in contrastive neighbour embeddings [2]_. With "gca_ince", the plan
     between the rows of a batch and their neighbours is balanced.
@@ -57,7 +61,7 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Embeds the rows before their neighbours are found. A fitted one is used as it is. None uses the columns of a
         table as they are read, and embeds images and series by ``GCAEmbedder()``, since the neighbours of a row in the
         embedding are more alike than those in pixels.
-    n_neighbors : int, default=10
+    n_neighbors : int, default=5
         Number of nearest neighbours to which a row is linked, by the Euclidean distance of standardised columns. A
         larger number shows less detail.
     loss : str, default="gca_ince"
@@ -66,8 +70,8 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Entropic regularisation. The kernel is ``(1 + distance ** 2) ** (-1 / epsilon)``.
     corruption_rate : float or "auto", default="auto"
         Share of the cells that :class:`skgca.views.ColumnCorruption` replaces while the network learns, in [0, 1]. It
-        helps to place new rows if there are few rows to learn from, and blurs the map if there are many. "auto" is 0.15
-        up to 2,000 rows, and ``300 / n_samples`` for more.
+        helps to place new rows if there are few rows to learn from, and blurs the map if there are many. "auto" is 0.1
+        up to 2,500 rows, and ``250 / n_samples`` for more.
     hidden_layer_sizes : sequence of int, default=None
         Widths of the hidden layers of the network. None is four layers of 128, or of 256 from 3,000 rows on.
     max_epochs : int or "auto", default="auto"
@@ -146,7 +150,7 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_components: int = 2,
         *,
         embedder: GCAEmbedder | FrozenEstimator | None = None,
-        n_neighbors: int = 10,
+        n_neighbors: int = 5,
         loss: str = "gca_ince",
         epsilon: float = 1.0,
         corruption_rate: float | str = "auto",
@@ -213,7 +217,10 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             with in_training(self.map_) as ranks:
                 inputs = check_inputs(self.map_, table, None, None, None, None, None, reset=True)
                 inputs = replace(inputs, n_neighbors=int(self.n_neighbors))
-                self.map_._take(train(self.map_, inputs, continues=False, ranks=ranks))
+                prepared = prepare(self.map_, inputs, continues=False, ranks=ranks)
+                _start_from_principal_components(prepared)
+                prepared.net.fit(prepared.training, y=None)
+                self.map_._take(finish(self.map_, prepared.rows, prepared.net, ranks))
                 _turn_to_principal_axes(self.map_)
         return self
 
@@ -336,6 +343,34 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.input_tags = of_embedder.input_tags
         tags.transformer_tags.preserves_dtype = of_embedder.transformer_tags.preserves_dtype
         return tags
+
+
+def _start_from_principal_components(prepared: Prepared) -> None:
+    """Teach the network of a map the first principal components, so that maps of all seeds have the same broad shape.
+
+    Without it, the place of each group of rows would be a matter of chance, as in t-SNE with a random start [1]_.
+
+    References
+    ----------
+    .. [1] D. Kobak, G. C. Linderman, "Initialization is critical for preserving global data structure in both t-SNE and
+       UMAP", Nature Biotechnology 39, 2021.
+    """
+    net, dataset = prepared.net, prepared.rows.dataset
+    features = plain_features(prepared.rows).astype(np.float64)
+    if (features == features[0]).all():
+        return
+    n_components = min(net.module.encoder.body.n_outputs, *features.shape)
+    found = PCA(n_components, random_state=0).fit_transform(features)  # the same components in each fit
+    points = torch.zeros(len(features), net.module.encoder.body.n_outputs)
+    points[:, :n_components] = torch.from_numpy(found / found[:, 0].std())
+    CoordinateNet(
+        net.module,
+        order=net.random_streams.generator("start"),
+        n_steps=_N_STARTING_STEPS,
+        batch_size=net.batch_size,
+        lr=net.lr,
+        device=net.device,
+    ).fit(RowDataset(len(features), dataset.inputs[0], coordinates=points))
 
 
 @torch.no_grad()

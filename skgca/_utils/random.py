@@ -41,6 +41,7 @@ _STREAMS = (
     "trees",  # of the head of a classifier of few labels
     "second_encoder",  # source of the streams of the second of two encoders
     "neighbors",  # which neighbour of a row is its second view, in a map
+    "start",  # order of the batches from which a map learns where it starts
 )
 
 _global_generator_lock = threading.RLock()

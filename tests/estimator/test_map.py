@@ -73,8 +73,7 @@ def test_axes_are_principal_and_those_of_another_seed(digits, of_digits):
     assert abs(covariance[0, 1]) < 1e-3 * covariance[1, 1]
     assert_close(points.mean(axis=0), np.zeros(2), SINGLE, scale=np.abs(points).max())
     again = GCAMap(max_epochs=40, hidden_layer_sizes=(64, 64), random_state=1).fit_transform(digits[0])
-    random = np.random.default_rng(0).permutation(again)
-    assert procrustes(points, again)[2] < 0.7 < 0.95 < procrustes(points, random)[2]
+    assert procrustes(points, again)[2] < 0.3  # it is 1 for points at random
 
 
 def test_distances_are_those_of_the_loss(of_digits, digits):

@@ -45,7 +45,7 @@ print(f"at 10 {view_retrieval_score(Z_upper, Z_lower, k=10):.3f}")
 
 with threadpool_limits(1):
     pcas = [PCA(100, random_state=0).fit(half) for half in (upper, lower)]
-    cca = CCA(20).fit(*(pca.transform(half) for pca, half in zip(pcas, (upper, lower), strict=True)))
+    cca = CCA(20, max_iter=5000).fit(*(pca.transform(half) for pca, half in zip(pcas, (upper, lower), strict=True)))
     scores = cca.transform(*(pca.transform(half) for pca, half in zip(pcas, (upper_test, lower_test), strict=True)))
 recall = [view_retrieval_score(*scores, k=k) for k in (1, 10)]
 print(f"CCA:              recall at 1 {recall[0]:.3f}, at 10 {recall[1]:.3f}")

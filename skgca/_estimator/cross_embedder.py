@@ -55,8 +55,8 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
     loss : str, default="gca_ince"
         Name of the loss; see :class:`GCAEmbedder`. "byol" and "supcon" do not work with two kinds of measurement.
         If pairs are wrong, "gca_uot" with ``rince_weight=1`` and ``epsilon=0.2``, or "rince" with ``q=0.2`` and
-        ``epsilon=0.1``, found more images than "ince"; with right pairs they found fewer
-        (``docs/evidence/cross.md``).
+        ``epsilon=0.1``, found more images than "ince", by networks with dropout. With right pairs they found fewer, and
+        "gca_uot" alone gained nothing (``docs/evidence/cross.md``).
     epsilon : float or LearnableEpsilon, default=0.15
         Entropic regularisation, which is the temperature of the softmax, in units of the cosine cost.
     marginals : {"row", "balanced"}, float or pair of float, default=None

@@ -74,7 +74,7 @@ class RelationalTarget(Target):
         """Return the arguments of the constructor."""
         return {"epsilon": self.epsilon, "weight": self.weight}
 
-    def __call__(self, values: None, embeddings: Tensor) -> Tensor:
+    def __call__(self, values: None, embeddings: Tensor) -> Tensor:  # type: ignore[override]
         """Affinity (n, n) of embeddings (2, n, d)."""
         first = F.normalize(embeddings[0], dim=1)
         own = torch.eye(len(first), dtype=torch.bool, device=first.device)
@@ -89,8 +89,9 @@ class TransportTarget(Target):
     r"""Rows match their likely counterparts of other domains: the identity, plus a transport plan between domains.
 
     The plan is that of unbalanced optimal transport between the embeddings of a batch, with no entry between rows of
-    the same domain. Each row is embedded as the mean direction of its two views. With a small epsilon the plan is
-    sharp. With a small rho, rows without a counterpart stay unmatched, as those of a class that the other domain lacks.
+    the same domain. The cost is the cosine cost of the mean directions of both views, after the mean over the domain is
+    subtracted: what differs between domains as a whole says nothing on which rows are counterparts. With a small
+    epsilon the plan is sharp. With a small rho, rows without a counterpart stay unmatched.
 
     **When to use.** If the same things were measured at several sites, and a model of one is to serve another. Both
     domains should already lie near each other in the embedding, since the plan is as good as that. Whether it helps was
@@ -155,20 +156,21 @@ class TransportTarget(Target):
         """Return the arguments of the constructor."""
         return {"epsilon": self.epsilon, "rho": self.rho, "weight": self.weight}
 
-    def __call__(self, domains: Tensor, embeddings: Tensor) -> Tensor:
+    def __call__(self, domains: Tensor, embeddings: Tensor) -> Tensor:  # type: ignore[override]
         """Affinity (n, n) of domains (n,) and embeddings (2, n, d)."""
         _check_vector("domains", domains)
         return _with_own_pairs(self._between(domains, embeddings))
 
     def _between(self, domains: Tensor, embeddings: Tensor) -> Tensor:
         """Affinity (n, n) of rows of different domains, and 0 within a domain."""
-        rows = F.normalize(F.normalize(embeddings, dim=2).sum(0), dim=1)  # (n, d)
+        rows = F.normalize(embeddings, dim=2).sum(0)  # (n, d)
         affinity = rows.new_zeros(len(rows), len(rows))
         known = (domains != -1).nonzero()[:, 0]
-        domains = domains[known]
-        if not len(known) or bool((domains == domains[0]).all()):
+        same = domains[known, None] == domains[known]
+        if bool(same.all()):
             return affinity
-        plan = _plan(rows[known], domains[:, None] == domains, epsilon=self.epsilon, rho=self.rho)
+        mean = same.to(rows) @ rows[known] / same.sum(1, keepdim=True)  # of the domain of each row
+        plan = _plan(F.normalize(rows[known] - mean, dim=1), same, epsilon=self.epsilon, rho=self.rho)
         affinity[known[:, None], known] = self.weight * plan
         return affinity
 
@@ -190,22 +192,22 @@ class LabelledTransportTarget(TransportTarget):
 
     Examples
     --------
-    Rows 0 and 1 are of one class, and row 2 of another. Row 3 has no label, and is close to row 2:
+    Rows 0 and 1 are of two classes. Rows 2 and 3 have no label, and find them:
 
     >>> import torch
     >>> from skgca.losses import LabelledTransportTarget
-    >>> z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
-    >>> target = LabelledTransportTarget(rho=0.1)
-    >>> target(torch.tensor([0, 0, 1, -1]), torch.stack([z, z])).round(decimals=1)
-    tensor([[1.0000, 1.0000, 0.0000, 0.0000],
-            [1.0000, 1.0000, 0.0000, 0.0000],
-            [0.0000, 0.0000, 1.0000, 1.3000],
-            [0.0000, 0.0000, 1.3000, 1.0000]])
+    >>> z = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [0.1, 0.9]])
+    >>> target = LabelledTransportTarget(weight=0.5)
+    >>> target(torch.tensor([0, 1, -1, -1]), torch.stack([z, z])).round(decimals=1)
+    tensor([[1.0000, 0.0000, 0.5000, 0.0000],
+            [0.0000, 1.0000, 0.0000, 0.5000],
+            [0.5000, 0.0000, 1.0000, 0.0000],
+            [0.0000, 0.5000, 0.0000, 1.0000]])
     """
 
     reads: ClassVar[str | None] = "y"
 
-    def __call__(self, labels: Tensor, embeddings: Tensor) -> Tensor:
+    def __call__(self, labels: Tensor, embeddings: Tensor) -> Tensor:  # type: ignore[override]
         """Affinity (n, n) of labels (n,), -1 where unknown, and embeddings (2, n, d)."""
         same = LabelsTarget()(labels)
         return same.to(embeddings) + self._between((labels != -1).long(), embeddings)

@@ -89,7 +89,7 @@ class Target(Configured, ABC):
         return f"{type(self).__name__}({config})"
 
     @abstractmethod
-    def __call__(self, values: Any, *embeddings: Tensor) -> Tensor:
+    def __call__(self, values: Any) -> Tensor:
         """Affinity (n, n) of the values of n rows, >= 0; entry (i, i) is that of the views of row i with each other."""
 
     def check(self, values: Tensor | None, n_rows: int) -> None:
@@ -147,7 +147,7 @@ class Target(Configured, ABC):
             If the affinity has another shape, or an entry that is negative or not finite.
         """
         with torch.no_grad():
-            affinity = self(values) if embeddings is None else self(values, embeddings)
+            affinity = self(values) if embeddings is None else self(values, embeddings)  # type: ignore[call-arg]
             # as_tensor would move a tensor to the default device, which may hold no data
             affinity = (affinity if isinstance(affinity, Tensor) else torch.as_tensor(affinity)).to(row_mass)
         return scaled_plan(

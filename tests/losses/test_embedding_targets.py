@@ -1,4 +1,4 @@
-"""Targets that read the embeddings of a batch: their plans, what the loss makes of them, and values that are refused."""
+"""Targets that read the embeddings of a batch: their plans, what the loss makes of them, and refused values."""
 
 import math
 

@@ -34,6 +34,7 @@ from skgca.views import GaussianNoise
 
 from . import _data
 from ._data import DRAWS, MAX_ITER, TEST_SHARE, accuracy, few_of
+from ._jobs import Job
 from ._situations import MEASURED, STRONG, load, tail_of
 from .family_fits import STANDARD, two_domains
 
@@ -48,14 +49,14 @@ ENCODER = {
     "standardize": False,
 }
 ROTATION, LABELLED = 45, 0.3  # degrees; share of rows with a label
-N_SHIFTED = 40  # an eighth of the rows of each domain
+N_SHIFTED, SHIFTED_STEPS = 40, 100  # an eighth of the rows of each domain; of two columns
 SHIFTS = ("covariate_shift", "target_shift", "concept_drift", "subspace")
-PROTOCOL = (*_data.PROTOCOL, STEPS, BATCH, NEIGHBOURS, str(ENCODER), ROTATION, LABELLED, N_SHIFTED)
+PROTOCOL = (*_data.PROTOCOL, STEPS, BATCH, NEIGHBOURS, str(ENCODER), ROTATION, LABELLED, N_SHIFTED, SHIFTED_STEPS)
 
 
-def trained(job, X, seed, **params):
+def trained(job, X, seed, *, steps=STEPS, **params):
     """An embedder that takes some hundred steps, unfitted."""
-    epochs = max(1, round((QUICK_STEPS if job.quick else STEPS) / math.ceil(len(X) / BATCH)))
+    epochs = max(1, round((QUICK_STEPS if job.quick else steps) / math.ceil(len(X) / BATCH)))
     return GCAEmbedder(**ENCODER | {"max_epochs": epochs, "batch_size": BATCH, "random_state": seed} | params)
 
 
@@ -92,12 +93,20 @@ VIEWS = {"digits": STANDARD["two domains"], "letter": MEASURED["letter"], "mnist
 
 # ------------------------------------------------------------------------------------------------------- relational
 
-RELATIONS = {
+RELATIONS = {  # epsilon and weight as they come
     "pairs": None,
-    "relational": {"epsilon": 0.05, "weight": 1.0},
-    "relational, own pair almost nothing": {"epsilon": 0.05, "weight": 100.0},
+    "relational": RelationalTarget(),
+    "relational, own pair almost nothing": RelationalTarget(weight=100.0),
 }
-RELATIONAL_VIEWS = ("standard, standard", "clean, standard", "clean, strong")
+RELATIONAL = (  # views and target
+    ("", "raw columns"),
+    ("standard, standard", "pairs"),
+    ("clean, standard", "pairs"),
+    ("clean, standard", "relational"),
+    ("clean, strong", "pairs"),
+    ("clean, strong", "relational"),
+    ("clean, strong", "relational, own pair almost nothing"),
+)
 
 
 @alone
@@ -108,10 +117,9 @@ def run_relational(job):
     if job.method != "raw columns":
         kinds = {"standard": VIEWS[job.data], "strong": STRONG[job.data], "clean": "clean"}
         views = [kinds[kind] for kind in given["views"].split(", ")]
-        options = RELATIONS[job.method]
-        if options and "epsilon" in given:
-            options = {"epsilon": given["epsilon"], "weight": given["weight"]}
-        target = None if options is None else RelationalTarget(**options)
+        target = RELATIONS[job.method]
+        if "epsilon" in given:
+            target = RelationalTarget(given["epsilon"], given["weight"])
         model = trained(job, Z, job.seed, views=views, target=target).fit(Z)
         Z, Z_test = model.transform(Z), model.transform(Z_test)
     few = few_of(y[train], job.seed, DRAWS)
@@ -170,29 +178,40 @@ def ince_by_size(*, epsilon=0.5, marginals="row", **settings):
     return SizedLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), **settings)
 
 
-TAILS = ("raw columns", "equal", "1 / size", "1 / sqrt(size)", "1 / true size", "1 / sqrt(true size)", "temperature")
+TAILS = ("raw columns", "equal", "1 / size", "1 / sqrt(size)", "1 / true size", "temperature by size")
+
+
+TAIL_LOSS = {"loss": "ince", "epsilon": 0.25}
+
+
+@lru_cache
+def sizes_of(data, seed, quick):
+    """Sizes of the clusters of the training rows, in an embedding with equal weights."""
+    job = Job(data, "equal", seed, quick=quick)
+    X, y, train, _ = rows_of(data, job)
+    rows = X[train[tail_of(y[train], np.random.default_rng(seed))]]
+    Z = trained(job, rows, seed, views=VIEWS[data], **TAIL_LOSS).fit(rows).transform(rows)
+    return cluster_sizes(Z - Z.mean(0))
 
 
 @alone
 def run_tails(job):
     X, y, train, test = rows_of(job.data, job)
-    rng = np.random.default_rng(job.seed)
-    kept = train[tail_of(y[train], rng)]
+    kept = train[tail_of(y[train], np.random.default_rng(job.seed))]
     labels, sizes = np.unique(y[kept], return_counts=True)
     Z, Z_test = X[kept], X[test]
     found = {}
     if job.method != "raw columns":
-        options = {"views": VIEWS[job.data], "loss": "ince", "epsilon": 0.25}
+        options = {"views": VIEWS[job.data], **TAIL_LOSS}
         weight = None
         if "true" in job.method:
             weight = 1 / sizes[np.searchsorted(labels, y[kept])]
         elif "size" in job.method:
-            first = trained(job, Z, job.seed, **options).fit(Z).transform(Z)
-            estimated = cluster_sizes(first - first.mean(0))
+            estimated = sizes_of(job.data, job.seed, job.quick)
             weight = 1 / estimated
             log_true = np.log(sizes[np.searchsorted(labels, y[kept])])
             found["correlation"] = np.corrcoef(np.log(estimated), log_true)[0, 1]
-        elif job.method == "temperature":
+        elif job.method == "temperature by size":
             PRESETS["ince_by_size"] = ince_by_size
             options["loss"] = "ince_by_size"
         if weight is not None and "sqrt" in job.method:
@@ -330,7 +349,8 @@ def run_domains(job):
         target = DOMAIN_TARGETS[job.method]
         target = target(**dict(job.options)) if isinstance(target, type) else target
         views = GaussianNoise() if job.data in SHIFTS else STANDARD["two domains"]
-        model = trained(job, train, job.seed, views=views, target=target)
+        steps = SHIFTED_STEPS if job.data in SHIFTS else STEPS
+        model = trained(job, train, job.seed, steps=steps, views=views, target=target)
         model.set_fit_request(sample_domain=target is not None)
         pipeline = skada.make_da_pipeline(*([StandardScaler()] if job.data in SHIFTS else []), model)
         pipeline.fit(X[train], sample_domain=domain[train])

@@ -22,8 +22,7 @@ from ._neighbours import (
     DOMAIN_TARGETS,
     LABELLED_METHODS,
     NEIGHBOURS,
-    RELATIONAL_VIEWS,
-    RELATIONS,
+    RELATIONAL,
     SHIFTS,
     TAILS,
     run_domains,
@@ -50,10 +49,8 @@ SCORES = {"few": f"{LABELS} labels a class", "all": "all labels", "knn": f"{NEIG
 def relational_jobs(seeds, quick):
     for seed in seeds:
         for data in DATA["relational"]:
-            yield Job(data, "raw columns", seed, options_of(views=""), quick)
-            for views in RELATIONAL_VIEWS:
-                for method in RELATIONS:
-                    yield Job(data, method, seed, options_of(views=views), quick)
+            for views, method in RELATIONAL:
+                yield Job(data, method, seed, options_of(views=views), quick)
 
 
 def jobs_of(what, seeds, quick):
@@ -69,24 +66,23 @@ def jobs_of(what, seeds, quick):
 
 # ----------------------------------------------------------------------------------------------------------- trials
 
-EPSILONS, WEIGHTS, RHOS = (0.02, 0.05), (0.3, 1.0), (0.05, 0.5)
+EPSILONS, WEIGHTS = (0.02, 0.05), {"relational": (0.3, 1.0), "labelled": (0.7, 2.0), "domains": (0.7, 2.0)}
 
 
 def trial_jobs(what, quick):
     """The target of a section at each of its settings, on the seeds that these are chosen on."""
-    given = [{"epsilon": e, "weight": w} for e in EPSILONS for w in WEIGHTS]
+    given = [{"epsilon": e, "weight": w} for e in EPSILONS for w in WEIGHTS.get(what, ())]
     for seed in TRIED_ON[: 1 if quick else None]:
         if what == "relational":
             for data in DATA[what]:
-                for views in RELATIONAL_VIEWS[1:]:
+                for views in ("clean, standard", "clean, strong"):
                     for options in given:
                         yield Job(data, "relational", seed, options_of(views=views, **options), quick)
         elif what != "tails":
             method = {"labelled": "LabelledTransportTarget", "domains": "TransportTarget"}[what]
             for data in DATA[what][:2]:
-                for rho in RHOS:
-                    for options in given:
-                        yield Job(data, method, seed, options_of(rho=rho, **options), quick)
+                for options in given:
+                    yield Job(data, method, seed, options_of(**options), quick)
 
 
 def report_trials(what, records):
@@ -115,14 +111,12 @@ def report(what, results):
 
 def report_relational(results):
     for data in DATA["relational"]:
-        columns = [("raw columns", ""), *((method, views) for views in RELATIONAL_VIEWS for method in RELATIONS)]
         rows = [
             [method, views, *(cell(results.of(score, data, method, (("views", views),))) for score in SCORES)]
-            for method, views in columns
+            for views, method in RELATIONAL
         ]
         table(f"Relational, {data}: accuracy in %", ["target", "views", *SCORES.values()], rows)
-    methods = [method for method in RELATIONS if method != "pairs"]
-    lines = [(data, views, method) for data in DATA["relational"] for views in RELATIONAL_VIEWS for method in methods]
+    lines = [(d, views, method) for d in DATA["relational"] for views, method in RELATIONAL if "rel" in method]
     gains = [
         [
             points(

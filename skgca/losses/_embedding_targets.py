@@ -100,21 +100,21 @@ class TransportTarget(Target):
 
     Parameters
     ----------
-    epsilon : float, default=0.05
+    epsilon : float, default=0.02
         Entropic regularisation of the plan between domains, in units of the cosine cost. The smaller, the fewer rows
         match.
-    rho : float, default=0.5
+    rho : float, default=0.05
         How hard the marginals of that plan bind, in units of the cosine cost: a finite number above 0. The smaller, the
         more mass stays unmatched.
-    weight : float, default=1.0
+    weight : float, default=2.0
         Affinity of a row to all rows of other domains together, where its own views have 1, if all mass is matched and
         domains are of equal size.
 
     Notes
     -----
-    With n rows of known domain, the affinity of rows i and j of different domains is ``weight * n * P_ij``, where P has
-    the prescribed masses 1/n. Between two domains of sizes n_s and n_t, P is the plan between distributions of mass 1,
-    up to a factor. With more domains, the mass of a row goes to the rows of all other domains together, so mostly to
+    The affinity of rows i and j of different domains is ``weight * P_ij``, where each row has the prescribed mass 1 in
+    the plan P. Between two domains, also of different sizes, P is the plan between distributions of mass 1, up to a
+    factor. With more domains, the mass of a row goes to the rows of all other domains together, so mostly to
     the nearest. Rows of domain -1, and all rows of a batch of one domain, match only themselves.
 
     References
@@ -139,9 +139,9 @@ class TransportTarget(Target):
             [0.0000, 0.5000, 0.0000, 1.0000]])
     """
 
-    epsilon: float = 0.05
-    rho: float = 0.5
-    weight: float = 1.0
+    epsilon: float = 0.02
+    rho: float = 0.05
+    weight: float = 2.0
 
     reads: ClassVar[str | None] = "sample_domain"
     encoding: ClassVar[str] = "classes"
@@ -150,7 +150,7 @@ class TransportTarget(Target):
     def __post_init__(self) -> None:
         _check(self)
         if not 0 < self.rho < torch.inf:
-            raise ValueError(f"rho={self.rho!r} must be a finite number above 0, such as 0.5.")
+            raise ValueError(f"rho={self.rho!r} must be a finite number above 0, such as 0.05.")
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -216,7 +216,7 @@ class LabelledTransportTarget(TransportTarget):
 def _plan(rows: Tensor, excluded: Tensor, *, epsilon: float, rho: float) -> Tensor:
     """Plan (n, n) between unit vectors (n, d), of prescribed masses 1, with no mass at the excluded entries (n, n)."""
     scores = ((rows @ rows.T - 1) / epsilon).masked_fill(excluded, -torch.inf)
-    mass = rows.new_full((len(rows),), 1 / len(rows))
+    mass = rows.new_ones(len(rows))  # not 1 / n, which would make the mass of relaxed marginals depend on n
     # not sinkhorn(), which refuses NaN: training must see that the loss is NaN, in order to go back a step
     plan = solve(
         DenseLogKernel(scores),
@@ -226,9 +226,8 @@ def _plan(rows: Tensor, excluded: Tensor, *, epsilon: float, rho: float) -> Tens
         tol=None,
         a=mass,
         b=mass,
-        equal_masses=True,
     ).plan
-    return (len(rows) * plan).nan_to_num(nan=0.0)
+    return plan.nan_to_num(nan=0.0)
 
 
 def _check(target: RelationalTarget | TransportTarget) -> None:

@@ -83,7 +83,7 @@ def test_a_row_of_weight_zero_is_not_seen(name):
 def test_held_out_rows_and_reports_have_their_own_targets(name):
     target, metadata = CASES[name]
     fitted = quick(target=target, early_stopping=True).fit(X, **metadata)
-    assert all(np.isfinite(record["validation_loss"]) for record in fitted.history_)
+    assert all(np.isfinite(record["valid_loss"]) for record in fitted.history_)
     plan = plan_of_rows(fitted, X, **metadata, max_rows=40, random_state=0)
     assert plan.target_name == repr(target)
     others = plan.target - np.diag(np.diag(plan.target))

@@ -39,7 +39,11 @@ train, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=strata
 # counterparts, and a small rho, so that a row may have none.
 
 transport = TransportTarget(epsilon=0.02, rho=0.05, weight=1.0)
-targets = {"views alone": None, "all of the other domain": DomainsTarget(alpha=0.0, beta=0.005), "counterparts": transport}
+targets = {
+    "views alone": None,
+    "all of the other domain": DomainsTarget(alpha=0.0, beta=0.005),
+    "counterparts": transport,
+}
 network = {"image_shape": (8, 8), "encoder": "mlp", "hidden_layer_sizes": (128, 128), "layers": "last"}
 embedded = {"pixels": X}
 for name, target in targets.items():
@@ -63,7 +67,9 @@ for name, Z in embedded.items():
     among = np.array([[mass[np.ix_(y[source] == i, y[other] == j)].sum() for j in range(10)] for i in range(10)])
     found[name] = among / among.sum()
     shares = scores[name][0], scores[name][1], np.trace(found[name])
-    print(f"{name:<26} MNIST {shares[0]:.3f}   the other domain {shares[1]:.3f}   mass on the same digit {shares[2]:.3f}")
+    print(
+        f"{name:<26} MNIST {shares[0]:.3f}   the other domain {shares[1]:.3f}   mass on the same digit {shares[2]:.3f}"
+    )
 
 # %%
 # The more mass lies on the diagonal, the better rows find the same digit.

@@ -48,9 +48,10 @@ ENCODER = {
     "passthrough": False,
     "standardize": False,
 }
+LONG_STEPS, LONG_SIZES = 700, {"n_components": 128, "hidden_layer_sizes": None}
 ROTATION, LABELLED = 45, 0.3  # degrees; share of rows with a label
 N_SHIFTED, SHIFTED_STEPS = 40, 100  # an eighth of the rows of each domain; of two columns
-SHIFTS = ("covariate_shift", "target_shift", "concept_drift", "subspace")
+SHIFTS = ("covariate_shift", "target_shift", "conditional_shift", "subspace")
 PROTOCOL = (*_data.PROTOCOL, STEPS, BATCH, NEIGHBOURS, str(ENCODER), ROTATION, LABELLED, N_SHIFTED, SHIFTED_STEPS)
 
 
@@ -178,7 +179,7 @@ def ince_by_size(*, epsilon=0.5, marginals="row", **settings):
     return SizedLoss(epsilon=epsilon, marginals=marginals, divergence=KLDivergence(), **settings)
 
 
-TAILS = ("raw columns", "equal", "1 / size", "1 / sqrt(size)", "1 / true size", "temperature by size")
+TAILS = ("raw columns", "equal", "1 / size", "1 / sqrt(size)", "1 / true size", "row temperature")
 
 
 TAIL_LOSS = {"loss": "ince", "epsilon": 0.25}
@@ -204,16 +205,16 @@ def run_tails(job):
     if job.method != "raw columns":
         options = {"views": VIEWS[job.data], **TAIL_LOSS}
         weight = None
-        if "true" in job.method:
+        if job.method == "row temperature":
+            PRESETS["ince_by_size"] = ince_by_size
+            options["loss"] = "ince_by_size"
+        elif "true" in job.method:
             weight = 1 / sizes[np.searchsorted(labels, y[kept])]
         elif "size" in job.method:
             estimated = sizes_of(job.data, job.seed, job.quick)
             weight = 1 / estimated
             log_true = np.log(sizes[np.searchsorted(labels, y[kept])])
             found["correlation"] = np.corrcoef(np.log(estimated), log_true)[0, 1]
-        elif job.method == "temperature by size":
-            PRESETS["ince_by_size"] = ince_by_size
-            options["loss"] = "ince_by_size"
         if weight is not None and "sqrt" in job.method:
             weight = weight**0.5
         model = trained(job, Z, job.seed, **options).fit(Z, sample_weight=weight)
@@ -266,7 +267,8 @@ DOMAIN_TARGETS = {
     "DomainsTarget": DomainsTarget(0.0, 0.005),
     "TransportTarget": TransportTarget,
 }
-DIGIT_DOMAINS = ("two digits", "rotated digits", "inverted digits")
+LONG = "two digits, as in family"
+DIGIT_DOMAINS = ("two digits", "rotated digits", "inverted digits", LONG)
 ADAPTERS = ("none", "scaled by domain", "CORAL", "OTDA", "subspace")
 
 
@@ -279,7 +281,7 @@ def domains_of(job):
             N_SHIFTED, N_SHIFTED, shift=job.data, noise=0.3, label="binary", random_state=job.seed
         )
         X, y, domain = made
-    elif job.data == "two digits":
+    elif job.data.startswith("two digits"):
         X, y, second = two_domains()
         domain = np.where(second == 0, 1, -2)
     else:
@@ -349,8 +351,9 @@ def run_domains(job):
         target = DOMAIN_TARGETS[job.method]
         target = target(**dict(job.options)) if isinstance(target, type) else target
         views = GaussianNoise() if job.data in SHIFTS else STANDARD["two domains"]
-        steps = SHIFTED_STEPS if job.data in SHIFTS else STEPS
-        model = trained(job, train, job.seed, steps=steps, views=views, target=target)
+        steps = SHIFTED_STEPS if job.data in SHIFTS else LONG_STEPS if job.data == LONG else STEPS
+        sizes = LONG_SIZES if job.data == LONG else {}
+        model = trained(job, train, job.seed, steps=steps, views=views, target=target, **sizes)
         model.set_fit_request(sample_domain=target is not None)
         pipeline = skada.make_da_pipeline(*([StandardScaler()] if job.data in SHIFTS else []), model)
         pipeline.fit(X[train], sample_domain=domain[train])

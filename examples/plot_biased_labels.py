@@ -2,10 +2,10 @@
 Labels of a biased sample
 =========================
 
-Labels are known of three rows in ten, but not of any three: of each class, those on one side. A classifier that is fitted
-to them meets other rows than it knows. With ``LabelledTransportTarget`` labelled rows ought to match their class, and
-unlabelled rows their likely counterparts among the labelled, by a transport plan between the two. ``target="labels"``
-leaves unlabelled rows to their own views. Needs matplotlib.
+Labels are known of three rows in ten, but not of any three: of each class, those on one side. A classifier that is
+fitted to them meets other rows than it knows. With ``LabelledTransportTarget`` labelled rows ought to match their
+class, and unlabelled rows their likely counterparts among the labelled, by a transport plan between the two.
+``target="labels"`` leaves unlabelled rows to their own views. Needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

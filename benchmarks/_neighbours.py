@@ -94,18 +94,21 @@ VIEWS = {"digits": STANDARD["two domains"], "letter": MEASURED["letter"], "mnist
 
 # ------------------------------------------------------------------------------------------------------- relational
 
-RELATIONS = {  # epsilon and weight as they come
+RELATIONS = {
     "pairs": None,
-    "relational": RelationalTarget(),
-    "relational, own pair almost nothing": RelationalTarget(weight=100.0),
+    "relational": RelationalTarget(epsilon=0.05, weight=1.0),
+    "relational, weaker": RelationalTarget(epsilon=0.02, weight=0.3),
+    "relational, own pair almost nothing": RelationalTarget(epsilon=0.05, weight=100.0),
 }
 RELATIONAL = (  # views and target
     ("", "raw columns"),
     ("standard, standard", "pairs"),
     ("clean, standard", "pairs"),
     ("clean, standard", "relational"),
+    ("clean, standard", "relational, weaker"),
     ("clean, strong", "pairs"),
     ("clean, strong", "relational"),
+    ("clean, strong", "relational, weaker"),
     ("clean, strong", "relational, own pair almost nothing"),
 )
 

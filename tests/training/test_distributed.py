@@ -36,7 +36,7 @@ def _even_cases():
 
 
 def _other_cases():
-    """Weights, groups, domains, labels, embeddings that targets read, several views, a learned epsilon, hard plans, other costs."""
+    """Weights, groups, domains, labels, targets that read embeddings, several views, a learned epsilon, other costs."""
     for params, reads in (
         ({}, ("sample_weight",)),
         ({}, ("sample_group",)),

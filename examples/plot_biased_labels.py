@@ -63,3 +63,7 @@ ax.plot(range(len(scores)), [np.mean(found) for found in scores.values()], "_", 
 ax.set_xticks(range(len(scores)), list(scores))
 ax.set(ylabel="accuracy on all test rows", title="Labels of one side of each class: draws, and their mean")
 plt.show()
+
+# %%
+# On these two draws, the embedding is what gains, labels in training add a point, and counterparts add nothing to that.
+# On five draws of longer trainings, which the page of evidence on neighbours in the literature has, they add 1.4 points.

@@ -61,9 +61,10 @@ figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
 ax.plot(range(len(scores)), np.array(list(scores.values())), "o-", color="#0072b2", alpha=0.6)
 ax.plot(range(len(scores)), [np.mean(found) for found in scores.values()], "_", color="black", markersize=40)
 ax.set_xticks(range(len(scores)), list(scores))
+ax.set_xlim(-0.4, 3.4)
 ax.set(ylabel="accuracy on all test rows", title="Labels of one side of each class: draws, and their mean")
 plt.show()
 
 # %%
 # On these two draws, the embedding is what gains, labels in training add a point, and counterparts add nothing to that.
-# On five draws of longer trainings, which the page of evidence on neighbours in the literature has, they add 1.4 points.
+# On five draws of longer trainings, on the page of evidence on neighbours in the literature, they add 1.4 points.

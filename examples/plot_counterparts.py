@@ -49,8 +49,8 @@ for name, target in targets.items():
 
 # %%
 # A logistic regression is fitted to the labels of upright digits, and reads the test rows of both domains. And the
-# target plan is asked which digits find which: from the embedding of all training rows, how much of the mass of the upright digits
-# goes to which turned digit.
+# target plan is asked which digits find which: from the embedding of all training rows, how much of the mass of the
+# upright digits goes to which turned digit.
 
 source, other = train[domain[train] == "upright"], train[domain[train] == "turned"]
 scores, found = {}, {}
@@ -68,7 +68,7 @@ for name, Z in embedded.items():
 # %%
 # The more mass lies on the diagonal, the better rows find the same digit.
 
-figure, axes = plt.subplots(1, 4, figsize=(14, 4), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 4, figsize=(14, 4.8), layout="constrained", sharey=True)
 for ax, (name, shares) in zip(axes, found.items(), strict=True):
     ax.imshow(10 * shares, vmin=0, vmax=1, cmap="Blues")
     ax.set(
@@ -82,6 +82,5 @@ plt.show()
 
 # %%
 # With counterparts, more of the mass is on the diagonal, and a probe of upright digits reads 32% of the turned ones
-# instead of 20%. Some digits still find another one. On five splits, with views that turn digits less and an encoder of
-# the page of evidence on neighbours in the literature, 26% become 54%; on two sets of digits by other hands, the gain of
-# 4 points is not significant.
+# instead of 20%. Some digits still find another one. On the page of evidence on neighbours in the literature, 26% become
+# 54% on five splits; on two sets of digits by other hands, the gain of 4 points is not significant.

@@ -86,6 +86,5 @@ right.legend()
 plt.show()
 
 # %%
-# The estimates hardly follow the sizes, and the weights are worth a point or two in either direction, by true sizes too.
-# On five splits of two sets, none of these differences is significant (the page of evidence on neighbours in the
+# The estimates hardly follow the sizes, and weights are worth a point or two in either direction, by true sizes too. On five splits of two sets, none of these differences is significant (the page of evidence on neighbours in the
 # literature).

@@ -85,8 +85,8 @@ def read_metadata(
     argument = reader.reads
     if sample_domain is not None and argument != "sample_domain":
         raise ValueError(
-            f"sample_domain is given, but only target='domains' reads it, and target is {shown_target(target)}. Set "
-            "target='domains', or leave sample_domain out."
+            f"sample_domain is given, but target={shown_target(target)} does not read it. Set target='domains' or "
+            "another that does, such as TransportTarget(), or leave sample_domain out."
         )
     if related is not None and sample_group is None:
         raise ValueError("related is given, but there is no sample_group for it to read; pass sample_group to fit.")

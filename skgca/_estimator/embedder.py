@@ -185,7 +185,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           where unknown.
         - "domains": rows match by whether their ``sample_domain`` is the same.
         - an object with options of its own, such as ``DomainsTarget(alpha=0.1)``: as the name, with these options.
-          It may also be a :class:`skgca.losses.Target` of your own.
+          :class:`skgca.losses.TransportTarget`, :class:`skgca.losses.LabelledTransportTarget` and
+          :class:`skgca.losses.RelationalTarget` have no name, and also read the embeddings of the batch. It may also be
+          a :class:`skgca.losses.Target` of your own.
         - a callable ``(y_batch) -> affinity``: gets a tensor and returns a matrix (n, n) of values >= 0.
         - a matrix: the affinity between all rows passed to ``fit``.
 

@@ -11,6 +11,7 @@ from ._divergences import (
     UniformityPenalty,
     WeightedSum,
 )
+from ._embedding_targets import LabelledTransportTarget, RelationalTarget, TransportTarget
 from ._epsilon import LearnableEpsilon
 from ._factory import default_options, make_loss
 from ._multiview import VIEW_PAIRS, multiview_loss
@@ -39,14 +40,17 @@ __all__ = [
     "DomainsTarget",
     "EntropyPenalty",
     "KLDivergence",
+    "LabelledTransportTarget",
     "LabelsTarget",
     "LearnableEpsilon",
     "MarginalPenalty",
     "PairsTarget",
     "RINCEDivergence",
+    "RelationalTarget",
     "Target",
     "TargetPlan",
     "TransportCost",
+    "TransportTarget",
     "UniformityPenalty",
     "WeightedSum",
     "byol",

@@ -234,6 +234,7 @@ class AlignmentLoss(nn.Module):
             target = self.target.select(target, kept)
         z_a, z_b, weight, related = _select_rows(z_a, z_b, weight, related, kept)
         log_weight, mass = self._masses(z_a, weight)
+        seen = {"embeddings": torch.stack([z_a, z_b]).detach()} if self.target.reads_embeddings else {}
         target_plan = self.target.plan(
             target,
             shift=len(z_a) if self.layout == "joint" else 0,
@@ -241,6 +242,7 @@ class AlignmentLoss(nn.Module):
             n_rows=len(z_a),
             two_sided=self.marginals.rho_col > 0,
             excluded=None if related is None else self._between_views(related),
+            **seen,
         )
         return self._solve(z_a, z_b, log_weight, mass, related, shift=target_plan.shift), target_plan
 

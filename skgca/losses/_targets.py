@@ -1,7 +1,8 @@
 """Targets: which rows of a batch should match.
 
 A target makes an affinity from what it reads, such as labels: a matrix (n, n) of values >= 0 that says how much row i
-should match row j. :mod:`._target_plan` turns it into a plan of mass.
+should match row j. :mod:`._target_plan` turns it into a plan of mass. Those of :mod:`._embedding_targets` also read the
+embeddings of the batch.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class Target(Configured, ABC):
         Form of the values that ``GCAEmbedder`` passes. "classes" are codes from 0, and -1 for rows of no class.
         "centred" are floats, shifted so that their mean is 0, and NaN where unknown; times are in seconds. "auto"
         leaves numbers unchanged, turns times into seconds since 1970, and anything else into codes.
+    reads_embeddings : bool, default=False
+        Whether the affinity depends on the embeddings of the batch. The target is then called with a second argument:
+        the embeddings (2, n, d) of both views, detached, without the rows of weight 0. So the loss has no gradient
+        through the affinity.
 
     Examples
     --------
@@ -71,6 +76,7 @@ class Target(Configured, ABC):
 
     reads: ClassVar[str | None] = "y"
     encoding: ClassVar[str] = "auto"
+    reads_embeddings: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -87,7 +93,11 @@ class Target(Configured, ABC):
         """Affinity (n, n) of the values of n rows, >= 0; entry (i, i) is that of the views of row i with each other."""
 
     def check(self, values: Tensor | None, n_rows: int) -> None:
-        """Raise ValueError unless there are values for ``n_rows`` rows."""
+        """Raise ValueError unless there are values for ``n_rows`` rows, or none where the target reads none."""
+        if self.reads is None:
+            if values is not None:
+                raise ValueError(f"{self!r} reads no target; leave target=None.")
+            return
         if values is None:
             raise ValueError(f"{self!r} reads a target; pass target=, one entry for each row.")
         if len(values) != n_rows:
@@ -106,6 +116,7 @@ class Target(Configured, ABC):
         n_rows: int,
         two_sided: bool,
         excluded: Tensor | None = None,
+        embeddings: Tensor | None = None,
     ) -> TargetPlan:
         """Target plan of a batch, made from the affinity of its rows.
 
@@ -123,6 +134,8 @@ class Target(Configured, ABC):
             Whether the column marginal of the transport plan is held, so that the target plan must have it too.
         excluded : Tensor of shape (N, N), bool, default=None
             Entries that the transport plan leaves out.
+        embeddings : Tensor of shape (2, n, d), default=None
+            Embeddings of the rows, without a gradient, for a target with ``reads_embeddings``.
 
         Returns
         -------
@@ -134,7 +147,7 @@ class Target(Configured, ABC):
             If the affinity has another shape, or an entry that is negative or not finite.
         """
         with torch.no_grad():
-            affinity = self(values)
+            affinity = self(values) if embeddings is None else self(values, embeddings)  # type: ignore[call-arg]
             # as_tensor would move a tensor to the default device, which may hold no data
             affinity = (affinity if isinstance(affinity, Tensor) else torch.as_tensor(affinity)).to(row_mass)
         return scaled_plan(

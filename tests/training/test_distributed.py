@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from skgca.losses import PRESETS, LearnableEpsilon
+from skgca.losses import PRESETS, LearnableEpsilon, RelationalTarget, TransportTarget
 from skgca.ot import _memory
 
 from ..ranks import on_ranks
@@ -36,12 +36,14 @@ def _even_cases():
 
 
 def _other_cases():
-    """Weights, groups, domains, labels, several views, a learned epsilon, hard plans, other costs."""
+    """Weights, groups, domains, labels, targets that read embeddings, several views, a learned epsilon, other costs."""
     for params, reads in (
         ({}, ("sample_weight",)),
         ({}, ("sample_group",)),
         ({"target": "domains", "beta": 0.05}, ("sample_domain",)),
         ({"target": "labels"}, ("y", "sample_weight")),
+        ({"target": RelationalTarget(0.2), "micro_batch_size": 7}, ("sample_weight",)),
+        ({"target": TransportTarget(0.2, 0.2)}, ("sample_domain",)),
         ({"views": [first_view, second_view, third_view]}, ()),
         ({"views": [first_view, second_view, third_view], "view_pairs": "worst"}, ("sample_weight",)),
         ({"epsilon": LearnableEpsilon(0.3)}, ()),

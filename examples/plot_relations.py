@@ -68,4 +68,4 @@ plt.show()
 
 # %%
 # Four fifths of the mass is on rows of the same digit, and the neighbours gain less than a point. Where near rows are
-# often of another class, as letters are on the page of evidence on neighbours in the literature, it loses several points.
+# often of another class, as letters are, it loses several points (page of evidence on neighbours in the literature).

@@ -82,5 +82,5 @@ plt.show()
 
 # %%
 # With counterparts, more of the mass is on the diagonal, and a probe of upright digits reads 32% of the turned ones
-# instead of 20%. Some digits still find another one. On the page of evidence on neighbours in the literature, 26% become
-# 54% on five splits; on two sets of digits by other hands, the gain of 4 points is not significant.
+# instead of 20%. On the page of evidence on neighbours in the literature, 26% become 54% on five splits, while the gain
+# on two sets of digits by other hands, of 4 points, is not significant.

@@ -86,5 +86,6 @@ right.legend()
 plt.show()
 
 # %%
-# The estimates hardly follow the sizes, and weights are worth a point or two in either direction, by true sizes too. On five splits of two sets, none of these differences is significant (the page of evidence on neighbours in the
-# literature).
+# The estimates hardly follow the sizes, and weights are worth a point or two in either direction, by true sizes too.
+# None of these differences is significant on five splits of two sets, on the page of evidence on neighbours in the
+# literature.

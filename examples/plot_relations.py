@@ -67,6 +67,5 @@ figure.suptitle("Rows, and what they ought to match beside themselves\n(another 
 plt.show()
 
 # %%
-# Four fifths of the mass is on rows of the same digit, and the neighbours gain less than a point. Eights find nines and
-# threes. Where near rows are often of another class, as letters are in the page of evidence on neighbours in the
-# literature, this target loses several points.
+# Four fifths of the mass is on rows of the same digit, and the neighbours gain less than a point. Where near rows are
+# often of another class, as letters are, it loses several points (page of evidence on neighbours in the literature).

@@ -16,7 +16,7 @@ from .._training.net import ContrastiveNet, MomentumNet
 from .._training.process_group import GroupRanks
 from .._training.ranks import Ranks
 from .._utils.compat import InvalidParameterError
-from .._utils.device import resolve_precision
+from .._utils.device import FUSED_ON, resolve_precision
 from .._utils.random import RandomStreams
 from ..encoders import EncoderWithHead
 from ..losses import AlignmentLoss
@@ -26,7 +26,6 @@ from .options import Options
 
 __all__ = ["NetOptions", "make_net", "resolve_max_epochs"]
 
-_FUSED_ON = ("cpu", "cuda", "mps")  # devices where a fused optimizer updates all weights in one call
 _EMA_DECAY = 0.99  # for ema_decay=None
 # For max_epochs="auto"; docs/develop/decisions.md has what they cost.
 _MOST_EPOCHS = 300  # of few rows
@@ -108,7 +107,7 @@ def make_net(
         "compiled": options.compile,
         "micro_batch_size": options.micro_batch_size,
         "optimizer": torch.optim.AdamW,
-        "optimizer__fused": device.type in _FUSED_ON,
+        "optimizer__fused": device.type in FUSED_ON,
         "optimizer__weight_decay": options.weight_decay,
         # weight decay would pull a learned epsilon towards 1, whose logarithm is 0
         "optimizer__param_groups": [("log_epsilon", {"weight_decay": 0.0})],

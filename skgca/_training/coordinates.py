@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from .._data import RowDataset, shuffled_batches
 from .._data.batches import Batch
-from .._utils.device import on_device
+from .._utils.device import FUSED_ON, on_device
 
 __all__ = ["CoordinateNet"]
 
@@ -49,6 +49,7 @@ class CoordinateNet(NeuralNet):
             module,
             nn.MSELoss,
             optimizer=torch.optim.AdamW,
+            optimizer__fused=torch.device(device).type in FUSED_ON,
             lr=lr,
             batch_size=batch_size,
             train_split=None,

@@ -8,8 +8,9 @@ once, at its end. To copy a tensor to the device waits too, unless the tensor is
 import torch
 from torch import Tensor
 
-__all__ = ["on_device", "reading_is_free", "resolve_device", "resolve_precision"]
+__all__ = ["FUSED_ON", "on_device", "reading_is_free", "resolve_device", "resolve_precision"]
 
+FUSED_ON = ("cpu", "cuda", "mps")  # kinds of devices where a fused optimizer updates all weights in one call
 _READ_FOR_FREE = ("cpu",)  # kinds of devices whose numbers the host has at hand; tests empty it
 
 

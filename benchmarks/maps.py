@@ -1,4 +1,4 @@
-"""What `GCAMap()` shows beside UMAP, PCA, and the two columns of `GCAEmbedder(n_components=2)`.
+"""What `GCAMap()` shows beside UMAP and the first two principal components.
 
     python -m benchmarks.maps                            # an hour of one core
     python -m benchmarks.maps --data vowel --seeds 0     # half a minute
@@ -24,7 +24,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 
-from skgca import GCAEmbedder, GCAMap
+from skgca import GCAMap
 from skgca._data import Rows, TableReader
 
 from ._data import flat_pixels, split_of
@@ -44,15 +44,9 @@ def umap(seed):
     return UMAP(random_state=seed)
 
 
-def two_columns(seed):
-    settings = {"cost": "student_t", "epsilon": 1.0, "passthrough": False, "layers": "last", "projection_sizes": ()}
-    return GCAEmbedder(2, **settings, n_threads=1, random_state=seed)
-
-
 METHODS = {
     "GCAMap": lambda seed: GCAMap(random_state=seed),
     "UMAP": umap,
-    "GCAEmbedder(2)": two_columns,
     "PCA": lambda seed: PCA(2),
 }
 STABLE = ("GCAMap", "UMAP")  # fitted twice, since the comparison takes another fit
@@ -79,7 +73,7 @@ def rows_of(job):
 def mapped(name, job, seed, X, X_test):
     """Places of training and of held-out rows, and processor seconds of fit and transform."""
     model = METHODS[name](seed)
-    if job.data in IMAGES and name.startswith("GCA"):
+    if job.data in IMAGES and name == "GCAMap":
         split = split_of(IMAGES[job.data], job.seed, job.quick)
         X, X_test = split.X, split.X_test
     elif isinstance(model, GCAMap):

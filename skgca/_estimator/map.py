@@ -17,7 +17,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .._data import RowDataset, TableReader, check_rows
+from .._data import RowDataset, TableReader, check_rows, n_even_batches
 from .._data.kinds import kind_of
 from .._persistence.maps import load_map, save_map
 from .._training.coordinates import CoordinateNet
@@ -34,10 +34,10 @@ from .parts import fitted_embedder
 __all__ = ["GCAMap"]
 
 # What "auto" stands for; docs/develop/decisions.md says why. Pairs hold a number of rows, and a value for fewer rows.
-_EPOCHS, _MOST_STEPS = 160, 10_000
-_BATCH_SIZES, _LARGEST_BATCH = ((1000, 128), (3000, 256)), 512
+_EPOCHS, _MOST_EPOCHS, _MOST_STEPS = ((1000, 100),), 160, 10_000
+_BATCH_SIZES, _LARGEST_BATCH = ((3000, 256),), 512
 _WIDTHS, _LARGEST_WIDTH, _DEPTH = ((3000, 128),), 256, 4
-_N_STARTING_STEPS = 150
+_N_STARTING_STEPS = 100
 _MOST_CORRUPTED, _CORRUPTED_ROWS = 0.1, 250  # share of the cells, and number of rows that this share may make up
 
 
@@ -75,9 +75,10 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     hidden_layer_sizes : sequence of int, default=None
         Widths of the hidden layers of the network. None is four layers of 128, or of 256 from 3,000 rows on.
     max_epochs : int or "auto", default="auto"
-        Number of passes over the rows. "auto" is 160, or fewer if that is more than 10,000 steps.
+        Number of passes over the rows. "auto" is 100 up to 1,000 rows, and 160 for more, or fewer if that is more than
+        10,000 steps.
     batch_size : int or "auto", default="auto"
-        Number of rows that are compared with each other. "auto" is 128, 256 from 1,000 rows on, and 512 from 3,000 on.
+        Number of rows that are compared with each other. "auto" is 256, and 512 from 3,000 rows on.
     lr : float, default=2e-3
         Peak learning rate.
     standardize : bool, default=True
@@ -228,14 +229,15 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Return the embedder that becomes the map."""
         batch_size, widths, rate = self.batch_size, self.hidden_layer_sizes, self.corruption_rate
         if isinstance(batch_size, str):
-            batch_size = next((size for n, size in _BATCH_SIZES if n_rows < n), _LARGEST_BATCH)
+            batch_size = _of_size(n_rows, _BATCH_SIZES, _LARGEST_BATCH)
         if widths is None:
-            widths = (next((width for n, width in _WIDTHS if n_rows < n), _LARGEST_WIDTH),) * _DEPTH
+            widths = (_of_size(n_rows, _WIDTHS, _LARGEST_WIDTH),) * _DEPTH
         if isinstance(rate, str):
             rate = min(_MOST_CORRUPTED, _CORRUPTED_ROWS / n_rows)
         max_epochs = self.max_epochs
         if isinstance(max_epochs, str):
-            max_epochs = max(1, min(_EPOCHS, _MOST_STEPS // max(1, n_rows // batch_size)))
+            n_epochs = _of_size(n_rows, _EPOCHS, _MOST_EPOCHS)
+            max_epochs = max(1, min(n_epochs, _MOST_STEPS // n_even_batches(n_rows, batch_size)))
         of_table = self.embedder_ is None
         return GCAEmbedder(
             self.n_components,
@@ -343,6 +345,11 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         tags.input_tags = of_embedder.input_tags
         tags.transformer_tags.preserves_dtype = of_embedder.transformer_tags.preserves_dtype
         return tags
+
+
+def _of_size(n_rows: int, values: Sequence[tuple[int, int]], largest: int) -> int:
+    """Return the value for a number of rows, from pairs of a number and the value for fewer rows."""
+    return next((value for n, value in values if n_rows < n), largest)
 
 
 def _start_from_principal_components(prepared: Prepared) -> None:

@@ -56,7 +56,6 @@ first = GCAEmbedder(64, **settings).fit(X_train)
 estimated = cluster_sizes(first.transform(X_train))
 weights = {
     "equal": None,
-    "1 / sqrt(size)": estimated**-0.5,
     "1 / size": 1 / estimated,
     "1 / true size": 1 / sizes[y_train],
 }
@@ -78,7 +77,7 @@ left.plot(np.unique(sizes), [np.median(estimated[sizes[y_train] == n]) for n in 
 left.set(xscale="log", yscale="log", xlabel="rows of the letter", ylabel="estimated size", title="Sizes, a dot a row")
 left.legend()
 order = np.argsort(sizes)
-for (name, found), color in zip(recalls.items(), ("black", "#56b4e9", "#0072b2", "#d55e00"), strict=True):
+for (name, found), color in zip(recalls.items(), ("black", "#0072b2", "#d55e00"), strict=True):
     smooth = np.convolve(found[order], np.ones(5) / 5, mode="valid")
     right.plot(sizes[order][2:-2], smooth, "-", color=color, label=name)
 right.set(xscale="log", xlabel="rows of the letter", ylabel="recall, mean of five letters", title="Weights of rows")

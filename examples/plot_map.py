@@ -18,14 +18,14 @@ from skgca import GCAMap
 from skgca.inspection import EmbeddingDisplay
 
 X, y = load_digits(return_X_y=True)
-X, X_new, y, y_new = train_test_split(X, y, test_size=500, random_state=0)
+X, X_new, y, y_new = train_test_split(X, y, train_size=900, test_size=500, random_state=0)
 
 # %%
 # Labels are not used to make the map. They only colour it.
 
 fitted = GCAMap(random_state=0).fit(X)
 display = EmbeddingDisplay.from_estimator(fitted, X, y)
-display.ax_.set(title="Map of 1,297 digits")
+display.ax_.set(title="Map of 900 digits")
 
 # %%
 # New rows are placed by the network. If the map shows the classes, the neighbours of a new row are of its class.

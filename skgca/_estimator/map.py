@@ -373,7 +373,7 @@ def _start_from_principal_components(prepared: Prepared) -> None:
     CoordinateNet(
         net.module,
         order=net.random_streams.generator("start"),
-        n_steps=_N_STARTING_STEPS,
+        n_steps=min(_N_STARTING_STEPS, net.max_epochs * prepared.n_batches),
         batch_size=net.batch_size,
         lr=net.lr,
         device=net.device,

@@ -10,6 +10,7 @@ columns. matplotlib is needed beside skgca.
 import time
 
 import matplotlib.pyplot as plt
+import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
@@ -42,7 +43,7 @@ for ax, places, classes, title in zip(
 ):
     ax.scatter(*places.T, c=classes, s=8, cmap="tab10")
     for label in range(10):
-        center = places[classes == label].mean(axis=0)
+        center = np.median(places[classes == label], axis=0)
         ax.text(*center, str(label), fontsize=14, weight="bold", ha="center", va="center")
     ax.set(title=title, xticks=[], yticks=[])
 plt.show()

@@ -38,7 +38,9 @@ _EPOCHS, _MOST_EPOCHS, _MOST_STEPS = ((1000, 100),), 160, 10_000
 _BATCH_SIZES, _LARGEST_BATCH = ((3000, 256),), 512
 _WIDTHS, _LARGEST_WIDTH, _DEPTH = ((3000, 128),), 256, 4
 _N_STARTING_STEPS = 100
-_MOST_CORRUPTED, _CORRUPTED_ROWS = 0.1, 250  # share of the cells, and number of rows that this share may make up
+# Shares of the cells that are corrupted: of few rows, and of rows that are few for their number of columns.
+_FEW_ROWS, _RATE_OF_FEW = 2500, 0.1
+_PER_COLUMN, _LARGEST_RATE = 1.5, 0.3
 
 
 class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -71,7 +73,8 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     corruption_rate : float or "auto", default="auto"
         Share of the cells that :class:`skgca.views.ColumnCorruption` replaces while the network learns, in [0, 1]. It
         helps to place new rows if there are few rows to learn from, and blurs the map if there are many. "auto" is 0.1
-        up to 2,500 rows, and ``250 / n_samples`` for more.
+        up to 2,500 rows, and ``250 / n_samples`` for more, or ``1.5 * n_columns / n_samples`` if that is larger, up to
+        0.3.
     hidden_layer_sizes : sequence of int, default=None
         Widths of the hidden layers of the network. None is four layers of 128, or of 256 from 3,000 rows on.
     max_epochs : int or "auto", default="auto"
@@ -214,7 +217,8 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             seed, seed_of_map = (streams.seed(name) % 2**32 if is_seeded else None for name in ("weights", "neighbors"))
             self.embedder_ = None if given is None else fitted_embedder(given, X, None, seed=seed, verbose=self.verbose)
             table = X if self.embedder_ is None else self.embedder_._embed(X)
-            self.map_ = self._network(len(rows), seed_of_map)
+            n_columns = rows.shape[1] if self.embedder_ is None else table.shape[1]
+            self.map_ = self._network(len(rows), n_columns, seed_of_map)
             with in_training(self.map_) as ranks:
                 inputs = check_inputs(self.map_, table, None, None, None, None, None, reset=True)
                 inputs = replace(inputs, n_neighbors=int(self.n_neighbors))
@@ -225,15 +229,17 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 _turn_to_principal_axes(self.map_)
         return self
 
-    def _network(self, n_rows: int, seed: int | None) -> GCAEmbedder:
-        """Return the embedder that becomes the map."""
+    def _network(self, n_rows: int, n_columns: int, seed: int | None) -> GCAEmbedder:
+        """Return the embedder that becomes the map of a table of so many rows and columns."""
         batch_size, widths, rate = self.batch_size, self.hidden_layer_sizes, self.corruption_rate
         if isinstance(batch_size, str):
             batch_size = _of_size(n_rows, _BATCH_SIZES, _LARGEST_BATCH)
         if widths is None:
             widths = (_of_size(n_rows, _WIDTHS, _LARGEST_WIDTH),) * _DEPTH
         if isinstance(rate, str):
-            rate = min(_MOST_CORRUPTED, _CORRUPTED_ROWS / n_rows)
+            rate = max(
+                _RATE_OF_FEW * min(1.0, _FEW_ROWS / n_rows), min(_LARGEST_RATE, _PER_COLUMN * n_columns / n_rows)
+            )
         max_epochs = self.max_epochs
         if isinstance(max_epochs, str):
             n_epochs = _of_size(n_rows, _EPOCHS, _MOST_EPOCHS)

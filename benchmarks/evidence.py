@@ -98,6 +98,7 @@ STAGES = {
     ),
     "family": Stage("family", minutes=75, records="family", jobs=True),
     "which-loss": Stage("which_loss", minutes=75, records="which_loss", jobs=True),
+    "maps": Stage("maps", minutes=30, records="maps"),
     "cross": Stage("cross", minutes=25, records="cross", jobs=True),
     "few-labels": Stage("few_labels", minutes=90, records="few_labels", jobs=True),
     "neighbours": Stage("neighbours", minutes=40, records="neighbours", jobs=True),

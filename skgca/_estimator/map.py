@@ -216,11 +216,13 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             is_seeded = self.random_state is not None
             seed, seed_of_map = (streams.seed(name) % 2**32 if is_seeded else None for name in ("weights", "neighbors"))
             self.embedder_ = None if given is None else fitted_embedder(given, X, None, seed=seed, verbose=self.verbose)
-            table = X if self.embedder_ is None else self.embedder_._embed(X)
-            n_columns = rows.shape[1] if self.embedder_ is None else table.shape[1]
+            embedding = None if self.embedder_ is None else self.embedder_._embed(X)
+            n_columns = (rows if embedding is None else embedding).shape[1]
             self.map_ = self._network(len(rows), n_columns, seed_of_map)
             with in_training(self.map_) as ranks:
-                inputs = check_inputs(self.map_, table, None, None, None, None, None, reset=True)
+                inputs = check_inputs(
+                    self.map_, X if embedding is None else embedding, None, None, None, None, None, reset=True
+                )
                 inputs = replace(inputs, n_neighbors=int(self.n_neighbors))
                 prepared = prepare(self.map_, inputs, continues=False, ranks=ranks)
                 _start_from_principal_components(prepared)

@@ -22,12 +22,7 @@ EXPECTED_FAILURES = {
 # if the row stands elsewhere in X; the check allows 1e-7.
 EXPECTED_FAILURES["check_methods_sample_order_invariance"] = "Rounding in single precision, on some processors."
 FEW_STEPS = {"n_steps": 8, "cv": 2, "random_state": 0}
-ESTIMATORS = [
-    GCAClassifier(quick(), fine_tune=False, cv=2),
-    GCAClassifier(quick(), **FEW_STEPS),
-    GCARegressor(quick(), fine_tune=False),
-    GCARegressor(quick(), **FEW_STEPS),
-]
+ESTIMATORS = [GCAClassifier(quick(), **FEW_STEPS), GCARegressor(quick(), **FEW_STEPS)]
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: EXPECTED_FAILURES)

@@ -30,7 +30,7 @@ from skgca._data import Rows, TableReader
 
 from ._data import QUICK, flat_pixels, split_of
 from ._jobs import Job, Results, job_parser, measured, parsed, run_main
-from ._printing import about, cell, table, version
+from ._printing import about, as_text, cell, table, version
 
 IMAGES = {"digits images": "digits", "mnist images": "mnist"}  # ours get images, and others their pixels
 DATA = (*IMAGES, "digits-flat", "mnist", "letter", "spambase", "vowel", "vehicle", "breast cancer")
@@ -161,7 +161,8 @@ def report(results, data):
         )
     head = ["", "fit, s", "UMAP", "times UMAP's", "held-out rows, ms", "UMAP", "times faster"]
     table("Processor time of one thread, median over seeds", head, rows)
-    rows = [[name, *(f"{of(name, 'disparity', method).get(0, np.nan):.3f}" for method in STABLE)] for name in data]
+    disparities = {(name, method): of(name, "disparity", method).get(0, np.nan) for name in data for method in STABLE}
+    rows = [[name, *(as_text(round(disparities[name, method], 3)) for method in STABLE)] for name in data]
     table("Procrustes disparity between two seeds, training rows; 0 is the same picture", ["", *STABLE], rows)
 
 

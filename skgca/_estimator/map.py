@@ -50,10 +50,10 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     one pass through a small network. To train a model, use :class:`GCAEmbedder` instead, whose embedding is wider.
 
     Rows are linked to their nearest neighbours. The network starts from the principal components, so that maps of
-    different seeds have the same broad shape. It learns to place a row near a random neighbour and away
-    from other rows, by the same losses as :class:`GCAEmbedder`. Their cost is ``log(1 + distance ** 2)``, so that the
-    kernel is Student's t, as in t-SNE [1]_ and in contrastive neighbour embeddings [2]_. With "gca_ince", the plan
-    between the rows of a batch and their neighbours is balanced.
+    different seeds have the same broad shape. It learns to place a row near a random neighbour and away from other
+    rows, by the same losses as :class:`GCAEmbedder`. Their cost is ``log(1 + distance ** 2)``, so that the kernel is
+    Student's t, as in t-SNE [1]_ and in contrastive neighbour embeddings [2]_. With "gca_ince", the plan between the
+    rows of a batch and their neighbours is balanced.
 
     Parameters
     ----------

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from scipy.spatial import procrustes
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.manifold import trustworthiness
@@ -30,6 +31,7 @@ from skgca.exceptions import SavedFileError
 from ..models import quick
 from ..numerics import SINGLE, assert_close
 
+LONGER = {"hidden_layer_sizes": (64, 64), "max_epochs": 60, "batch_size": 128}
 SMALL = {"hidden_layer_sizes": (16, 16), "max_epochs": 3, "random_state": 0}
 
 
@@ -51,7 +53,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def of_digits(digits):
-    return GCAMap(max_epochs=40, hidden_layer_sizes=(64, 64), random_state=0).fit(digits[0])
+    return GCAMap(**LONGER, random_state=0).fit(digits[0])
 
 
 # What the map shows
@@ -60,7 +62,12 @@ def of_digits(digits):
 def test_new_rows_are_among_rows_of_their_class(digits, of_digits):
     X, y, X_new, y_new = digits
     points, new = of_digits.transform(X), of_digits.transform(X_new)
-    assert KNeighborsClassifier(15).fit(points, y).score(new, y_new) > 0.75
+    linear = PCA(2).fit(X)
+
+    def accuracy(points, new):
+        return KNeighborsClassifier(15).fit(points, y).score(new, y_new)
+
+    assert accuracy(points, new) > accuracy(linear.transform(X), linear.transform(X_new)) + 0.1
     assert trustworthiness(X_new, new, n_neighbors=15) > 0.85
 
 
@@ -70,7 +77,7 @@ def test_axes_are_principal_and_those_of_another_seed(digits, of_digits):
     assert covariance[0, 0] > covariance[1, 1]
     assert abs(covariance[0, 1]) < 1e-3 * covariance[1, 1]
     assert_close(points.mean(axis=0), np.zeros(2), SINGLE, scale=np.abs(points).max())
-    again = GCAMap(max_epochs=40, hidden_layer_sizes=(64, 64), random_state=1).fit_transform(digits[0])
+    again = GCAMap(**LONGER, random_state=1).fit_transform(digits[0])
     assert procrustes(points, again)[2] < 0.3  # it is 1 for points at random
 
 

@@ -405,8 +405,10 @@ def _fit_bad(rank, how):
     ],
 )
 def test_what_differs_between_ranks_is_named_before_training(how, message):
-    for error in _raised_by(_fit_bad, how):
-        assert isinstance(error, ValueError), error
+    errors = _raised_by(_fit_bad, how)
+    assert any(isinstance(error, ValueError) for error in errors)
+    for error in errors:  # a rank may hear of the other's error before it finds its own, and then tells that
+        assert isinstance(error, ValueError | RankFailedError), error
         assert message in str(error)
 
 

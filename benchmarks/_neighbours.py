@@ -35,19 +35,11 @@ from skgca.views import GaussianNoise
 from . import _data
 from ._data import DRAWS, MAX_ITER, TEST_SHARE, accuracy, few_of
 from ._jobs import Job
-from ._situations import MEASURED, STRONG, load, tail_of
+from ._situations import ENCODER, MEASURED, STRONG, load, tail_of
 from .family_fits import STANDARD, two_domains
 
 STEPS, QUICK_STEPS, BATCH, NEIGHBOURS = 300, 5, 128, 15
 QUICK_ROWS = 400
-ENCODER = {
-    "n_components": 64,
-    "hidden_layer_sizes": (128, 128),
-    "projection_sizes": (128, 128),
-    "layers": "last",
-    "passthrough": False,
-    "standardize": False,
-}
 LONG_STEPS, LONG_SIZES = 700, {"n_components": 128, "hidden_layer_sizes": None}
 ROTATION, LABELLED = 45, 0.3  # degrees; share of rows with a label
 N_SHIFTED, SHIFTED_STEPS = 40, 100  # an eighth of the rows of each domain; of two columns

@@ -53,6 +53,14 @@ class Sensor:
         return seen + self.noise * torch.randn(batch.shape, generator=generator)
 
 
+ENCODER = {
+    "n_components": 64,
+    "hidden_layer_sizes": (128, 128),
+    "projection_sizes": (128, 128),
+    "layers": "last",
+    "passthrough": False,
+    "standardize": False,
+}
 MEASURED = {"digits": Sensor(8, 3, 1 / 16), "letter": ColumnCorruption(0.2)}
 STRONG = {"digits": Sensor(8, 5, 1 / 4), "letter": ColumnCorruption(0.6)}
 

@@ -26,20 +26,12 @@ from . import _data, _situations
 from ._data import LABELS, RATIO, accuracy
 from ._jobs import Job, Results, job_parser, measured, options_of, parsed, run_main
 from ._printing import about, table
-from ._situations import MEASURED, SETS, SITUATIONS, STRONG, pairs_of
+from ._situations import ENCODER, MEASURED, SETS, SITUATIONS, STRONG, pairs_of
 from ._statistics import differences_as_text, mean_of_sets, points
 
 SEEDS, CHOSEN_ON = range(10), (200, 201)
 STEPS, QUICK_STEPS, QUICK_ROWS, BATCH = 300, 5, 200, 128
 NEIGHBOURS = 15
-ENCODER = {
-    "n_components": 64,
-    "hidden_layer_sizes": (128, 128),
-    "projection_sizes": (128, 128),
-    "layers": "last",
-    "passthrough": False,
-    "standardize": False,
-}
 EPSILONS = (0.1, 0.25, 0.5, 1.0)
 RHOS, QS = (0.5, 1.0, 5.0), (0.3, 0.6)
 SCORES = {"few": f"{LABELS} labels a class", "all": "all labels", "knn": f"{NEIGHBOURS} neighbours"}

@@ -86,7 +86,6 @@ __all__ = [
     "last_or_new_criterion",
     "n_operations",
     "new_net",
-    "plain_features",
     "prepare",
     "read_out",
     "read_rows",
@@ -107,7 +106,8 @@ class TrainingRows:
 
     reader : the fitted reader; dataset : all rows, fetched by number; sample : evenly spaced rows of X, (k, ...);
     chunk_size : number of rows to embed at a time; pooling : blocks of pixels (down, across) to whose means the images
-    of the dataset are reduced, while those of the sample are not.
+    of the dataset are reduced, while those of the sample are not; features: the inputs of all rows without learned
+    parts, (n, n_plain), between which neighbours were found, if they were.
     """
 
     reader: Reader
@@ -115,6 +115,7 @@ class TrainingRows:
     sample: Tensor
     chunk_size: int
     pooling: tuple[int, int] = (1, 1)
+    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -304,16 +305,12 @@ def read_rows(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ran
 
 def _with_neighbors(rows: TrainingRows, n_neighbors: int, generator: torch.Generator) -> TrainingRows:
     """Add random neighbours as second measurements."""
-    fetch, graph = rows.dataset.inputs[0], neighbor_graph(plain_features(rows), n_neighbors)
-    dataset = RowDataset(len(rows.dataset), fetch, RandomNeighbors(fetch, graph, generator), **rows.dataset.extras)
-    return replace(rows, dataset=dataset)
-
-
-def plain_features(rows: TrainingRows) -> np.ndarray:
-    """Return the inputs of all rows as features, without learned parts: (n, n_plain)."""
     fetch, stem = rows.dataset.inputs[0], rows.reader.make_stem(standardize=True)
     parts = torch.arange(len(rows.dataset)).split(rows.chunk_size)
-    return np.concatenate([stem.plain(fetch(part)).numpy() for part in parts])
+    features = np.concatenate([stem.plain(fetch(part)).numpy() for part in parts])
+    neighbors = RandomNeighbors(fetch, neighbor_graph(features, n_neighbors), generator)
+    dataset = RowDataset(len(rows.dataset), fetch, neighbors, **rows.dataset.extras)
+    return replace(rows, dataset=dataset, features=features)
 
 
 def _of_training(estimator: GCAEmbedder, inputs: FitInputs, dataset: RowDataset) -> dict[str, str]:

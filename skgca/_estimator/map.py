@@ -27,7 +27,7 @@ from .._utils.torch_state import known_settings
 from ..encoders import Encoder, Standardization
 from ..losses import PRESETS
 from .embedder import GCAEmbedder
-from .fitting import Prepared, finish, in_training, plain_features, prepare, unchanged_on_failure
+from .fitting import Prepared, finish, in_training, prepare, unchanged_on_failure
 from .inputs import check_inputs
 from .parts import fitted_embedder
 
@@ -371,7 +371,8 @@ def _start_from_principal_components(prepared: Prepared) -> None:
        UMAP", Nature Biotechnology 39, 2021.
     """
     net, dataset = prepared.net, prepared.rows.dataset
-    features = plain_features(prepared.rows).astype(np.float64)
+    assert prepared.rows.features is not None  # of inputs with n_neighbors
+    features = prepared.rows.features.astype(np.float64)
     if (features == features[0]).all():
         return
     n_components = min(net.module.encoder.body.n_outputs, *features.shape)

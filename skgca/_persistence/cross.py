@@ -9,14 +9,14 @@ import os
 from typing import Any, TypeVar
 
 import sklearn
-import torch
 from torch import Tensor
 
 from .._utils.files import replace_file
 from .._version import __version__
 from ..exceptions import SavedFileError
 from .codec import decode, encode_parameter
-from .saving import checked, opened, packed, read, to_bytes
+from .nested import embedder_as_tensor, embedder_in, opening
+from .saving import packed
 from .state import requests_of, set_requests
 
 __all__ = ["load_cross", "save_cross"]
@@ -32,10 +32,7 @@ def save_cross(estimator: Any, path: str | os.PathLike[str]) -> None:
     SavedFileError
         If one of its embedders cannot be saved.
     """
-    tensors: dict[str, Tensor] = {
-        name: torch.frombuffer(bytearray(to_bytes(getattr(estimator, f"{name}_"))), dtype=torch.uint8)
-        for name in estimator._parts
-    }
+    tensors: dict[str, Tensor] = {name: embedder_as_tensor(getattr(estimator, f"{name}_")) for name in estimator._parts}
     params = {name: value for name, value in estimator.get_params(deep=False).items() if name not in tensors}
     content = {
         "class": type(estimator).__name__,
@@ -68,21 +65,14 @@ def load_cross(
     OSError
         If the file cannot be read.
     """
-    data = read(path)
     custom = options.pop("custom", None) or {}
-    try:
-        content, tensors = checked(data)
-        if content.get("class") != cls.__name__:
-            raise SavedFileError(f"it holds a {content.get('class')}; open it by {content.get('class')}.load.")
+    with opening(cls, path) as (content, tensors):
         make: Any = cls
         names = make._parts
         unknown = sorted(set(custom) - set(names))
         if unknown:
             raise SavedFileError(f"custom has {unknown}; it is for {list(names)}, such as {{{names[0]!r}: {{...}}}}.")
-        sides = {
-            name: opened(embedder_class, tensors[name].numpy().tobytes(), custom=custom.get(name), **options)
-            for name in names
-        }
+        sides = {name: embedder_in(embedder_class, tensors[name], custom=custom.get(name), **options) for name in names}
         defaults = embedder_class()
         given = {name: side.__sklearn_clone__() for name, side in sides.items()}
         for side in given.values():  # a clone of the estimator trains embedders of these parameters
@@ -93,7 +83,5 @@ def load_cross(
         estimator = make(**given, **parameters)
         set_requests(estimator, content["requests"])
         estimator._take(*sides.values())
-    except SavedFileError as error:
-        raise SavedFileError(f"{os.fspath(path)!r} cannot be opened: {error}") from error
     restored: Cross = estimator
     return restored

@@ -31,8 +31,9 @@ from .._version import __version__
 from ..exceptions import SavedFileError
 from .codec import UnknownClassError, decode, encode, qualified_name
 from .fitted import FittedEmbedder
+from .nested import embedder_as_tensor, embedder_in, opening
 from .onnx_graph import export_graph
-from .saving import checked, opened, packed, read, to_bytes
+from .saving import packed
 
 __all__ = ["FittedModel", "export_model", "load_model", "save_model"]
 
@@ -66,7 +67,7 @@ def save_model(model: FittedModel, path: str | os.PathLike[str]) -> None:
     SavedFileError
         If its head is of a class that a file cannot hold, or the embedder cannot be saved.
     """
-    tensors: dict[str, Tensor] = {"embedder": torch.frombuffer(bytearray(to_bytes(model.embedder_)), dtype=torch.uint8)}
+    tensors: dict[str, Tensor] = {"embedder": embedder_as_tensor(model.embedder_)}
     params = {name: value for name, value in model.get_params(deep=False).items() if name not in ("embedder", "head")}
     content = {
         "class": type(model).__name__,
@@ -89,12 +90,10 @@ def load_model(cls: type[Model], embedder_class: type[Any], path: str | os.PathL
     OSError
         If the file cannot be read.
     """
-    data = read(path)
-    try:
-        content, tensors = checked(data)
-        if content.get("class") != cls.__name__ or "head" not in content:
+    with opening(cls, path) as (content, tensors):
+        if "head" not in content:
             raise SavedFileError(f"it holds a {content.get('class')}; open it by {content.get('class')}.load.")
-        embedder = opened(embedder_class, tensors["embedder"].numpy().tobytes(), **options)
+        embedder = embedder_in(embedder_class, tensors["embedder"], **options)
         head = _decoded_head(content["head"], tensors)
         parameters = {name: decode(value, tensors) for name, value in content["parameters"].items()}
         # A clone trains an embedder of the same parameters, and a head of the same.
@@ -105,8 +104,6 @@ def load_model(cls: type[Model], embedder_class: type[Any], path: str | os.PathL
             if name not in _FITTED:  # a file must not replace methods
                 raise SavedFileError(f"{name!r} is no fitted attribute.")
             setattr(model, name, decode(value, tensors))
-    except SavedFileError as error:
-        raise SavedFileError(f"{os.fspath(path)!r} cannot be opened: {error}") from error
     model.embedder_, model.head_ = embedder, head
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(embedder, name):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from .._utils.files import replace_file
 from .._version import __version__
-from ..exceptions import SavedFileError
-from .codec import decode, encode
-from .saving import checked, opened, packed, read, to_bytes
+from .codec import decode, encode, encode_parameter
+from .nested import embedder_as_tensor, embedder_in, opening
+from .saving import packed
 
 __all__ = ["FittedMap", "load_map", "save_map"]
 
@@ -40,11 +39,7 @@ def save_map(fitted: FittedMap, path: str | os.PathLike[str]) -> None:
         If its embedder cannot be saved.
     """
     parts = {"map": fitted.map_, "embedder": fitted.embedder_}
-    tensors: dict[str, Tensor] = {
-        name: torch.frombuffer(bytearray(to_bytes(part)), dtype=torch.uint8)
-        for name, part in parts.items()
-        if part is not None
-    }
+    tensors: dict[str, Tensor] = {name: embedder_as_tensor(part) for name, part in parts.items() if part is not None}
     params = fitted.get_params(deep=False)
     # The file of an embedder holds its parameters, too.
     has_own = params.pop("embedder") is not None
@@ -52,7 +47,7 @@ def save_map(fitted: FittedMap, path: str | os.PathLike[str]) -> None:
     content = {
         "class": type(fitted).__name__,
         "versions": {"skgca": __version__},
-        "parameters": {name: encode(value, tensors, f"parameters.{name}") for name, value in params.items()},
+        "parameters": {name: encode_parameter(name, value, tensors) for name, value in params.items()},
         "attributes": {name: encode(value, tensors, f"attributes.{name}") for name, value in attributes.items()},
         "has_own_embedder": has_own,
     }
@@ -69,18 +64,10 @@ def load_map(cls: type[Map], embedder_class: type[Any], path: str | os.PathLike[
     OSError
         If the file cannot be read.
     """
-    data = read(path)
-    try:
-        content, tensors = checked(data)
-        if content.get("class") != cls.__name__:
-            raise SavedFileError(f"it holds a {content.get('class')}; open it by {content.get('class')}.load.")
+    with opening(cls, path) as (content, tensors):
         device = options.get("device")
-        fitted_map = opened(embedder_class, tensors["map"].numpy().tobytes(), device=device)
-        embedder = (
-            opened(embedder_class, tensors["embedder"].numpy().tobytes(), **options)
-            if ("embedder" in tensors)
-            else None
-        )
+        fitted_map = embedder_in(embedder_class, tensors["map"], device=device)
+        embedder = embedder_in(embedder_class, tensors["embedder"], **options) if "embedder" in tensors else None
         parameters = {name: decode(value, tensors) for name, value in content["parameters"].items()}
         if device is not None:
             parameters["device"] = device
@@ -89,8 +76,6 @@ def load_map(cls: type[Map], embedder_class: type[Any], path: str | os.PathLike[
         for name in _ATTRIBUTES:
             if name in content["attributes"]:
                 setattr(made, name, decode(content["attributes"][name], tensors))
-    except SavedFileError as error:
-        raise SavedFileError(f"{os.fspath(path)!r} cannot be opened: {error}") from error
     made.map_, made.embedder_ = fitted_map, embedder
     loaded: Map = made
     return loaded

@@ -232,6 +232,12 @@ def test_pickles_and_files(digits, tmp_path, embedder):
     assert skgca.__version__  # the file names it
 
 
+def test_a_map_with_a_generator_can_be_saved(digits, tmp_path):
+    fitted = GCAMap(**{**SMALL, "random_state": np.random.RandomState(0)}).fit(digits[0][:50])
+    fitted.save(tmp_path / "map")
+    assert_close(GCAMap.load(tmp_path / "map").transform(digits[0][:50]), fitted.transform(digits[0][:50]), SINGLE)
+
+
 def test_files_say_what_they_hold(digits, tmp_path):
     X = digits[0][:100]
     GCAMap(**SMALL).fit(X).save(tmp_path / "map")

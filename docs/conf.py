@@ -21,6 +21,7 @@ copyright = author
 version = release = __version__
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -50,6 +51,10 @@ smartquotes = False  # in docstrings, quotes are those of strings
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template of a class shows its methods
 numpydoc_class_members_toctree = False
+
+plot_formats = ["svg"]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

@@ -1,8 +1,12 @@
 """The documentation: sphinx, pages in MyST Markdown, docstrings by numpydoc, examples by sphinx-gallery.
 
-It builds without network, so there is no intersphinx: names of other packages are shown, not linked.
+It is built without network, and its pages ask no other host for anything. Two variables of the environment say where the
+site will stand: SKGCA_DOCS_URL, its address, and SKGCA_VERSIONS_URL, a list of versions instead of _static/versions.json.
 """
 
+import os
+import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +16,9 @@ from sphinx.ext.autosummary import autosummary_table
 from sphinx_gallery.sorting import ExplicitOrder
 
 from skgca import __version__
+
+HERE = Path(__file__).parent
+MATHJAX = find_spec("sphinx-mathjax-offline").submodule_search_locations  # of which only the files are used
 
 matplotlib.use("Agg")
 
@@ -26,8 +33,12 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
     "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "sphinxext.opengraph",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
@@ -35,9 +46,35 @@ exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
 # Every link must lead somewhere; `make docs` makes errors of warnings.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:.*", r"(joblib|numpy|scipy|sklearn|skorch|torch)\..*"),
     (r"py:obj|std:term", r"classes_|n_features_in_|fit"),  # in what GCASearchCV has from scikit-learn
 ]
+
+
+
+def inventories():
+    """Write the inventory of each project in intersphinx.txt, and return them as ``intersphinx_mapping`` has them."""
+    sites = {
+        "numpy": "https://numpy.org/doc/stable/",
+        "sklearn": "https://scikit-learn.org/stable/",
+        "torch": "https://docs.pytorch.org/docs/stable/",
+    }
+    rows = [line.split() for line in (HERE / "intersphinx.txt").read_text().splitlines() if line[0] != "#"]
+    mapping = {}
+    for project, site in sites.items():
+        lines = [
+            f"{name} {role} 1 {page + name + '.html' if page.endswith('/') else page}#{name} -\n"
+            for row_project, role, name, page in rows
+            if row_project == project
+        ]
+        head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: stable\n# The remainder is zlib\n"
+        path = HERE / f"_build/inventories/{project}.inv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(head.encode() + zlib.compress("".join(lines).encode()))
+        mapping[project] = (site, str(path))
+    return mapping
+
+
+intersphinx_mapping = inventories()
 
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3  # a link may be to a heading of another page
@@ -85,19 +122,48 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib",),
     "capture_repr": ("_repr_html_",),
-    "default_thumb_file": str(Path(__file__).with_name("_static") / "text.svg"),
+    "default_thumb_file": str(HERE / "_static/text.svg"),
     "show_signature": False,
     "write_computation_times": False,
     "min_reported_time": float("inf"),
 }
 
+mathjax_path = "mathjax/tex-chtml.js"
+
+copybutton_exclude = ".linenos, .gp, .go"  # prompts and outputs stay out of what is copied
+copybutton_copy_empty_lines = False
+
+ogp_site_url = os.environ.get("SKGCA_DOCS_URL", "")
+ogp_social_cards = {"enable": False}
+
 html_theme = "pydata_sphinx_theme"
-html_title = f"skgca {version}"
-html_static_path = ["_static"]
+html_title = "skgca"
+html_logo = "_static/logo.svg"
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static", *(f"{place}/static" for place in MATHJAX)]
 html_css_files = ["custom.css"]
-html_show_sourcelink = False
-html_sidebars = {page: [] for page in ("getting_started", "method", "faq", "coming_from", "changelog")}
-html_theme_options = {"header_links_before_dropdown": 6, "navigation_with_keys": False, "show_prev_next": True}
+html_copy_source = html_show_sourcelink = True
+html_sidebars = {page: [] for page in ("index", "getting_started", "method", "faq", "coming_from", "changelog")}
+html_theme_options = {
+    "header_links_before_dropdown": 6,
+    "logo": {"text": "skgca", "alt_text": "skgca"},
+    "navbar_align": "left",
+    "navbar_end": ["version-switcher", "theme-switcher"],
+    "navigation_with_keys": False,
+    "navbar_persistent": ["search-button"],
+    "primary_sidebar_end": [],
+    "secondary_sidebar_items": {  # none beside the landing page and the wide tables of the evidence
+        "*": ["page-toc", "sourcelink"],
+        "[!e]*/**": ["page-toc", "sourcelink"],
+        "index": [],
+    },
+    "show_prev_next": True,
+    "switcher": {
+        "json_url": os.environ.get("SKGCA_VERSIONS_URL", "_static/versions.json"),
+        "version_match": version,
+    },
+    "check_switcher": False,  # the list is part of what is built
+}
 
 
 def remove_citations(app, doctree):

@@ -10,7 +10,7 @@ GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 PEERS := .venv-peers
 OLDEST := .venv-oldest
 
-.PHONY: demo test test-slow test-all test-processors test-oldest gpu dist lint coverage evidence bench docs clean
+.PHONY: demo test test-slow test-all test-processors test-oldest gpu dist lint coverage evidence bench docs pages notebook clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/plot_quickstart.py
@@ -19,9 +19,10 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, and the clusters of
-# dask, Ray and Spark, whose packages take 40 s to install, and 790 MB.
-test-slow: $(CLUSTER)
+# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, the site in a
+# browser (Debian's chromium and chromium-driver, if they are there), and the clusters of dask, Ray and Spark, whose
+# packages take 40 s to install, and 790 MB.
+test-slow: $(CLUSTER) pages
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
 
 test-all: test test-slow
@@ -68,9 +69,18 @@ evidence: $(BENCH) $(PEERS)/.installed
 bench: $(BENCH) $(PEERS)/.installed
 	$(BIN)/python -m benchmarks.evidence --quick $(EVIDENCE)
 
-# The site, docs/_build/html; with SPHINXOPTS="-D plot_gallery=0" in half a minute, without running the examples.
+# The site, docs/_build/html, and "pages", the same in two minutes, without running the examples.
 docs: $(DOCS)
-	$(BIN)/python -m sphinx -W --keep-going $(SPHINXOPTS) docs docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -j auto $(SPHINXOPTS) docs docs/_build/html
+
+pages: SPHINXOPTS += -D plot_gallery=0
+pages: docs
+
+# The quickstart as a notebook.
+notebook: $(DOCS)
+	cp examples/plot_quickstart.py examples/quickstart.py
+	$(BIN)/sphinx_gallery_py2jupyter examples/quickstart.py
+	rm examples/quickstart.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -50,7 +50,6 @@ nitpick_ignore_regex = [
 ]
 
 
-
 def inventories():
     """Write the inventory of each project in intersphinx.txt, and return them as ``intersphinx_mapping`` has them."""
     sites = {

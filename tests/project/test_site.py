@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "docs/_build/html"
-PAGES = [path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))
+]
 PAGES = [page for page in PAGES if page.partition("/")[0] != "_build"]
 MADE = [
     "api/generated/skgca.GCAEmbedder.html",

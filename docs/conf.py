@@ -1,7 +1,7 @@
 """The documentation: sphinx, pages in MyST Markdown, docstrings by numpydoc, examples by sphinx-gallery.
 
-It is built without network, and its pages ask no other host for anything. Two variables of the environment say where the
-site will stand: SKGCA_DOCS_URL, its address, and SKGCA_VERSIONS_URL, a list of versions instead of _static/versions.json.
+The build needs no network, and the pages ask no other host for anything. Two environment variables say where the site
+is published: SKGCA_DOCS_URL, its address, and SKGCA_VERSIONS_URL, a list of versions instead of _static/versions.json.
 """
 
 import os

@@ -11,10 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "docs/_build/html"
-PAGES = [
-    path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))
-]
-PAGES = [page for page in PAGES if page.partition("/")[0] != "_build"]
+WRITTEN = [path.relative_to(ROOT / "docs") for path in sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [path.with_suffix(".html").as_posix() for path in WRITTEN if path.parts[0] != "_build"]
 MADE = [
     "api/generated/skgca.GCAEmbedder.html",
     "api/generated/skgca.inspection.TransportPlanDisplay.html",

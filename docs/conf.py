@@ -6,6 +6,7 @@ is published: SKGCA_DOCS_URL, its address, and SKGCA_VERSIONS_URL, a list of ver
 
 import os
 import zlib
+from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -175,6 +176,14 @@ def remove_citations(app, doctree):
                 citation.parent.remove(citation)
 
 
+def describe(app, pagename, templatename, context, doctree):
+    """Describe a page of one class or function by its first paragraph; the other pages are described by opengraph."""
+    if doctree is not None and 'name="description"' not in context["metatags"]:
+        words = next((paragraph.astext() for paragraph in doctree.findall(nodes.paragraph)), context["title"])
+        context["metatags"] += f'<meta name="description" content="{escape(" ".join(words.split()))}" />'
+
+
 def setup(app):
     """Is called by sphinx."""
     app.connect("doctree-read", remove_citations)
+    app.connect("html-page-context", describe, priority=900)  # after opengraph

@@ -123,7 +123,8 @@ def test_a_page_fits_and_asks_no_other_host(browser, address, page):
     assert browser.execute_script(SCROLLING) == []  # at the last width
     assert {url for url in requested(browser) if not url.startswith((address, "data:", "blob:"))} == set()
     assert [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
-    assert browser.execute_script("return document.querySelectorAll('head meta[name=description]').length") == 1
+    described = browser.execute_script("return document.querySelectorAll('head meta[name=description]').length")
+    assert described == (page != "search.html")
 
 
 def test_the_header_is_one_row(browser, address):

@@ -5,6 +5,7 @@ is published: SKGCA_DOCS_URL, its address, and SKGCA_VERSIONS_URL, a list of ver
 """
 
 import os
+import re
 import zlib
 from html import escape
 from importlib.util import find_spec
@@ -90,6 +91,7 @@ numpydoc_show_class_members = False  # the template of a class shows its methods
 numpydoc_class_members_toctree = False
 
 plot_formats = ["svg"]
+plot_pre_code = "import importlib\nimport style\nimportlib.reload(style)"  # settings are reset before each picture
 plot_html_show_formats = False
 plot_html_show_source_link = False
 
@@ -166,6 +168,18 @@ html_theme_options = {
 }
 
 
+def draw_pictures(app, name, source):
+    """Give each {plot} of a page to docutils, since MyST cannot run the directive of matplotlib itself."""
+
+    def as_rst(match):
+        path, body = match.groups()
+        body = re.sub(r"(?<!`)`([^`\n]+)`(?!`)", r"``\1``", body)  # code in a caption
+        lines = [f".. plot:: {path.lstrip('./')}", *(f"   {line}".rstrip() for line in body.splitlines())]
+        return "\n".join(["```{eval-rst}", *lines, "```"])
+
+    source[0] = re.sub(r"^```\{plot\} (\S+)\n(.*?)\n```$", as_rst, source[0], flags=re.DOTALL | re.MULTILINE)
+
+
 def remove_citations(app, doctree):
     """Leave the "[1]" of a first line out of the tables of names, which have no references."""
     for table in doctree.findall(autosummary_table):
@@ -185,5 +199,6 @@ def describe(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Is called by sphinx."""
+    app.connect("source-read", draw_pictures)
     app.connect("doctree-read", remove_citations)
     app.connect("html-page-context", describe, priority=900)  # after opengraph

@@ -1,4 +1,4 @@
-"""Sand that five digits send to five other views: a softmax fills one hole too far, transport fills each to the brim."""
+"""Sand that five digits send to other views: a softmax fills one hole too far, transport fills each to the brim."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,8 +16,9 @@ SHELF, GROUND, DEPTH = 2.35, 0.95, 0.62
 GRAIN = "#8a6420"
 
 digits = load_digits().images[[861, 791, 180, 505, 1378]]
-turned = np.stack([rotate(digit, angle, reshape=False, order=1) for digit, angle in zip(digits, (-12, -14, -17, 14, -15))])
-vectors = [torch.as_tensor(views.reshape(5, -1)) for views in (digits, turned)]
+angles = (-12, -14, -17, 14, -15)
+turned = [rotate(digit, angle, reshape=False, order=1) for digit, angle in zip(digits, angles, strict=True)]
+vectors = [torch.as_tensor(np.reshape(views, (5, -1))) for views in (digits, turned)]
 scores = -cosine_cost(*vectors) / EPSILON
 rng = np.random.default_rng(0)
 

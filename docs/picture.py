@@ -1,4 +1,4 @@
-"""Draw the picture of the landing page, _static/few_labels.png, by running its example; 2 minutes on one core."""
+"""Draw the picture of the README, _static/few_labels.png, by running its example; 2 minutes on one core."""
 
 import runpy
 from pathlib import Path

@@ -22,13 +22,6 @@ def test_files_that_a_page_names_are_there(page):
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_tests_that_the_questions_name_are_there():
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
-    named = set(re.findall(r"`(test_\w+)`", text_of("docs/faq.md")))
-    assert len(named) >= 5
-    assert [name for name in named if f"def {name}(" not in tests] == []
-
-
 def rows_of_the_family():
     """Name, marginals, iterations and divergence of each loss, as the table of docs/method.md has them."""
     section = text_of("docs/method.md").split("## The family")[1].split("\n## ")[0]

@@ -70,7 +70,7 @@ def close_clusters(names):
 
 
 def test_there_are_snippets():
-    assert len(PAGES["README.md"]) == 2
+    assert len(PAGES["README.md"]) == 1
     assert len(PAGES["docs/guide/inputs.md"]) == 6
 
 

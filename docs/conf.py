@@ -3,6 +3,7 @@
 It builds without network, so there is no intersphinx: names of other packages are shown, not linked.
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib
@@ -14,6 +15,7 @@ from sphinx_gallery.sorting import ExplicitOrder
 from skgca import __version__
 
 matplotlib.use("Agg")
+sys.path.insert(0, str(Path(__file__).parent))  # for parameter_groups
 
 project = "skgca"
 author = "The skgca developers"
@@ -24,6 +26,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
+    "parameter_groups",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -47,6 +50,8 @@ autodoc_default_options = {
 }  # made by scikit-learn
 autodoc_typehints = "none"  # numpydoc's sections tell types
 autosummary_generate = True
+maximum_signature_line_length = 88
+python_trailing_comma_in_multi_line_signatures = False
 smartquotes = False  # in docstrings, quotes are those of strings
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template of a class shows its methods

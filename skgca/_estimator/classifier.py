@@ -28,6 +28,9 @@ def _head_has(method: str) -> Callable[[Any], bool]:
 class GCAClassifier(ClassifierMixin, FewLabels):
     """Classifier for few labels: learns an embedding of all rows, and predicts from those with a label.
 
+    Use it to predict classes if few of many rows have a label. If all rows have one, fit an ordinary classifier
+    instead, alone or after a :class:`GCAEmbedder` in a pipeline.
+
     ``fit`` learns the embedding without labels, by :class:`GCAEmbedder`, and fits a head to the embeddings of the
     labelled rows. If that pays, it first fine-tunes the encoder on the labelled rows: a linear output takes the place
     of the loss, and is trained with the encoder on views of these rows. Whether it pays, and which head is best, is

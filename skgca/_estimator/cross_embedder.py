@@ -40,6 +40,13 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
     y by a transport plan, in which each row of X is matched to the row of y with the same number. The interface is that
     of :class:`sklearn.cross_decomposition.CCA`, which finds linear projections.
 
+    The parameters below are listed in groups:
+
+    - essentials: ``embedder``, ``embedder_y``, ``n_components``
+    - loss: ``loss``, ``epsilon``, ``marginals``, ``q``, ``lam``, ``rince_weight``
+    - optimisation: ``max_epochs``, ``batch_size``, ``lr``, ``weight_decay``
+    - runtime: ``device``, ``n_threads``, ``random_state``, ``verbose``
+
     Parameters
     ----------
     embedder, embedder_y : GCAEmbedder, default=None
@@ -114,7 +121,8 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
     >>> from skgca import GCACrossEmbedder
     >>> X = load_digits().data[:600]
     >>> upper, lower = X[:, :32], X[:, 32:]
-    >>> model = GCACrossEmbedder(max_epochs=20, random_state=0).fit(upper[:500], lower[:500])
+    >>> model = GCACrossEmbedder(max_epochs=20, random_state=0)
+    >>> model = model.fit(upper[:500], lower[:500])
     >>> Z_upper, Z_lower = model.transform(upper[500:], lower[500:])
     >>> Z_upper.shape, Z_lower.shape
     ((100, 64), (100, 64))

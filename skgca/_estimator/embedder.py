@@ -55,6 +55,10 @@ _STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 class GCAEmbedder(TransformerMixin, BaseEstimator):
     """Embedding of tables, images and series, learned from unlabelled rows by generalized contrastive alignment.
 
+    Use it to turn rows, images or series without labels into features for another model: a classifier, a regressor, a
+    clustering, or a search for nearest neighbours. :class:`GCAClassifier` and :class:`GCARegressor` include the model,
+    and :class:`GCAMap` draws rows in two dimensions.
+
     In training, an encoder and a projection head map two augmented views of each row to projections. Sinkhorn's
     algorithm computes a transport plan between all views of a batch. The loss compares this plan with a target plan in
     which each view is matched to the other view of the same row [1]_. ``transform`` returns the output of the encoder
@@ -217,7 +221,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Layers of the encoder that the embedding is read from. "last" reads its output. "all" reads the principal
         components of all activations, rotated; see :class:`skgca.encoders.RotatedComponents`. "auto" is "all" if "mlp"
         or "resnet_mlp" encodes a table or "rocket" encodes series, and else "last". In any case, each column has mean 0
-        and standard deviation 1 on training rows, but for what ``passthrough`` says.
+        and standard deviation 1 on training rows, except as ``passthrough`` says.
     passthrough : bool or "auto", default="auto"
         Whether to append the inputs to the embedding, as scikit-learn's StackingClassifier does. Numbers are
         standardised, missing values are filled and marked by indicator columns, and categories are one-hot encoded.
@@ -375,7 +379,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     >>> from sklearn.pipeline import make_pipeline
     >>> from skgca import GCAEmbedder
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = make_pipeline(GCAEmbedder(n_components=16, max_epochs=5, random_state=0), LogisticRegression())
+    >>> embedder = GCAEmbedder(n_components=16, max_epochs=5, random_state=0)
+    >>> model = make_pipeline(embedder, LogisticRegression())
     >>> model.fit(X, y).predict(X).shape
     (150,)
     """

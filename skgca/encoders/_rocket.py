@@ -36,6 +36,9 @@ _QUANTILE_ROWS, _QUANTILE_VALUES, _MOMENT_ROWS, _PART = 64, 4096, 1024, 256
 class ConvolutionKernels(Configured, nn.Module):
     """Shares of the places of a series at which fixed kernels respond by more than a bias.
 
+    Use it to make features of series for a model of your own, without training a network. :class:`RocketEncoder` adds a
+    network that is trained on these features.
+
     These are features of MiniRocket [1]_, fewer and with a soft threshold. There are 84 kernels of nine taps: three
     taps weigh 2 and six weigh -1, so that an offset of the series changes nothing. Each kernel is used once with each
     of ``n_dilations`` dilations, which grow by a constant factor up to a window of the length of the series. Its bias
@@ -247,6 +250,8 @@ class ConvolutionKernels(Configured, nn.Module):
 
 class RocketEncoder(Configured, nn.Module):
     """Features of fixed convolution kernels, and a multilayer perceptron that is trained on them.
+
+    Use it for series; it is the default for them. To train the convolutions themselves, use :class:`Conv1dEncoder`.
 
     Kernels hardly say when a pattern appears. So :meth:`activations` also returns the series itself, as means of up
     to 32 segments: where series are short, times often matter.

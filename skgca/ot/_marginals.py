@@ -29,6 +29,9 @@ _VALID = "'row', 'balanced', a number rho >= 0, or a pair (rho_row, rho_col) of 
 class Marginals:
     """How hard the row marginal and the column marginal of a transport plan bind.
 
+    Use it to read the marginals of a plan or a loss, or to parse them in code of your own. Arguments named
+    ``marginals`` also take a name, a number or a pair.
+
     Each strength ``rho`` is the weight of the penalty ``rho * KL(marginal || prescribed mass)`` of unbalanced optimal
     transport, in units of the cost.
 

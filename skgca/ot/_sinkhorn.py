@@ -61,6 +61,9 @@ def sinkhorn(
 ) -> TransportPlan:
     """Compute the entropic transport plan of a matrix of scores by Sinkhorn iterations.
 
+    Use it if you have a matrix of scores or costs. From embeddings, :func:`sinkhorn_embeddings` computes the same plan
+    with less memory.
+
     From ``g = 0``, one iteration updates the row potential and then the column potential::
 
         f <- phi_row * (log a - logsumexp_j(scores + g)),    phi = rho / (rho + epsilon)
@@ -160,6 +163,8 @@ def sinkhorn_embeddings(
 ) -> TransportPlan:
     """Compute the transport plan between the rows of two embeddings, or within one; see :func:`sinkhorn`.
 
+    Use it if the scores are those of a cost between rows. For scores of any other kind, use :func:`sinkhorn`.
+
     The matrix of scores is never formed. Its tiles are formed and turned into tiles of the kernel. The gradient goes
     back to the embeddings tile by tile, too. This is quicker than :func:`sinkhorn` on a matrix of scores, and takes at
     most a third of the memory.
@@ -171,11 +176,13 @@ def sinkhorn_embeddings(
     z_b : Tensor of shape (m, d), default=None
         Embedding of the columns of the plan. None compares ``z_a`` with itself and masks self pairs: the joint layout
         of NT-Xent.
-    marginals, epsilon, n_iter, tol, a, b, gradient, anneal_from
+    marginals, epsilon
         As for :func:`sinkhorn`.
     cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
         Ground cost between rows. "student_t" is ``log(1 + |x - y|^2)``. Its kernel at epsilon 1 is that of t-SNE. It is
         always computed as one matrix.
+    n_iter, tol, a, b, gradient, anneal_from
+        As for :func:`sinkhorn`.
     memory_limit : float, default=None
         Maximum number of bytes of a matrix n x m. A larger kernel is recomputed tile by tile at every use, in memory of
         order ``(n + m) (d + tile)``. None means a quarter of the free memory.

@@ -85,7 +85,7 @@ class GCARegressor(RegressorMixin, FewLabels):
         sample_domain: ArrayLike | None = None,
         sample_group: ArrayLike | None = None,
     ) -> GCARegressor:
-        """Learn the embedding of all rows, and to predict from those with a value.
+        """Learn the embedding from all rows, and the head from the rows with a value.
 
         Parameters
         ----------

@@ -161,12 +161,12 @@ class RotatedComponents(Configured, nn.Module):
 
 
 class GroupedComponents(RotatedComponents):
-    """Principal components of groups of activations, each group of a total variance of its own.
+    """Principal components of groups of activations, in which each group has a given total variance.
 
     Use it instead of :class:`RotatedComponents` if activations of several kinds differ in number, as those of fixed
     kernels and of hidden layers do, and each kind should have a given weight.
 
-    All else is as in :class:`RotatedComponents`, in which each activation has the same variance, so that a group of
+    The rest is as in :class:`RotatedComponents`, in which each activation has the same variance, so that a group of
     many activations outweighs one of few. The components are those of at most 1,024 evenly spaced rows.
 
     Parameters

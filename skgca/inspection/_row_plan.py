@@ -48,8 +48,9 @@ class RowPlan:
     Use it for statistics of your own on a plan: :func:`plan_of_rows` returns it. :class:`PlanReport` has the usual
     tables.
 
-    The unit of mass is the mass that the loss prescribes for a row. So a row has mass 1 where its marginal is held. If
-    both marginals are free, as in "byol", nothing is prescribed: the plan is the kernel, scaled to a mean mass of 1.
+    The unit of mass is the mass that the loss prescribes for a row. So a row has mass 1 where its marginal is
+    constrained. If both marginals are free, as in "byol", nothing is prescribed: the plan is the kernel, scaled to a
+    mean mass of 1.
 
     The parameters below are listed in groups:
 
@@ -79,7 +80,7 @@ class RowPlan:
     epsilon : float
         Entropic regularisation of the plan, in units of the cost.
     marginals : Marginals
-        How hard each marginal binds.
+        How strongly each marginal is enforced.
     marginal_error : float
         Marginal error of the plan before it was summed, as a share of the prescribed mass.
 

@@ -56,7 +56,7 @@ class AlignmentLoss(nn.Module):
         Entropic regularisation in units of the cost: the temperature of a softmax. For the cosine cost, which lies
         in [0, 2], 0.1 to 0.5 are usual. With a :class:`LearnableEpsilon`, log epsilon is a parameter of the module.
     marginals : Marginals, "row", "balanced", float, or pair of float
-        Which marginals are held, and how hard; see :class:`skgca.ot.Marginals`.
+        Which marginals are constrained, and how strongly; see :class:`skgca.ot.Marginals`.
     divergence : Divergence
         A :class:`Divergence`, or a callable ``(plan, target_plan) -> scalar``.
     target : {"pairs", "labels", "continuous", "domains", "affinity"}, Target or callable, default="pairs"

@@ -38,8 +38,8 @@ class RelationalTarget(Target):
     Parameters
     ----------
     epsilon : float, default=0.05
-        Entropic regularisation of the plan between the first views, in units of the cosine cost. The smaller, the fewer
-        rows match.
+        Entropic regularisation of the plan between the first views, in units of the cosine cost. The smaller it is, the
+        fewer rows match.
     weight : float, default=1.0
         Affinity of a row to all other rows together, where its own views have 1.
 
@@ -101,11 +101,11 @@ class TransportTarget(Target):
     Parameters
     ----------
     epsilon : float, default=0.02
-        Entropic regularisation of the plan between domains, in units of the cosine cost. The smaller, the fewer rows
-        match.
+        Entropic regularisation of the plan between domains, in units of the cosine cost. The smaller it is, the fewer
+        rows match.
     rho : float, default=0.05
-        How hard the marginals of that plan bind, in units of the cosine cost: a finite number above 0. The smaller, the
-        more mass stays unmatched.
+        How strongly the marginals of that plan are enforced, in units of the cosine cost: a finite number above 0. The
+        smaller it is, the more mass stays unmatched.
     weight : float, default=2.0
         Affinity of a row to all rows of other domains together, where its own views have 1, if all mass is matched and
         domains are of equal size.

@@ -37,7 +37,7 @@ def make_loss(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost. The presets have the same default.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        Which marginals are held, and how hard. None is the default of the loss.
+        Which marginals are constrained, and how strongly. None is the default of the loss.
     layout : {"joint", "cross"}, default="joint"
         One plan over both views, or from one view to the other.
     n_iter : int, default=None

@@ -46,7 +46,7 @@ class TransportPlan:
     b : Tensor of shape (m,)
         Prescribed column mass.
     marginals : Marginals
-        How hard ``a`` and ``b`` bind.
+        How strongly ``a`` and ``b`` are enforced.
     epsilon : float or Tensor
         Entropic regularisation, in units of the cost; a tensor if it is learned.
     n_iter : int

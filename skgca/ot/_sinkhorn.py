@@ -75,7 +75,7 @@ def sinkhorn(
         ``-cost / epsilon``; ``-inf`` masks an entry. Each row and each column needs at least one entry that is not
         masked. Half precision is converted to float32.
     marginals : Marginals, "row", "balanced", float, or pair of float
-        How hard the marginals bind; see :class:`Marginals`.
+        How strongly the marginals are enforced; see :class:`Marginals`.
     epsilon : float
         The epsilon by which ``scores`` was divided, in units of the cost. The powers of relaxed marginals depend on it.
     n_iter : int, default=10
@@ -187,7 +187,7 @@ def sinkhorn_embeddings(
         Maximum number of bytes of a matrix n x m. A larger kernel is recomputed tile by tile at every use, in memory of
         order ``(n + m) (d + tile)``. None means a quarter of the free memory.
     tiled : bool, default=None
-        Recompute tiles (True) or keep the whole kernel (False), whatever the limit. None decides by the limit.
+        Recompute tiles (True) or keep the whole kernel (False), regardless of the limit. None decides by the limit.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""GCA: the divergences of InfoNCE and RINCE, for a plan with both marginals held or relaxed."""
+"""GCA: the divergences of InfoNCE and RINCE, for a plan with both marginals constrained or relaxed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["gca_ince", "gca_rince", "gca_uot"]
 
 
 def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", **settings: Any) -> AlignmentLoss:
-    r"""GCA-INCE: InfoNCE with both marginals held, so that no row is the match of too many others [1]_.
+    r"""GCA-INCE: InfoNCE with both marginals constrained, so that no row matches too many others [1]_.
 
     Use it by default. :func:`rince` is for wrong pairs, :func:`gca_uot` for strong views, and :func:`supcon` for
     labels.
@@ -25,7 +25,7 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        Which marginals are held, and how hard. With "row" this is :func:`ince`.
+        Which marginals are constrained, and how strongly. With "row" this is :func:`ince`.
     **settings
         Further parameters of :class:`AlignmentLoss`. Its default of 10 iterations is that of the paper.
 
@@ -79,7 +79,7 @@ def gca_rince(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        Which marginals are held, and how hard. With "row" this is :func:`rince`.
+        Which marginals are constrained, and how strongly. With "row" this is :func:`rince`.
     q : float, default=0.6
         As in :func:`rince`.
     lam : float, default=0.01

@@ -1,4 +1,4 @@
-"""InfoNCE, RINCE and SupCon: only rows are held, so the plan is a softmax, one half step of Sinkhorn."""
+"""InfoNCE, RINCE and SupCon: only rows are constrained, so the plan is a softmax, one half step of Sinkhorn."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings
     Use it to compare with other work, or if a step must be cheap. :func:`gca_ince`, the default of
     :class:`skgca.GCAEmbedder`, also balances the columns of the plan.
 
-    If only the row marginal is held, the solution is the kernel with normalised rows. The divergence is then the mean
-    cross-entropy of identifying the other view:
+    If only the row marginal is constrained, the solution is the kernel with normalised rows. The divergence is then the
+    mean cross-entropy of identifying the other view:
 
     .. math:: -\frac1N \sum_i \log \frac{e^{s_{i,pos(i)}}}{\sum_{j} e^{s_{ij}}}, \qquad s = \cos / \epsilon
 
@@ -30,7 +30,7 @@ def ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "row", **settings
     epsilon : float or LearnableEpsilon, default=0.5
         Temperature. The paper of GCA trains with 0.5.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
-        Which marginals are held, and how hard. With "balanced" this is :func:`gca_ince`.
+        Which marginals are constrained, and how strongly. With "balanced" this is :func:`gca_ince`.
     **settings
         Further parameters of :class:`AlignmentLoss`.
 
@@ -73,7 +73,7 @@ def rince(
     epsilon : float or LearnableEpsilon, default=0.5
         Temperature.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
-        Which marginals are held, and how hard. With "balanced" this is :func:`gca_rince`.
+        Which marginals are constrained, and how strongly. With "balanced" this is :func:`gca_rince`.
     q : float, default=0.6
         In (0, 1]. A larger q is more robust, and a smaller one trains more easily. The paper of GCA used 0.6 to 0.98.
     lam : float, default=0.01
@@ -127,7 +127,7 @@ def supcon(
     epsilon : float or LearnableEpsilon, default=0.5
         Temperature. SupCon itself used 0.1.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="row"
-        Which marginals are held, and how hard.
+        Which marginals are constrained, and how strongly.
     target : str, Target or callable, default="labels"
         Which rows should match; see :class:`AlignmentLoss`.
     **settings

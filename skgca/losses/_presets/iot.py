@@ -28,7 +28,7 @@ def iot(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        Which marginals are held, and how hard.
+        Which marginals are constrained, and how strongly.
     n_iter : int, default=100
         Sinkhorn iterations. At epsilon 0.5, about 20 are enough to converge.
     **settings
@@ -82,7 +82,7 @@ def iot_uni(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        Which marginals are held, and how hard.
+        Which marginals are constrained, and how strongly.
     uniformity_weight : float, default=0.1
         lambda_p, weight of the penalty.
     n_iter : int, default=100

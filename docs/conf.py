@@ -6,6 +6,7 @@ is published: SKGCA_DOCS_URL, its address, and SKGCA_VERSIONS_URL, a list of ver
 
 import os
 import re
+import sys
 import zlib
 from html import escape
 from importlib.util import find_spec
@@ -23,6 +24,7 @@ HERE = Path(__file__).parent
 MATHJAX = find_spec("sphinx-mathjax-offline").submodule_search_locations  # of which only the files are used
 
 matplotlib.use("Agg")
+sys.path.insert(0, str(HERE))  # for parameter_groups
 
 project = "skgca"
 author = "The skgca developers"
@@ -33,6 +35,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "myst_parser",
     "numpydoc",
+    "parameter_groups",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
@@ -85,6 +88,8 @@ autodoc_default_options = {
 }  # made by scikit-learn
 autodoc_typehints = "none"  # numpydoc's sections tell types
 autosummary_generate = True
+maximum_signature_line_length = 88
+python_trailing_comma_in_multi_line_signatures = False
 smartquotes = False  # in docstrings, quotes are those of strings
 toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False  # the template of a class shows its methods

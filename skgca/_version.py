@@ -23,7 +23,9 @@ _PACKAGES = (
 
 
 def show_versions() -> None:
-    """Print the versions of Python, of skgca and of its dependencies, for a bug report.
+    """Print the versions of Python, of skgca and of its dependencies.
+
+    Use it to report a bug; the version of skgca alone is ``skgca.__version__``.
 
     Examples
     --------

@@ -28,10 +28,13 @@ def _head_has(method: str) -> Callable[[Any], bool]:
 class GCAClassifier(ClassifierMixin, FewLabels):
     """Classifier for few labels: learns an embedding of all rows, and predicts from those with a label.
 
+    Use it to predict classes if few of many rows have a label. If all rows have one, fit an ordinary classifier
+    instead, alone or after a :class:`GCAEmbedder` in a pipeline.
+
     ``fit`` learns the embedding without labels, by :class:`GCAEmbedder`, and fits a head to the embeddings of the
-    labelled rows. If that pays, it first fine-tunes the encoder on the labelled rows: a linear output takes the place
-    of the loss, and is trained with the encoder on views of these rows. Whether it pays, and which head is best, is
-    found by cross-validation on the labelled rows.
+    labelled rows. It may first fine-tune the encoder on the labelled rows: a linear output then replaces the loss, and
+    is trained with the encoder on views of these rows. Cross-validation on the labelled rows decides whether to
+    fine-tune, and which head to use.
 
     Parameters
     ----------
@@ -53,9 +56,9 @@ class GCAClassifier(ClassifierMixin, FewLabels):
     lr : float, default=5e-4
         Learning rate of the encoder in fine-tuning.
     cv : int, splitter or iterable, default=5
-        Folds of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. There are fewer than an int
-        says if a class has fewer labelled rows. A splitter gets the labelled rows only. An iterable yields numbers of
-        rows of X, of which those without a label do not count.
+        Folds of the labelled rows, as for :func:`sklearn.model_selection.cross_val_score`. An int is reduced
+        to the number of labelled rows of the smallest class. A splitter gets the labelled rows only. An iterable yields
+        numbers of rows of X, of which those without a label do not count.
     random_state : int, RandomState instance or None, default=None
         Source of the folds and of fine-tuning, and of the embedder if that has ``random_state=None``.
     verbose : int, default=0
@@ -109,7 +112,7 @@ class GCAClassifier(ClassifierMixin, FewLabels):
         sample_domain: ArrayLike | None = None,
         sample_group: ArrayLike | None = None,
     ) -> GCAClassifier:
-        """Learn the embedding of all rows, and to predict from the labelled ones.
+        """Learn the embedding from all rows, and the head from the labelled rows.
 
         Parameters
         ----------

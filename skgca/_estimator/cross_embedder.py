@@ -33,12 +33,19 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
     """Common embedding of two kinds of measurement of the same rows.
 
     Use it if each row was measured twice in different ways, such as spectra and assays, images and attributes, or by
-    two sensors, and one is to be found by the other. If both have the same columns, ``GCAEmbedder().fit(X, X_pair=y)``
-    learns one encoder for both.
+    two sensors, and one should be found from the other. If both have the same columns,
+    ``GCAEmbedder().fit(X, X_pair=y)`` learns one encoder for both.
 
     Two encoders, one for each measurement, project into one space. The loss compares the projections of X with those of
     y by a transport plan, in which each row of X is matched to the row of y with the same number. The interface is that
     of :class:`sklearn.cross_decomposition.CCA`, which finds linear projections.
+
+    The parameters below are listed in groups:
+
+    - essentials: ``embedder``, ``embedder_y``, ``n_components``
+    - loss: ``loss``, ``epsilon``, ``marginals``, ``q``, ``lam``, ``rince_weight``
+    - optimisation: ``max_epochs``, ``batch_size``, ``lr``, ``weight_decay``
+    - runtime: ``device``, ``n_threads``, ``random_state``, ``verbose``
 
     Parameters
     ----------
@@ -49,7 +56,7 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
         "network" without ``projection_sizes``, and those of its group "views and input" without ``n_views`` and
         ``view_pairs``. Others must have their defaults. ``views="auto"`` changes cells of tables, and leaves images and
         series as they are: a moved image may no longer match the other measurement. The embedders are cloned, so that
-        fitted ones are trained anew.
+        fitted ones are trained again.
     n_components : int, default=64
         Width of the common space.
     loss : str, default="gca_ince"
@@ -108,13 +115,14 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
 
     Examples
     --------
-    The upper and the lower half of digits, where one half is to be found by the other:
+    The upper and the lower half of digits, where one half should be found from the other:
 
     >>> from sklearn.datasets import load_digits
     >>> from skgca import GCACrossEmbedder
     >>> X = load_digits().data[:600]
     >>> upper, lower = X[:, :32], X[:, 32:]
-    >>> model = GCACrossEmbedder(max_epochs=20, random_state=0).fit(upper[:500], lower[:500])
+    >>> model = GCACrossEmbedder(max_epochs=20, random_state=0)
+    >>> model = model.fit(upper[:500], lower[:500])
     >>> Z_upper, Z_lower = model.transform(upper[500:], lower[500:])
     >>> Z_upper.shape, Z_lower.shape
     ((100, 64), (100, 64))

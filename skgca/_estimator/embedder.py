@@ -55,6 +55,10 @@ _STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 class GCAEmbedder(TransformerMixin, BaseEstimator):
     """Embedding of tables, images and series, learned from unlabelled rows by generalized contrastive alignment.
 
+    Use it to turn rows, images or series without labels into features for another model: a classifier, a regressor, a
+    clustering, or a search for nearest neighbours. :class:`GCAClassifier` and :class:`GCARegressor` include the model,
+    and :class:`GCAMap` draws rows in two dimensions.
+
     In training, an encoder and a projection head map two augmented views of each row to projections. Sinkhorn's
     algorithm computes a transport plan between all views of a batch. The loss compares this plan with a target plan in
     which each view is matched to the other view of the same row [1]_. ``transform`` returns the output of the encoder
@@ -125,14 +129,14 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         - "geometric", "crop", "photometric", "geometric+photometric", "crop+photometric", "strong":
           :class:`skgca.views.ImageAugmentation`, for images; needs kornia. "auto" is "geometric" for images of one
           channel, since a mirrored digit may be another one. For others it is "crop" or "geometric", alone or with
-          "+photometric", as measures of the training images without labels tell. "digits" and "standard" are
+          "+photometric", chosen by measures of the training images, without labels. "digits" and "standard" are
           earlier names.
         - "clean": the rows without augmentation.
         - a callable ``(batch, generator) -> batch`` or ``(batch) -> batch``, such as a kornia module. It gets and
           returns a tensor. A table has one column for each original column: numbers, standardised if ``standardize``,
           with NaN where missing, and categories as codes from 1. Sines and cosines of dates are further columns at the
-          end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length). Views with a name are made of
-          images as "conv" reduces them. A callable gets them in full size.
+          end. Images are (n, c, h, w) in [0, 1], and series are (n, channels, length). Named views change
+          images after "conv" has reduced them. A callable gets them in full size.
     max_epochs : int or "auto", default="auto"
         Number of passes over the training data. "auto" is the number of epochs that makes about 1,000 steps, 800
         for images, 400 for series by "rocket" and 2,000 for series by another encoder. It is 20 epochs if that is more,
@@ -183,9 +187,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
           themselves, so partly labelled data can be used.
         - "continuous": rows with similar ``y`` match. ``y`` holds numbers of shape (n_samples,) or (n_samples, k), NaN
           where unknown.
-        - "domains": rows match by whether their ``sample_domain`` is the same.
-        - an object with options of its own, such as ``DomainsTarget(alpha=0.1)``: as the name, with these options.
-          :class:`skgca.losses.TransportTarget`, :class:`skgca.losses.LabelledTransportTarget` and
+        - "domains": whether two rows match depends on whether their ``sample_domain`` is the same.
+        - an object with options of its own, such as ``DomainsTarget(alpha=0.1)``: the same as its name, with these
+          options. :class:`skgca.losses.TransportTarget`, :class:`skgca.losses.LabelledTransportTarget` and
           :class:`skgca.losses.RelationalTarget` have no name, and also read the embeddings of the batch. It may also be
           a :class:`skgca.losses.Target` of your own.
         - a callable ``(y_batch) -> affinity``: gets a tensor and returns a matrix (n, n) of values >= 0.
@@ -217,7 +221,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Layers of the encoder that the embedding is read from. "last" reads its output. "all" reads the principal
         components of all activations, rotated; see :class:`skgca.encoders.RotatedComponents`. "auto" is "all" if "mlp"
         or "resnet_mlp" encodes a table or "rocket" encodes series, and else "last". In any case, each column has mean 0
-        and standard deviation 1 on training rows, but for what ``passthrough`` says.
+        and standard deviation 1 on training rows, except as ``passthrough`` says.
     passthrough : bool or "auto", default="auto"
         Whether to append the inputs to the embedding, as scikit-learn's StackingClassifier does. Numbers are
         standardised, missing values are filled and marked by indicator columns, and categories are one-hot encoded.
@@ -375,7 +379,8 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
     >>> from sklearn.pipeline import make_pipeline
     >>> from skgca import GCAEmbedder
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = make_pipeline(GCAEmbedder(n_components=16, max_epochs=5, random_state=0), LogisticRegression())
+    >>> embedder = GCAEmbedder(n_components=16, max_epochs=5, random_state=0)
+    >>> model = make_pipeline(embedder, LogisticRegression())
     >>> model.fit(X, y).predict(X).shape
     (150,)
     """
@@ -663,7 +668,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_features_out)
             The ``n_components`` columns of the embedding, followed by the passthrough columns. float32 for input of
-            type float32 and for images of type uint8, else float64.
+            type float32 and for images of type uint8, otherwise float64.
 
         Raises
         ------

@@ -55,6 +55,15 @@ class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Student's t, as in t-SNE [1]_ and in contrastive neighbour embeddings [2]_. With "gca_ince", the plan between the
     rows of a batch and their neighbours is balanced.
 
+    The parameters below are listed in groups:
+
+    - essentials: ``n_components``, ``embedder``, ``n_neighbors``
+    - loss: ``loss``, ``epsilon``
+    - views and network: ``corruption_rate``, ``hidden_layer_sizes``
+    - optimisation: ``max_epochs``, ``batch_size``, ``lr``
+    - input: ``standardize``, ``categorical_features``
+    - runtime: ``device``, ``n_threads``, ``random_state``, ``verbose``
+
     Parameters
     ----------
     n_components : int, default=2

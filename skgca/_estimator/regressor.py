@@ -23,6 +23,9 @@ __all__ = ["GCARegressor"]
 class GCARegressor(RegressorMixin, FewLabels):
     """Regressor for few labels: learns an embedding of all rows, and predicts from those with a value.
 
+    Use it to predict numbers if they are known for few of many rows. For classes, use :class:`GCAClassifier`. If all
+    rows have a value, fit an ordinary regressor, alone or after a :class:`GCAEmbedder` in a pipeline.
+
     See :class:`GCAClassifier`, from which it differs in the head and in its loss, the squared error.
 
     Parameters
@@ -63,7 +66,8 @@ class GCARegressor(RegressorMixin, FewLabels):
     >>> from skgca import GCARegressor
     >>> X, y = load_diabetes(return_X_y=True)
     >>> few = np.where(np.arange(len(y)) % 8 == 0, y, np.nan)
-    >>> model = GCARegressor(random_state=0, fine_tune=False).set_params(embedder__max_epochs=20)
+    >>> model = GCARegressor(random_state=0, fine_tune=False)
+    >>> model = model.set_params(embedder__max_epochs=20)
     >>> model.fit(X, few).predict(X[:3]).shape
     (3,)
     """
@@ -81,7 +85,7 @@ class GCARegressor(RegressorMixin, FewLabels):
         sample_domain: ArrayLike | None = None,
         sample_group: ArrayLike | None = None,
     ) -> GCARegressor:
-        """Learn the embedding of all rows, and to predict from those with a value.
+        """Learn the embedding from all rows, and the head from the rows with a value.
 
         Parameters
         ----------

@@ -20,6 +20,9 @@ __all__ = ["Encoder", "EncoderWithHead"]
 class Encoder(Configured, nn.Module):
     """Stem, body and readout, in the order in which ``transform`` runs them.
 
+    Use it to assemble the network of a torch loop of your own from the parts of this module. :class:`skgca.GCAEmbedder`
+    assembles one by itself and has it as ``encoder_`` after ``fit``.
+
     Parameters
     ----------
     stem : Module
@@ -44,7 +47,9 @@ class Encoder(Configured, nn.Module):
     >>> import torch
     >>> from skgca.encoders import MLP, Encoder, Standardization, TableStem
     >>> stem = TableStem([0, 0], has_missing=[False, False])
-    >>> encoder = Encoder(stem, MLP(2, (8,), 3), Standardization(3), passthrough=True).eval()
+    >>> encoder = Encoder(
+    ...     stem, MLP(2, (8,), 3), Standardization(3), passthrough=True
+    ... ).eval()
     >>> encoder(torch.zeros(5, 2)).shape, encoder.features(torch.zeros(5, 2)).shape
     (torch.Size([5, 5]), torch.Size([5, 3]))
     """
@@ -123,6 +128,9 @@ class Encoder(Configured, nn.Module):
 class EncoderWithHead(Configured, nn.Module):
     """An encoder with the heads that only training uses.
 
+    Use it in a torch loop of your own, in which the loss compares projections and the encoder is kept afterwards. For
+    inference, an :class:`Encoder` is enough.
+
     Parameters
     ----------
     encoder : Encoder
@@ -137,7 +145,9 @@ class EncoderWithHead(Configured, nn.Module):
     >>> import torch
     >>> from skgca.encoders import MLP, Encoder, EncoderWithHead, Standardization, TableStem
     >>> stem = TableStem([0, 0], has_missing=[False, False])
-    >>> encoder = Encoder(stem, MLP(2, (8,), 3), Standardization(3), passthrough=True).eval()
+    >>> encoder = Encoder(
+    ...     stem, MLP(2, (8,), 3), Standardization(3), passthrough=True
+    ... ).eval()
     >>> EncoderWithHead(encoder, MLP(3, (8,), 4))(torch.zeros(5, 2)).shape
     torch.Size([5, 4])
     """

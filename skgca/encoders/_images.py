@@ -29,6 +29,9 @@ _FLAT_WEIGHTS = 2**20  # of the linear layer
 class ConvEncoder(Configured, nn.Sequential):
     """Small convolutional encoder: 3 x 3 convolutions of stride 2 with batch normalisation and ReLU, then linear.
 
+    Use it for images of equal size in which positions matter, such as digits, scans or spectrograms. For photographs of
+    objects that may be anywhere in the image, :class:`ResNet18` is an alternative that takes more time.
+
     The features of the last convolution are flattened, not pooled, so the encoding contains where in the image
     something is. This suits images that fill their frame, such as digits. It also means that all images must have the
     same size.
@@ -181,6 +184,9 @@ def _halved(height: int, width: int) -> tuple[int, int]:
 
 class ResNet18(Configured, nn.Module):
     """Residual network of 18 layers with a stem for small images: a 3 x 3 convolution of stride 1 without pooling.
+
+    Use it for small photographs, of about 32 x 32 pixels, if there is a GPU to train on. On a CPU, and for large
+    images, use :class:`ConvEncoder`, which takes much less time.
 
     The stem is followed by four stages of two basic blocks each [1]_, the mean over the image, and a linear layer.
     Images can have any size. The losses of this package were published with this network on CIFAR [2]_.

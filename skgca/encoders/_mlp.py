@@ -64,6 +64,9 @@ class _Perceptron(Configured):
 class MLP(_Perceptron, nn.Sequential):
     """Multilayer perceptron: linear layers with normalisation, activation and dropout between them.
 
+    Use it for tables, and for features from another model, whose columns have no order. For images and series, use
+    :class:`ConvEncoder` and :class:`RocketEncoder`, which know which values are neighbours.
+
     The default is batch normalisation. With layer normalisation, embeddings were worse on the data sets of
     ``docs/develop/decisions.md``. In evaluation mode, batch normalisation uses running statistics, so the encoding of a
     row does not depend on the other rows of its batch.
@@ -135,6 +138,9 @@ class MLP(_Perceptron, nn.Sequential):
 
 class ResNetMLP(_Perceptron, nn.Module):
     """Residual multilayer perceptron: each block adds its output to a trunk of fixed width.
+
+    Use it for tables if the network should be deep, with four hidden layers or more. For fewer layers, :class:`MLP` is
+    simpler, and is the default.
 
     This is the ResNet of Gorishniy et al. [1]_ with one dropout per block instead of two. A linear layer maps the
     inputs to the trunk. A block consists of normalisation, linear layer, activation, dropout and linear layer. The last

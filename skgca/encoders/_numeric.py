@@ -21,6 +21,9 @@ __all__ = ["PeriodicEmbedding", "PiecewiseLinearEncoding"]
 class PiecewiseLinearEncoding(Configured, nn.Module):
     """Encode numeric columns by how far each value fills the bins between given edges.
 
+    Use it before a network of your own if the effect of a number changes along its range, such as that of an income or
+    a dose. :class:`PeriodicEmbedding` learns its frequencies instead of reading bins.
+
     Each column becomes one feature per bin: 0 for a value below the bin, 1 for a value above it, and for a value inside
     it the share of the bin that lies below the value, as in Gorishniy et al. [1]_. The first and the last bin continue
     linearly beyond the outer edges, with features below 0 and above 1. A missing value (NaN) is 0 in all bins.
@@ -159,6 +162,9 @@ def _quantiles(X: Tensor, n_bins: int) -> Tensor:
 
 class PeriodicEmbedding(Configured, nn.Module):
     """Encode numeric columns by waves of learned frequencies, followed by a linear layer per column and ReLU.
+
+    Use it before a network of your own if small differences in a number matter, as between coordinates or ages.
+    :class:`PiecewiseLinearEncoding` needs no training, but its bins must be chosen.
 
     This is the embedding "PLR" of Gorishniy et al. [1]_: sine and cosine of 2 pi c x, linear layer, ReLU. A missing
     value (NaN) is 0 in all outputs.

@@ -31,6 +31,9 @@ _CONSTANT = 1e-6  # a deviation below this share of the largest is rounding: the
 class Standardization(Configured, nn.Module):
     """Standardise each output of an encoder to mean 0 and standard deviation 1 over the training rows.
 
+    Use it as the readout of an :class:`Encoder` if the embedding should be the output of the last layer. To keep more
+    of a row, read all layers by :class:`RotatedComponents`.
+
     Parameters
     ----------
     n_outputs : int
@@ -76,6 +79,9 @@ class Standardization(Configured, nn.Module):
 
 class RotatedComponents(Configured, nn.Module):
     """Principal components of all activations of an encoder, spread evenly over the columns of an embedding.
+
+    Use it as the readout of an :class:`Encoder` if a linear model or nearest neighbours should read all layers. For the
+    last layer alone, use :class:`Standardization`.
 
     The activations of hidden layers contain more of a row than those of the last layer, which learns to discard what
     the loss does not need. But all of them are too many columns for a linear model on few rows. So each activation is
@@ -155,9 +161,12 @@ class RotatedComponents(Configured, nn.Module):
 
 
 class GroupedComponents(RotatedComponents):
-    """Principal components of groups of activations, each group of a total variance of its own.
+    """Principal components of groups of activations, in which each group has a given total variance.
 
-    All else is as in :class:`RotatedComponents`, in which each activation has the same variance, so that a group of
+    Use it instead of :class:`RotatedComponents` if activations of several kinds differ in number, as those of fixed
+    kernels and of hidden layers do, and each kind should have a given weight.
+
+    The rest is as in :class:`RotatedComponents`, in which each activation has the same variance, so that a group of
     many activations outweighs one of few. The components are those of at most 1,024 evenly spaced rows.
 
     Parameters
@@ -254,6 +263,9 @@ def _gram(rows: Tensor) -> Tensor:
 def participation_ratio(rows: Tensor) -> float:
     """Return the effective number of dimensions of rows (n, d): (sum of variances)^2 / sum of squared variances.
 
+    Use it to choose how many components of some rows to keep. To compare embeddings of the same rows, use
+    :func:`skgca.metrics.effective_rank`.
+
     The variances are those along the principal axes of at most the first 4,096 rows. The ratio is d for uncorrelated
     columns of equal variance, and 1 for rows on a line or equal rows.
 
@@ -261,7 +273,9 @@ def participation_ratio(rows: Tensor) -> float:
     --------
     >>> import torch
     >>> from skgca.encoders import participation_ratio
-    >>> corners = torch.tensor([[1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]])
+    >>> corners = torch.tensor(
+    ...     [[1.0, 1.0, 0.0], [1.0, -1.0, 0.0], [-1.0, 1.0, 0.0], [-1.0, -1.0, 0.0]]
+    ... )
     >>> participation_ratio(corners)
     2.0
     """

@@ -36,6 +36,9 @@ _QUANTILE_ROWS, _QUANTILE_VALUES, _MOMENT_ROWS, _PART = 64, 4096, 1024, 256
 class ConvolutionKernels(Configured, nn.Module):
     """Shares of the places of a series at which fixed kernels respond by more than a bias.
 
+    Use it to make features of series for a model of your own, without training a network. :class:`RocketEncoder` adds a
+    network that is trained on these features.
+
     These are features of MiniRocket [1]_, fewer and with a soft threshold. There are 84 kernels of nine taps: three
     taps weigh 2 and six weigh -1, so that an offset of the series changes nothing. Each kernel is used once with each
     of ``n_dilations`` dilations, which grow by a constant factor up to a window of the length of the series. Its bias
@@ -44,10 +47,10 @@ class ConvolutionKernels(Configured, nn.Module):
     into a jump of the feature; on the ramp are about 4% of the places.
 
     Beyond the ends of a series, every second dilation reads the nearest sample, and the others 0, the mean: the latter
-    also respond to the level of a series, and to how it ends. Of long series, ``n_places`` evenly spaced places are
-    looked at. With several channels, a kernel reads the sum of a random subset of up to nine of them; at one dilation,
-    groups of kernels share a subset. :meth:`fit` learns biases, and mean and deviation by which the features are
-    standardised.
+    also respond to the level of a series, and to how it ends. In long series, only ``n_places`` evenly
+    spaced places are read. With several channels, a kernel reads the sum of a random subset of up to nine of them; at
+    one dilation, groups of kernels share a subset. :meth:`fit` learns biases, and mean and deviation by which the
+    features are standardised.
 
     Parameters
     ----------
@@ -58,11 +61,11 @@ class ConvolutionKernels(Configured, nn.Module):
     n_dilations : int, default=11
         Number of features of each kernel.
     n_places : int, default=256
-        Largest number of places of a series of this length that are looked at.
+        Largest number of places of a series of this length that are read.
     n_training_places : int, default=64
         The same in training mode, which saves time.
     masked : bool, default=False
-        Whether the input has a mask as an additional last channel, 1 within each series and 0 behind its end.
+        Whether the input has a mask as an additional last channel, 1 within each series and 0 after its end.
 
     Raises
     ------
@@ -140,7 +143,7 @@ class ConvolutionKernels(Configured, nn.Module):
 
     @property
     def stride(self) -> int:
-        """Distance of two places that are looked at."""
+        """Distance of two places that are read."""
         n_places = min(self.n_places, self.n_training_places) if self.training else self.n_places
         return -(-self.length // n_places)
 
@@ -190,7 +193,7 @@ class ConvolutionKernels(Configured, nn.Module):
         return torch.cat(shares, dim=1)
 
     def _series(self, batch: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
-        """Return series with 0 behind their end and with their last sample there, and which places are inside.
+        """Return series with 0 after their end and with their last sample there, and which places are inside.
 
         Both series are (n, n_channels, length), and the places (n, places); None means that all are inside.
         """
@@ -247,6 +250,8 @@ class ConvolutionKernels(Configured, nn.Module):
 
 class RocketEncoder(Configured, nn.Module):
     """Features of fixed convolution kernels, and a multilayer perceptron that is trained on them.
+
+    Use it for series; it is the default for them. To train the convolutions themselves, use :class:`Conv1dEncoder`.
 
     Kernels hardly say when a pattern appears. So :meth:`activations` also returns the series itself, as means of up
     to 32 segments: where series are short, times often matter.
@@ -331,7 +336,7 @@ class RocketEncoder(Configured, nn.Module):
     def segments(self, batch: Tensor) -> Tensor:
         """Return the means of segments of equal length: (n, n_channels, length) -> (n, n_segments * n_channels).
 
-        They are at the same times in all series, and 0 behind the end of a series. There are none with more than 512
+        They are at the same times in all series, and 0 after the end of a series. There are none with more than 512
         channels.
         """
         n_channels, length = self.kernels.n_channels, self.kernels.length

@@ -21,11 +21,14 @@ _STRIDE = 2
 class Conv1dEncoder(Configured, nn.Module):
     """Convolutions along time, each of which halves the length, then pooling over time and a linear layer.
 
+    Use it for series if the convolutions should be trained. The default for series is :class:`RocketEncoder`, whose
+    convolutions are fixed.
+
     Every convolution is followed by batch normalisation and ReLU. The remaining time steps are pooled by their mean and
     their maximum: how much of a feature there is, and how clearly it appears, whenever it does. Mean and maximum are as
     many numbers as two time steps hold. So if at most two steps remain, they are not pooled, which keeps their order.
 
-    With ``masked=True``, series have unequal lengths: a last channel of the input is 1 within each series and 0 behind
+    With ``masked=True``, series have unequal lengths: a last channel of the input is 1 within each series and 0 after
     its end. A series is then encoded as it would be without its padding. Series may be longer than ``length``.
 
     Parameters

@@ -25,6 +25,9 @@ _EMBEDDING_SIZE = 16
 class TableStem(Configured, nn.Module):
     """Turn a table with one column for each original column into the features that enter the network.
 
+    Use it as the first part of an :class:`Encoder` for tables that have categories or gaps. For images and series, use
+    :class:`ChannelStem`.
+
     A missing number (NaN) becomes 0, the mean of a standardised column. A numeric column that had gaps in training also
     gets an indicator, which is 1 where the value is missing. A column of up to 32 categories becomes one-hot columns,
     which the first linear layer of the body maps to learned vectors. A column of more categories is embedded here, with
@@ -185,6 +188,8 @@ def _own_vectors(n_categories: int) -> nn.Embedding:
 class ChannelStem(Configured, nn.Module):
     """Standardise the channels of images or series with a given mean and standard deviation.
 
+    Use it as the first part of an :class:`Encoder` for images or series. For tables, use :class:`TableStem`.
+
     Series may have gaps (NaN). A gap is interpolated between its neighbours in time, and channels that had gaps in
     training also get an indicator channel, which is 1 in gaps. Shorter series are padded with NaN in all channels up to
     the end: padding becomes 0 in all channels, and the last channel is a mask, which is 1 within each series.
@@ -207,7 +212,8 @@ class ChannelStem(Configured, nn.Module):
     >>> stem = ChannelStem([0.5], [0.25], n_dimensions=2)
     >>> stem(torch.ones(1, 1, 1, 3))
     tensor([[[[2., 2., 2.]]]])
-    >>> ChannelStem([0.0], [1.0], 1, has_gaps=[True], masked=True)(torch.tensor([[[1.0, torch.nan, 2.0, torch.nan]]]))
+    >>> stem = ChannelStem([0.0], [1.0], 1, has_gaps=[True], masked=True)
+    >>> stem(torch.tensor([[[1.0, torch.nan, 2.0, torch.nan]]]))
     tensor([[[1.0000, 1.5000, 2.0000, 0.0000],
              [0.0000, 1.0000, 0.0000, 0.0000],
              [1.0000, 1.0000, 1.0000, 0.0000]]])

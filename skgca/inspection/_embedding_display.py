@@ -45,6 +45,8 @@ _METHODS: dict[str, Callable[[Any], Any]] = {
 class EmbeddingDisplay:
     """Rows of an embedding in two dimensions, coloured by class or by value.
 
+    Use it for a first look at an embedding. To place new rows in the same picture, fit a :class:`skgca.GCAMap`.
+
     Classes in y have a colour and a marker each. Numbers with fractions have a colour scale. Without y, all rows have
     the same colour.
 

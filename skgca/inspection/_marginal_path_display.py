@@ -23,6 +23,9 @@ _MOST_TICKS = 8  # with more values of epsilon, the axis has ticks at round numb
 class MarginalPathDisplay:
     """Scores of a search over epsilon, with a line for each value of marginals.
 
+    Use it after a search over ``epsilon`` or ``marginals``, to see whether the best setting is better than its
+    neighbours. For other parameters, read ``cv_results_``.
+
     The bars show the standard deviation over folds. Lines are shifted sideways by a few points, so that their bars do
     not hide each other. All settings are scored on the same folds, some of which are harder than others. So two
     settings may differ significantly although their bars overlap.

@@ -27,6 +27,9 @@ _LEAST_SHARE = 1e-3  # of the mean mass of a cell: smaller masses all have the d
 class TransportPlanDisplay:
     """Three panels: where the mass of each row goes, where the target plan wants it, and how much mass each row has.
 
+    Use it to see which rows a plan confuses, for up to a few hundred rows. For tables with the rows by name, use
+    :func:`plan_report`.
+
     The first panel is the plan: the mass that goes from the row on the left to the row below. The second panel is the
     target plan, in the same logarithmic colours. The diagonal is the mass that goes to the other view of the row
     itself. Bright cells elsewhere are pairs of rows that the embedding confuses. The third panel has the mass that
@@ -90,12 +93,14 @@ class TransportPlanDisplay:
 
         Parameters
         ----------
-        estimator, X, y, X_pair, sample_domain, sample_group, random_state
+        estimator, X, y, X_pair, sample_domain, sample_group
             As in :func:`plan_of_rows`.
         sort_by : {"auto", "y", "domain"}, default="auto"
             As in :class:`TransportPlanDisplay`.
         max_rows : int, default=200
             If X has more rows, this many are drawn at random, so that a row is not thinner than a pixel.
+        random_state : int, RandomState instance or None, default=0
+            As in :func:`plan_of_rows`.
         ax : matplotlib Axes or sequence of three, default=None
             Axes to draw on. One is divided into three panels. None makes a new figure.
 

@@ -54,6 +54,9 @@ _EXPLAINED = {  # the tables of the report, each with the text above it in HTML
 class PlanReport:
     """Tables of a transport plan: which rows match, and where mass goes that should not go there.
 
+    Use it to find rows that the embedding confuses, as tables. To draw the plan instead, use
+    :class:`TransportPlanDisplay`.
+
     A row that the embedding confuses with another sends mass to it. So the plan tells which rows are alike to the
     embedding, and comparing it with the target plan tells which pairs training pushes apart. All tables are computed
     from the plan; y and domains, where they are known, only add classes and domains to it. The unit of mass is the mass
@@ -175,15 +178,20 @@ def plan_report(
 ) -> PlanReport:
     """Report which rows match in the transport plan of some rows, and where mass goes that should not go there.
 
+    Use it to find wrong labels, duplicates and rows that the embedding confuses. To draw the plan, use
+    :class:`TransportPlanDisplay`.
+
     :class:`PlanReport` explains the tables and how to read them. Needs pandas.
 
     Parameters
     ----------
-    estimator, X, y, X_pair, sample_domain, sample_group, max_rows, random_state
+    estimator, X, y, X_pair, sample_domain, sample_group
         As in :func:`plan_of_rows`. ``y`` and ``sample_domain`` also give the tables of classes and of domains, unless
         they have fractions.
     n_matches, n_pairs
         As in :class:`PlanReport`.
+    max_rows, random_state
+        As in :func:`plan_of_rows`.
 
     Returns
     -------

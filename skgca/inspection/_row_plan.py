@@ -45,8 +45,18 @@ _MARGINAL_NAMES = {Marginals.parse(name): name for name in ("row", "balanced")}
 class RowPlan:
     """The transport plan between rows, summed over the views of each row.
 
-    The unit of mass is the mass that the loss prescribes for a row. So a row has mass 1 where its marginal is held. If
-    both marginals are free, as in "byol", nothing is prescribed: the plan is the kernel, scaled to a mean mass of 1.
+    Use it for statistics of your own on a plan: :func:`plan_of_rows` returns it. :class:`PlanReport` has the usual
+    tables.
+
+    The unit of mass is the mass that the loss prescribes for a row. So a row has mass 1 where its marginal is
+    constrained. If both marginals are free, as in "byol", nothing is prescribed: the plan is the kernel, scaled to a
+    mean mass of 1.
+
+    The parameters below are listed in groups:
+
+    - plans: ``plan``, ``target``
+    - rows: ``rows``, ``labels``, ``y``, ``domain``, ``related``
+    - settings: ``loss``, ``layout``, ``target_name``, ``epsilon``, ``marginals``, ``marginal_error``
 
     Parameters
     ----------
@@ -70,7 +80,7 @@ class RowPlan:
     epsilon : float
         Entropic regularisation of the plan, in units of the cost.
     marginals : Marginals
-        How hard each marginal binds.
+        How strongly each marginal is enforced.
     marginal_error : float
         Marginal error of the plan before it was summed, as a share of the prescribed mass.
 
@@ -142,6 +152,8 @@ def plan_of_rows(
     random_state: int | np.random.RandomState | None = 0,
 ) -> RowPlan:
     """Compute the transport plan between rows, with the loss and the network of a fitted embedder.
+
+    Use it for statistics of your own on the plan. For the usual tables, use :func:`plan_report`, which calls it.
 
     Two views of each row are drawn as in training, and the trained network projects them. The plan between all views,
     and the target plan, are computed in double precision, with the epsilon at the end of training and the number of

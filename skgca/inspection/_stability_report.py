@@ -39,6 +39,9 @@ _EXPLAINED = {  # the measures in the summary, each with the text that is printe
 class StabilityReport:
     """How well the embeddings of several fits agree; :func:`stability_report` makes it.
 
+    Use it to find rows whose place or neighbours depend on the seed. If one number is enough, compare two embeddings by
+    :func:`skgca.metrics.consistency_score`.
+
     The report answers whether an embedding would look the same with another random seed, or trained on other rows. For
     that, all pairs of fits are compared. For each row, the measures tell which of its nearest neighbours it keeps, and
     how far it moves once one embedding is rotated and scaled onto the other. For the embedding as a whole,
@@ -175,6 +178,9 @@ def stability_report(
 ) -> StabilityReport:
     """Measure how much an embedding changes with the random seed and with the training rows.
 
+    Use it before you interpret single rows, neighbours or clusters of an embedding. To compare two embeddings that you
+    have, use :func:`skgca.metrics.consistency_score`.
+
     The transformer is fitted with several seeds and, with ``cv``, on several parts of the rows. Each fit embeds all
     rows, and the embeddings are compared in pairs. A row that changes its place or its neighbours from fit to fit
     should not be interpreted, even if a probe predicts well from the embedding. :class:`StabilityReport` explains the
@@ -241,7 +247,9 @@ def stability_report(
     >>> from skgca import GCAEmbedder
     >>> from skgca.inspection import stability_report
     >>> X, y = load_iris(return_X_y=True)
-    >>> report = stability_report(GCAEmbedder(max_epochs=5), X, y, n_seeds=3, random_state=0)
+    >>> report = stability_report(
+    ...     GCAEmbedder(max_epochs=5), X, y, n_seeds=3, random_state=0
+    ... )
     >>> len(report.rows), len(report.fits), len(report.pairs)
     (150, 3, 3)
     >>> bool(report.rows["neighbor_overlap"].mean() > 0.5)

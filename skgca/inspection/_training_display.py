@@ -19,6 +19,9 @@ __all__ = ["TrainingDisplay"]
 class TrainingDisplay:
     """Loss, alignment, uniformity and effective rank of a training, epoch by epoch.
 
+    Use it after ``fit`` to see whether training converged, overfitted or collapsed. The numbers are in ``history_`` of
+    the embedder.
+
     The left panel has the loss of the training rows and, with early stopping, of the held-out rows. The middle panel
     has alignment against uniformity. In a good training, the points move up, as the views of a row come together, and
     to the right, as rows spread out. The right panel has the effective rank of the embedding. If both alignment and
@@ -46,7 +49,8 @@ class TrainingDisplay:
     >>> from sklearn.datasets import load_iris
     >>> from skgca import GCAEmbedder
     >>> from skgca.inspection import TrainingDisplay
-    >>> embedder = GCAEmbedder(max_epochs=5, early_stopping=True, random_state=0).fit(load_iris().data)
+    >>> embedder = GCAEmbedder(max_epochs=5, early_stopping=True, random_state=0)
+    >>> embedder = embedder.fit(load_iris().data)
     >>> display = TrainingDisplay.from_estimator(embedder)
     >>> [ax.get_xlabel() for ax in display.axes_]
     ['epoch', 'uniformity', 'epoch']

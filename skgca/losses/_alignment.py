@@ -42,6 +42,9 @@ class PlanSolver(nn.Module):
 class AlignmentLoss(nn.Module):
     r"""Divergence of the transport plan of a batch from its target plan.
 
+    Use it to combine marginals, divergence and target in a way that no named loss has. If a named loss will do,
+    :func:`make_loss` or its function is shorter.
+
     .. math:: d(T \,\|\, P), \qquad P = \arg\min_{P \in B} \mathrm{KL}(P \,\|\, e^{-C / \epsilon})
 
     where C is the cost between embeddings, and B the set of plans that the marginals allow [1]_. Each named loss of
@@ -53,7 +56,7 @@ class AlignmentLoss(nn.Module):
         Entropic regularisation in units of the cost: the temperature of a softmax. For the cosine cost, which lies
         in [0, 2], 0.1 to 0.5 are usual. With a :class:`LearnableEpsilon`, log epsilon is a parameter of the module.
     marginals : Marginals, "row", "balanced", float, or pair of float
-        Which marginals are held, and how hard; see :class:`skgca.ot.Marginals`.
+        Which marginals are constrained, and how strongly; see :class:`skgca.ot.Marginals`.
     divergence : Divergence
         A :class:`Divergence`, or a callable ``(plan, target_plan) -> scalar``.
     target : {"pairs", "labels", "continuous", "domains", "affinity"}, Target or callable, default="pairs"
@@ -100,12 +103,18 @@ class AlignmentLoss(nn.Module):
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, KLDivergence
-    >>> loss = AlignmentLoss(epsilon=0.2, marginals=(float("inf"), 1.0), divergence=KLDivergence(), layout="cross")
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.2,
+    ...     marginals=(float("inf"), 1.0),
+    ...     divergence=KLDivergence(),
+    ...     layout="cross",
+    ... )
     >>> z_a, z_b = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(0))
     >>> loss(z_a, z_b).shape
     torch.Size([])
     >>> plan = loss.plan(z_a, z_b)
-    >>> float(plan.col_mass.min() / plan.col_mass.max()) < 0.9 < float(plan.row_mass.min() / plan.row_mass.max())
+    >>> rows, columns = plan.row_mass, plan.col_mass
+    >>> float(columns.min() / columns.max()) < 0.9 < float(rows.min() / rows.max())
     True
     """
 

@@ -46,6 +46,9 @@ _LARGEST_EXPONENT = {torch.float32: 30.0, torch.float64: 300.0}
 class Divergence(Protocol):
     """Base class of divergences, which compare a transport plan with its target plan.
 
+    Use it as the base of a divergence of your own for :class:`AlignmentLoss`. A plain callable is enough if both
+    attributes have their defaults.
+
     Attributes
     ----------
     repels : bool, default=True
@@ -134,6 +137,9 @@ def as_divergence(divergence: DivergenceLike) -> Divergence:
 class KLDivergence(Divergence):
     """Kullback-Leibler divergence of the transport plan P from the target plan T.
 
+    Use it as the divergence of an :class:`AlignmentLoss` by default. :class:`RINCEDivergence` is for wrong positive
+    pairs.
+
     Parameters
     ----------
     kl : {"mass", "rows"}, default="mass"
@@ -153,7 +159,9 @@ class KLDivergence(Divergence):
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, KLDivergence
-    >>> loss = AlignmentLoss(epsilon=0.5, marginals="row", divergence=KLDivergence(), layout="cross")
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.5, marginals="row", divergence=KLDivergence(), layout="cross"
+    ... )
     >>> round(float(loss(torch.eye(4), torch.eye(4))), 4)
     0.3408
     """
@@ -182,6 +190,9 @@ class KLDivergence(Divergence):
 class TransportCost(Divergence):
     """Cost of the target plan divided by epsilon, ``sum T C / epsilon``.
 
+    Use it in an :class:`AlignmentLoss` that trains against a target network, as :func:`byol` does. Without one, use
+    :class:`KLDivergence`, which keeps rows apart.
+
     It is the Kullback-Leibler divergence of the kernel from the target plan, without the mass term and the constant
     ``sum T log T``. Nothing in it keeps embeddings apart, so training needs a target network.
 
@@ -191,7 +202,9 @@ class TransportCost(Divergence):
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, TransportCost
-    >>> loss = AlignmentLoss(epsilon=0.5, marginals=0.0, divergence=TransportCost(), layout="cross")
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.5, marginals=0.0, divergence=TransportCost(), layout="cross"
+    ... )
     >>> round(float(loss(torch.eye(4), torch.eye(4).roll(1, 0))), 4)
     2.0
     """
@@ -205,6 +218,9 @@ class TransportCost(Divergence):
 @dataclass(frozen=True)
 class RINCEDivergence(Divergence):
     r"""Robust InfoNCE on the row-unscaled plan [1]_.
+
+    Use it in an :class:`AlignmentLoss` if some positive pairs are wrong. If they are right, use :class:`KLDivergence`,
+    which has no options to set.
 
     .. math:: \sum_i a_i \Big( -\frac{1}{q} \sum_j \frac{T_{ij}}{a_i} \big(e^{s_{ij}} v_j\big)^q
         + \frac{1}{q} \Big(\lambda \sum_j e^{s_{ij}} v_j\Big)^q \Big)
@@ -229,7 +245,10 @@ class RINCEDivergence(Divergence):
     --------
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, RINCEDivergence
-    >>> loss = AlignmentLoss(epsilon=0.5, marginals="row", divergence=RINCEDivergence(q=0.6, lam=0.01), layout="cross")
+    >>> divergence = RINCEDivergence(q=0.6, lam=0.01)
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.5, marginals="row", divergence=divergence, layout="cross"
+    ... )
     >>> round(float(loss(torch.eye(4), torch.eye(4))), 4)
     -5.1052
     """
@@ -261,13 +280,18 @@ class RINCEDivergence(Divergence):
 class MarginalPenalty(Divergence):
     """Distance of the marginals from the prescribed ones, ``KL(P 1 || a) + KL(P^T 1 || b)``, with mass terms.
 
+    Use it in a :class:`WeightedSum` if the marginals of the plan are relaxed, and their error should also count in the
+    loss. To enforce the marginals in the plan, set its ``marginals`` instead.
+
     Examples
     --------
     Relaxed marginals are not met exactly. With "balanced" marginals the penalty would be 0.
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, MarginalPenalty
-    >>> loss = AlignmentLoss(epsilon=0.5, marginals=1.0, divergence=MarginalPenalty(), layout="cross")
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.5, marginals=1.0, divergence=MarginalPenalty(), layout="cross"
+    ... )
     >>> round(float(loss(torch.eye(4), torch.eye(4))), 4)
     0.1506
     """
@@ -280,13 +304,18 @@ class MarginalPenalty(Divergence):
 class EntropyPenalty(Divergence):
     """Negative entropy of the plan, ``sum P (log P - 1)``. It needs the plan as a full matrix.
 
+    Use it in a :class:`WeightedSum` if plans should stay spread out. A larger ``epsilon`` spreads them as well, at no
+    cost in memory.
+
     Examples
     --------
     Its minimum, -log(16) - 1 for 16 entries, is that of a uniform plan:
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, EntropyPenalty
-    >>> loss = AlignmentLoss(epsilon=0.5, marginals="balanced", divergence=EntropyPenalty(), layout="cross")
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.5, marginals="balanced", divergence=EntropyPenalty(), layout="cross"
+    ... )
     >>> round(float(loss(torch.eye(4), torch.eye(4))), 4)
     -3.3046
     """
@@ -300,6 +329,9 @@ class EntropyPenalty(Divergence):
 class UniformityPenalty(Divergence):
     """Divergence of the mass on negative pairs from a uniform distribution over them.
 
+    Use it in a :class:`WeightedSum` if a few negative pairs take most of the mass that is not on positive pairs.
+    :func:`iot_uni` is the named loss with this penalty.
+
     It is ``KL(U || P)`` over the entries without target mass. P is normalised to sum to 1 there, and U is proportional
     to the product of the row and the column mass. It needs the plan as a full matrix.
 
@@ -309,7 +341,12 @@ class UniformityPenalty(Divergence):
 
     >>> import torch
     >>> from skgca.losses import AlignmentLoss, UniformityPenalty
-    >>> loss = AlignmentLoss(epsilon=0.5, marginals="balanced", divergence=UniformityPenalty(), layout="cross")
+    >>> loss = AlignmentLoss(
+    ...     epsilon=0.5,
+    ...     marginals="balanced",
+    ...     divergence=UniformityPenalty(),
+    ...     layout="cross",
+    ... )
     >>> round(abs(float(loss(torch.eye(4), torch.eye(4)))), 4)
     0.0
     """
@@ -329,6 +366,9 @@ class UniformityPenalty(Divergence):
 class WeightedSum(Divergence):
     """Weighted sum of divergences, without those of weight 0.
 
+    Use it to add a penalty to a divergence of an :class:`AlignmentLoss`, such as a :class:`UniformityPenalty` to a
+    :class:`KLDivergence`. A single divergence is passed as it is.
+
     Parameters
     ----------
     *terms : pair of float and Divergence
@@ -341,8 +381,11 @@ class WeightedSum(Divergence):
 
     Examples
     --------
-    >>> from skgca.losses import KLDivergence, MarginalPenalty, UniformityPenalty, WeightedSum
-    >>> WeightedSum((1.0, KLDivergence()), (0.1, UniformityPenalty()), (0.0, MarginalPenalty()))
+    >>> from skgca.losses import KLDivergence, MarginalPenalty, UniformityPenalty
+    >>> from skgca.losses import WeightedSum
+    >>> WeightedSum(
+    ...     (1.0, KLDivergence()), (0.1, UniformityPenalty()), (0.0, MarginalPenalty())
+    ... )
     1 KLDivergence(kl='mass') + 0.1 UniformityPenalty()
     """
 

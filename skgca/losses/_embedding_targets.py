@@ -28,18 +28,18 @@ _N_ITER = 50  # fixed, since a test of convergence would make the host wait for 
 class RelationalTarget(Target):
     r"""Rows match as the first views suggest: the identity, plus the sharpened plan of these, as in ReSSL [1]_.
 
+    Use it if rows have near neighbours of the same kind, which should not be pushed apart, and one view is milder than
+    the other, as in ``views=("clean", "corruption")``. If labels tell which rows are alike, use :class:`LabelsTarget`.
+
     The similarities of the first view of each row to those of the other rows become a balanced transport plan. Each row
     matches the other rows by its row of that plan, in addition to its own views. In the paper, this plan is a softmax,
     and the own pair is left out.
 
-    **When to use.** If rows have near neighbours of the same kind, which should not be pushed apart, and one view is
-    milder than the other: ``views=("clean", "corruption")``.
-
     Parameters
     ----------
     epsilon : float, default=0.05
-        Entropic regularisation of the plan between the first views, in units of the cosine cost. The smaller, the fewer
-        rows match.
+        Entropic regularisation of the plan between the first views, in units of the cosine cost. The smaller it is, the
+        fewer rows match.
     weight : float, default=1.0
         Affinity of a row to all other rows together, where its own views have 1.
 
@@ -88,24 +88,24 @@ class RelationalTarget(Target):
 class TransportTarget(Target):
     r"""Rows match their likely counterparts of other domains: the identity, plus a transport plan between domains.
 
+    Use it if the same things were measured at several sites, and a model of one site should serve another. The domains
+    should already lie near each other in the embedding, since the plan is only as good as that. It may also harm: see
+    the page of evidence on neighbours in the literature. :class:`DomainsTarget`, in contrast, matches all rows of
+    another domain alike.
+
     The plan is that of unbalanced optimal transport between the embeddings of a batch, with no entry between rows of
     the same domain. The cost is the cosine cost of the mean directions of both views, after the mean over the domain is
     subtracted: what differs between domains as a whole says nothing on which rows are counterparts. With a small
     epsilon the plan is sharp. With a small rho, rows without a counterpart stay unmatched.
 
-    **When to use.** If the same things were measured at several sites, and a model of one is to serve another. Both
-    domains should already lie near each other in the embedding, since the plan is as good as that. Whether it helps was
-    measured, and it may harm: see the page of evidence on neighbours in the literature. :class:`DomainsTarget`, in
-    contrast, matches all rows of the other domain alike.
-
     Parameters
     ----------
     epsilon : float, default=0.02
-        Entropic regularisation of the plan between domains, in units of the cosine cost. The smaller, the fewer rows
-        match.
+        Entropic regularisation of the plan between domains, in units of the cosine cost. The smaller it is, the fewer
+        rows match.
     rho : float, default=0.05
-        How hard the marginals of that plan bind, in units of the cosine cost: a finite number above 0. The smaller, the
-        more mass stays unmatched.
+        How strongly the marginals of that plan are enforced, in units of the cosine cost: a finite number above 0. The
+        smaller it is, the more mass stays unmatched.
     weight : float, default=2.0
         Affinity of a row to all rows of other domains together, where its own views have 1, if all mass is matched and
         domains are of equal size.
@@ -179,11 +179,12 @@ class TransportTarget(Target):
 class LabelledTransportTarget(TransportTarget):
     """Labelled rows match their class, and unlabelled rows their likely counterparts among the labelled ones.
 
+    Use it if the rows that have a label are a biased sample of all rows, and each batch has some labelled rows of each
+    class. Results are on the page of evidence on neighbours in the literature. If the sample is not biased, use
+    :class:`LabelsTarget`.
+
     It is a :class:`LabelsTarget` plus the plan of a :class:`TransportTarget` whose two domains are the labelled and the
     unlabelled rows. So the distributions of both are aligned in the embedding.
-
-    **When to use.** If the rows that have a label are a biased sample of the rows. A batch should have some labelled
-    rows of each class. Whether it helps was measured: see the page of evidence on neighbours in the literature.
 
     Parameters
     ----------

@@ -13,6 +13,9 @@ __all__ = ["Epsilon", "LearnableEpsilon"]
 class LearnableEpsilon:
     """An epsilon that is trained together with the encoder, as the temperature of CLIP is [1]_.
 
+    Use it if you do not want to choose epsilon. A number, such as the default of 0.5, is simpler, and is comparable
+    between trainings.
+
     The parameter is log epsilon. It is clamped to the bounds at every step. If a loss decreases with epsilon, training
     ends at the lower bound, which is then the choice that matters.
 

@@ -27,6 +27,9 @@ def make_loss(
 ) -> AlignmentLoss:
     """Make a loss by its name in :data:`PRESETS`.
 
+    Use it if the name of the loss is a setting of your program. Otherwise, call the function of the loss, such as
+    :func:`gca_ince`, whose signature shows its options.
+
     Parameters
     ----------
     name : str
@@ -34,7 +37,7 @@ def make_loss(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost. The presets have the same default.
     marginals : Marginals, "row", "balanced", float, or pair of float, default=None
-        Which marginals are held, and how hard. None is the default of the loss.
+        Which marginals are constrained, and how strongly. None is the default of the loss.
     layout : {"joint", "cross"}, default="joint"
         One plan over both views, or from one view to the other.
     n_iter : int, default=None
@@ -61,10 +64,10 @@ def make_loss(
     >>> z_a, z_b = torch.eye(8), torch.eye(8)
     >>> loss(z_a, z_b).shape
     torch.Size([])
-    >>> make_loss("ince", q=0.9)
+    >>> make_loss("ince", q=0.9)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: loss='ince' does not use q=0.9; it is an option of 'gca_rince', 'gca_uot' and 'rince'. Leave it out.
+    ValueError: loss='ince' does not use q=0.9; it is an option of 'gca_rince'...
     """
     if name not in PRESETS:
         raise ValueError(f"loss={name!r} is not known; valid are {sorted(PRESETS)}.")
@@ -84,6 +87,9 @@ def make_loss(
 
 def default_options(name: str) -> dict[str, Any]:
     """Options of a named loss with their defaults, without epsilon and the options of its target.
+
+    Use it to list or check the options of a loss that is given by name. For a single loss, read the documentation of
+    its function.
 
     Parameters
     ----------

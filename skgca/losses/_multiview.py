@@ -29,6 +29,8 @@ def multiview_loss(
 ) -> Tensor:
     """Loss of the pairs of two or more views.
 
+    Use it in a torch loop with three or more views of each row. With two views, call the loss directly.
+
     Parameters
     ----------
     loss : callable ``(z_a, z_b, **kwargs) -> scalar``

@@ -32,6 +32,9 @@ _SCALING_TOL = {torch.float32: 1e-5, torch.float64: 1e-12}  # relative to the ma
 class TargetPlan:
     """A target plan, stored as a full matrix or by its non-zero entries.
 
+    Use it to read the target plan in a :class:`Divergence` of your own. To choose which rows should match, use a
+    :class:`Target`.
+
     Parameters
     ----------
     mass : Tensor of shape (k,) or (n, m)
@@ -45,7 +48,9 @@ class TargetPlan:
     --------
     >>> import torch
     >>> from skgca.losses import TargetPlan
-    >>> target = TargetPlan(torch.tensor([0.5, 0.5]), rows=torch.tensor([0, 1]), cols=torch.tensor([1, 0]))
+    >>> target = TargetPlan(
+    ...     torch.tensor([0.5, 0.5]), rows=torch.tensor([0, 1]), cols=torch.tensor([1, 0])
+    ... )
     >>> target.dense((2, 2))
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])

@@ -42,6 +42,9 @@ ENCODINGS = ("auto", "classes", "centred")
 class Target(Configured, ABC):
     """Base class of targets, which say which rows of a batch should match.
 
+    Use it as the base of a target of your own, if a callable ``(values) -> affinity`` is not enough: if it has options,
+    must be saved, or reads embeddings.
+
     A target of your own inherits from it and defines ``__call__``. For :class:`skgca.GCAEmbedder` it may also set the
     attributes.
 
@@ -159,6 +162,9 @@ class Target(Configured, ABC):
 class PairsTarget(Target):
     """All mass of a view goes to the other view of the same row.
 
+    Use it by default: it needs no labels. The other targets need labels, values, domains or an affinity, or read the
+    embeddings.
+
     Examples
     --------
     >>> import torch
@@ -189,6 +195,9 @@ class PairsTarget(Target):
 class LabelsTarget(Target):
     """Rows of one class match, as in SupCon [1]_. Rows labelled -1 match only themselves.
 
+    Use it if all or some rows have a class and classes should become clusters. For numbers, use
+    :class:`ContinuousTarget`.
+
     References
     ----------
     .. [1] P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
@@ -215,6 +224,9 @@ class LabelsTarget(Target):
 @dataclass(frozen=True)
 class ContinuousTarget(Target):
     """Rows with close values match: ``exp(-|y_i - y_j| / sigma)``. A row of NaN matches only itself.
+
+    Use it if rows have a number, such as an age or a dose, and close numbers should have close embeddings. For classes,
+    use :class:`LabelsTarget`.
 
     Parameters
     ----------
@@ -258,6 +270,9 @@ class ContinuousTarget(Target):
 @dataclass(frozen=True)
 class DomainsTarget(Target):
     r"""A prior on domains: ``I + alpha [same domain] + beta [other domain]`` off the diagonal [1]_.
+
+    Use it if rows come from several domains, such as sites or devices, and the embedding should keep these apart or mix
+    them. To match rows of one domain with their counterparts in another, use :class:`TransportTarget`.
 
     With ``alpha > beta`` the embedding keeps domains apart, with ``alpha < beta`` it mixes them. Both are affinities of
     a single pair. In a batch of n rows, ``alpha = 1 / n`` gives all other rows of a domain together about as much mass
@@ -313,6 +328,9 @@ class DomainsTarget(Target):
 @dataclass(frozen=True)
 class AffinityTarget(Target):
     """The affinity (n, n) of a batch is passed to the loss as ``target``.
+
+    Use it in a torch loop if you compute for each batch how much its rows should match. For classes, numbers and
+    domains, there are :class:`LabelsTarget`, :class:`ContinuousTarget` and :class:`DomainsTarget`.
 
     Entry (i, j) says how much row i should match row j, and entry (i, i) how much the views of row i should match each
     other. :class:`skgca.GCAEmbedder` takes the affinity of all rows as its parameter ``target`` instead.

@@ -67,7 +67,8 @@ def consistency_score(Z_1: ArrayLike, Z_2: ArrayLike, *, mapping: str = "rotatio
     --------
     >>> from skgca.metrics import consistency_score
     >>> Z = [[0, 0], [4, 0], [0, 3]]
-    >>> round(consistency_score(Z, [[1, 1], [1, 9], [7, 1]]), 6)  # turned, moved and doubled
+    >>> rotated = [[1, 1], [1, 9], [7, 1]]  # and moved and doubled
+    >>> round(consistency_score(Z, rotated), 6)
     1.0
     >>> round(consistency_score(Z, [[0], [4], [0]]), 6)
     0.73

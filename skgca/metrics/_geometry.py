@@ -24,6 +24,9 @@ def alignment_score(
 ) -> float:
     """Score how close the two views of each row are: minus the alignment loss of [1]_.
 
+    Use it to see whether an embedding ignores the changes that views make. To choose or detect with one number, use
+    :func:`view_information_score`.
+
     Let x and y be the rows of a pair, each divided by its Euclidean norm. The score is ``-mean(||x - y||^alpha)``. It
     does not detect collapse, since equal rows are all aligned: read it together with :func:`uniformity_score` or
     :func:`effective_rank`.
@@ -69,6 +72,9 @@ def alignment_score(
 @validate_params({"t": _POSITIVE}, prefer_skip_nested_validation=True)
 def uniformity_score(Z: ArrayLike, *, t: float = 2) -> float:
     """Score how evenly the directions of the rows are spread: minus the uniformity loss of [1]_.
+
+    Use it together with :func:`alignment_score`, to see whether the rows of an embedding are spread out. To detect
+    collapse with one number, use :func:`effective_rank`.
 
     Let x and y be two rows, each divided by its Euclidean norm. The score is ``-log(mean(exp(-t * ||x - y||^2)))`` over
     all pairs of distinct rows. It does not measure whether views agree, and noise spreads evenly: read it together with
@@ -131,6 +137,9 @@ def uniformity_score(Z: ArrayLike, *, t: float = 2) -> float:
 @validate_params({"center": ["boolean"]}, prefer_skip_nested_validation=True)
 def effective_rank(Z: ArrayLike, *, center: bool = False) -> float:
     """Estimate how many dimensions an embedding uses, from how evenly its singular values are spread [1]_.
+
+    Use it to detect an embedding that has collapsed to few dimensions. A high value is no sign of a good embedding:
+    with labels, use :func:`linear_probe_score`.
 
     Let p be the singular values divided by their sum. The score is ``exp(-sum(p * log(p)))``. RankMe [2]_ ranks
     embeddings without labels by this score, with 1e-7 added to each p. Here nothing is added.

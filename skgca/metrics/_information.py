@@ -18,6 +18,9 @@ __all__ = ["view_information_score"]
 def view_information_score(*views: ArrayLike, ridge: float = 0.01) -> float:
     """Score how much information the embedding of a view has about its row: Gaussian mutual information, in nats.
 
+    Use it to detect bad settings without labels, as :meth:`skgca.GCAEmbedder.score` does. If there are labels,
+    :func:`linear_probe_score` measures what matters.
+
     Let T be the covariance of all embeddings, S the covariance of the views of a row around their mean, pooled over
     rows, and ``delta = ridge * trace(T) / n_components``. The score is
     ``(log det(T + delta I) - log det(S + delta I)) / 2``: the information that passes a Gaussian channel whose noise is

@@ -38,6 +38,9 @@ def view_retrieval_score(
 ) -> float:
     """Score how many rows find their other view among all rows: top-k accuracy of retrieval, as in [1]_.
 
+    Use it if a row should be found by a changed copy of it, such as duplicates or two measurements. If
+    nearly all rows are found, :func:`view_information_score` still tells embeddings apart.
+
     The score is the share of rows of ``Z_a`` whose partner is among the k nearest rows of ``Z_b``, averaged with the
     same share from ``Z_b`` to ``Z_a``. Unlike :func:`alignment_score`, it detects collapse.
 
@@ -120,6 +123,9 @@ def neighborhood_preservation(
     adjusted: bool = False,
 ) -> float:
     """Score how many nearest neighbours of a row in the input are also its nearest neighbours in the embedding.
+
+    Use it for maps and other embeddings that should keep the distances of their input. For an embedding that should
+    improve on these distances, use :func:`knn_probe_score`.
 
     The score is the mean share that the two neighbourhoods of a row have in common. This is the co-ranking measure Q_NX
     of [1]_ with K = ``n_neighbors``. Adjusted for chance, it is R_NX of [2]_. A high score is not an aim in itself if

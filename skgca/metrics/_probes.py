@@ -53,6 +53,9 @@ def linear_probe_score(
 ) -> float | np.ndarray:
     """Score how well a linear model predicts ``y`` from a frozen embedding, on rows that it was not fitted on [1]_.
 
+    Use it to compare embeddings by labels, if a linear model will read them. If the embedding is for neighbours, use
+    :func:`knn_probe_score`; without labels, use :func:`view_information_score`.
+
     The model is a logistic regression for classes (up to 2000 iterations) and a ridge regression for values, otherwise
     with scikit-learn's defaults. A ``StandardScaler`` comes first, so shift and scale of a column do not count.
 
@@ -111,7 +114,9 @@ def linear_probe_score(
     >>> Z, y = load_iris(return_X_y=True)
     >>> round(linear_probe_score(Z, y), 2)
     0.96
-    >>> scores = linear_probe_score(Z, y, n_per_class=3, n_draws=4, random_state=0, return_scores=True)
+    >>> scores = linear_probe_score(
+    ...     Z, y, n_per_class=3, n_draws=4, random_state=0, return_scores=True
+    ... )
     >>> scores.shape  # 5 splits of 4 draws
     (20,)
     """
@@ -143,6 +148,9 @@ def knn_probe_score(
     return_scores: bool = False,
 ) -> float | np.ndarray:
     """Score how well nearest neighbours predict ``y`` from a frozen embedding, on rows that are not among them [1]_.
+
+    Use it if the embedding is for neighbours, such as retrieval or a clustering. If a linear model will read it, use
+    :func:`linear_probe_score`.
 
     The prediction is the most frequent class of the nearest labelled rows, or the mean of their values. Rotations and a
     scale of the whole embedding do not count.
@@ -183,7 +191,8 @@ def knn_probe_score(
     >>> Z, y = load_iris(return_X_y=True)
     >>> round(knn_probe_score(Z, y), 2)
     0.98
-    >>> round(knn_probe_score(Z[::2], y[::2], Z_test=Z[1::2], y_test=y[1::2], metric="euclidean"), 2)
+    >>> test = {"Z_test": Z[1::2], "y_test": y[1::2]}
+    >>> round(knn_probe_score(Z[::2], y[::2], **test, metric="euclidean"), 2)
     0.99
     """
     Z, y, splits, task = _prepare(Z, y, Z_test, y_test, cv=cv, task=task)

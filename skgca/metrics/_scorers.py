@@ -32,6 +32,9 @@ def corrupt_cells(
 ) -> np.ndarray | Any:
     """Return a copy of a table with random cells replaced by the value of a random other row in the same column.
 
+    Use it to make noisy copies of a table for :func:`make_view_scorer` or a test of your own. In a torch loop, use
+    :class:`skgca.views.ColumnCorruption`.
+
     This is the corruption of SCARF [1]_, as in :class:`skgca.views.ColumnCorruption`, for arrays and data frames of
     held-out rows. Each cell is replaced with probability ``rate``. The distribution of each column stays the same,
     missing values included.
@@ -183,6 +186,9 @@ class _ViewScorer(_Scorer):
 def make_embedding_scorer(score_func: Callable[..., Any], *, inputs: str = "Z", **options: Any) -> Callable[..., float]:
     """Make a scorer from a measure of an embedding, as :func:`sklearn.metrics.make_scorer` does for predictions.
 
+    Use it to pass a measure of this module to a search or to ``cross_val_score``. A measure of two views needs
+    :func:`make_view_scorer`.
+
     The scorer takes a fitted estimator and held-out rows, and scores what ``estimator.transform`` returns. The
     estimator may be a :class:`skgca.GCAEmbedder`, any other transformer, or a pipeline that ends in one.
 
@@ -252,6 +258,9 @@ def make_view_scorer(
 ) -> Callable[..., float]:
     """Make a scorer from a measure of two views, for any transformer.
 
+    Use it to detect bad settings of a transformer without labels. For a measure of one embedding, use
+    :func:`make_embedding_scorer`.
+
     The scorer makes two noisy copies of the held-out rows, embeds both with ``estimator.transform`` and compares the
     embeddings. By default it scores whether each row finds its other copy.
 
@@ -295,7 +304,8 @@ def make_view_scorer(
     >>> from skgca.metrics import make_view_scorer
     >>> X, y = load_iris(return_X_y=True)
     >>> scorer = make_view_scorer(k=3, metric="euclidean")
-    >>> bool(cross_val_score(PCA(), X, scoring=scorer).mean() > 3 / 30)  # chance among 30 held-out rows
+    >>> chance = 3 / 30  # among 30 held-out rows
+    >>> bool(cross_val_score(PCA(), X, scoring=scorer).mean() > chance)
     True
     """
     inspect.signature(score_func).bind("Z_a", "Z_b", **options)

@@ -23,6 +23,9 @@ __all__ = ["LabelledKFold", "LabelledScorer"]
 class LabelledKFold(BaseCrossValidator):
     """Folds of the labelled rows; the rows without a label are in the training part of each split.
 
+    Use it as ``cv`` if some rows have no label. If all rows have one, use
+    :class:`sklearn.model_selection.StratifiedKFold`.
+
     Ordinary folds take rows without a label from the training parts, where a semi-supervised model needs them, and put
     them into the test parts, where no prediction of them is right.
 
@@ -133,6 +136,9 @@ def _read(y: Any, measured: bool) -> np.ndarray:
 
 class LabelledScorer:
     """Scorer for ``scoring=`` that leaves out the rows without a label.
+
+    Use it with folds that put rows without a label into the test part, such as
+    :class:`sklearn.model_selection.GroupKFold`. With :class:`LabelledKFold` it is not needed.
 
     Parameters
     ----------

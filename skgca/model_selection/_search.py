@@ -33,6 +33,9 @@ _CONSTRAINTS = {name: value for name, value in GridSearchCV._parameter_constrain
 class GCASearchCV(GridSearchCV):
     """Grid search in which the training of a setting continues from the weights of a similar setting.
 
+    Use it to search over ``epsilon``, ``marginals`` and other parameters of a loss in less time. For other parameters,
+    :class:`sklearn.model_selection.GridSearchCV` takes the same time and any estimator.
+
     It has the parameters and attributes of :class:`sklearn.model_selection.GridSearchCV`, and takes less time. The
     settings of the grid form a path. On each fold, the first setting is trained in full, and each further one for
     ``warm_epochs``, from the weights of the previous one. The path goes from large to small epsilon, and back and forth

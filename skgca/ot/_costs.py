@@ -19,6 +19,9 @@ __all__ = ["cosine_cost", "squared_euclidean_cost", "student_t_cost"]
 def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
     """Cosine cost, ``1 - cos(x_i, y_j)``.
 
+    Use it if only the direction of embeddings matters, which is the default of the losses. If their length matters, use
+    :func:`squared_euclidean_cost`.
+
     Parameters
     ----------
     x : Tensor of shape (n, d)
@@ -47,6 +50,9 @@ def cosine_cost(x: Tensor, y: Tensor) -> Tensor:
 def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
     """Squared Euclidean cost, ``||x_i - y_j||^2``.
 
+    Use it if distances between rows matter, such as for plans between points. If only the direction of a row matters,
+    use :func:`cosine_cost`.
+
     Parameters
     ----------
     x : Tensor of shape (n, d)
@@ -73,6 +79,9 @@ def squared_euclidean_cost(x: Tensor, y: Tensor) -> Tensor:
 
 def student_t_cost(x: Tensor, y: Tensor) -> Tensor:
     """Cost whose kernel ``exp(-cost / epsilon)`` is Student's t, ``log(1 + ||x_i - y_j||^2)``.
+
+    Use it for maps of two or three dimensions, as :class:`skgca.GCAMap` does. For wider embeddings, use
+    :func:`cosine_cost`.
 
     With d the distance, the kernel is ``(1 + d^2)^(-1 / epsilon)``. It has ``2 / epsilon - 1`` degrees of freedom: one
     at epsilon 1, as in t-SNE [1]_. Its heavy tail lets rows that do not match stay far apart at little cost.

@@ -1,4 +1,4 @@
-"""How hard the marginals of a transport plan bind.
+"""How strongly the marginals of a transport plan are enforced.
 
 Let a be the prescribed row mass and r the row mass of the plan. Unbalanced transport adds the penalty
 ``rho_row * KL(r || a)`` to the cost. The half step of Sinkhorn sees rho only through its power phi::
@@ -27,7 +27,10 @@ _VALID = "'row', 'balanced', a number rho >= 0, or a pair (rho_row, rho_col) of 
 
 @dataclass(frozen=True)
 class Marginals:
-    """How hard the row marginal and the column marginal of a transport plan bind.
+    """How strongly the row marginal and the column marginal of a transport plan are enforced.
+
+    Use it to read the marginals of a plan or a loss, or to parse them in code of your own. Arguments named
+    ``marginals`` also take a name, a number or a pair.
 
     Each strength ``rho`` is the weight of the penalty ``rho * KL(marginal || prescribed mass)`` of unbalanced optimal
     transport, in units of the cost.

@@ -26,6 +26,9 @@ __all__ = ["TransportPlan"]
 class TransportPlan:
     """An entropic transport plan in log form, ``log P = f[:, None] + scores + g[None, :]``.
 
+    Use it to read a plan that :func:`sinkhorn`, :func:`sinkhorn_embeddings` or a loss returned; there is no need to
+    make one yourself. For tables of a plan between the rows of a data set, use :func:`skgca.inspection.plan_report`.
+
     Potentials are in units of epsilon. The matrices ``scores``, ``log_plan`` and ``plan`` are formed only when they are
     read. Masses, single entries and the marginal error need no matrix. Everything except the marginal error is
     differentiable, if the potentials are.
@@ -43,7 +46,7 @@ class TransportPlan:
     b : Tensor of shape (m,)
         Prescribed column mass.
     marginals : Marginals
-        How hard ``a`` and ``b`` bind.
+        How strongly ``a`` and ``b`` are enforced.
     epsilon : float or Tensor
         Entropic regularisation, in units of the cost; a tensor if it is learned.
     n_iter : int
@@ -59,7 +62,9 @@ class TransportPlan:
     --------
     >>> import torch
     >>> from skgca.ot import sinkhorn
-    >>> plan = sinkhorn(torch.tensor([[2.0, 0.0], [0.0, 2.0]]), marginals="balanced", epsilon=1.0)
+    >>> plan = sinkhorn(
+    ...     torch.tensor([[2.0, 0.0], [0.0, 2.0]]), marginals="balanced", epsilon=1.0
+    ... )
     >>> plan.plan
     tensor([[0.4404, 0.0596],
             [0.0596, 0.4404]])

@@ -61,6 +61,9 @@ def sinkhorn(
 ) -> TransportPlan:
     """Compute the entropic transport plan of a matrix of scores by Sinkhorn iterations.
 
+    Use it if you have a matrix of scores or costs. From embeddings, :func:`sinkhorn_embeddings` computes the same plan
+    with less memory.
+
     From ``g = 0``, one iteration updates the row potential and then the column potential::
 
         f <- phi_row * (log a - logsumexp_j(scores + g)),    phi = rho / (rho + epsilon)
@@ -72,7 +75,7 @@ def sinkhorn(
         ``-cost / epsilon``; ``-inf`` masks an entry. Each row and each column needs at least one entry that is not
         masked. Half precision is converted to float32.
     marginals : Marginals, "row", "balanced", float, or pair of float
-        How hard the marginals bind; see :class:`Marginals`.
+        How strongly the marginals are enforced; see :class:`Marginals`.
     epsilon : float
         The epsilon by which ``scores`` was divided, in units of the cost. The powers of relaxed marginals depend on it.
     n_iter : int, default=10
@@ -160,6 +163,8 @@ def sinkhorn_embeddings(
 ) -> TransportPlan:
     """Compute the transport plan between the rows of two embeddings, or within one; see :func:`sinkhorn`.
 
+    Use it if the scores are those of a cost between rows. For scores of any other kind, use :func:`sinkhorn`.
+
     The matrix of scores is never formed. Its tiles are formed and turned into tiles of the kernel. The gradient goes
     back to the embeddings tile by tile, too. This is quicker than :func:`sinkhorn` on a matrix of scores, and takes at
     most a third of the memory.
@@ -171,16 +176,18 @@ def sinkhorn_embeddings(
     z_b : Tensor of shape (m, d), default=None
         Embedding of the columns of the plan. None compares ``z_a`` with itself and masks self pairs: the joint layout
         of NT-Xent.
-    marginals, epsilon, n_iter, tol, a, b, gradient, anneal_from
+    marginals, epsilon
         As for :func:`sinkhorn`.
     cost : {"cosine", "sqeuclidean", "student_t"}, default="cosine"
         Ground cost between rows. "student_t" is ``log(1 + |x - y|^2)``. Its kernel at epsilon 1 is that of t-SNE. It is
         always computed as one matrix.
+    n_iter, tol, a, b, gradient, anneal_from
+        As for :func:`sinkhorn`.
     memory_limit : float, default=None
         Maximum number of bytes of a matrix n x m. A larger kernel is recomputed tile by tile at every use, in memory of
         order ``(n + m) (d + tile)``. None means a quarter of the free memory.
     tiled : bool, default=None
-        Recompute tiles (True) or keep the whole kernel (False), whatever the limit. None decides by the limit.
+        Recompute tiles (True) or keep the whole kernel (False), regardless of the limit. None decides by the limit.
 
     Returns
     -------

@@ -24,6 +24,9 @@ Transform = Callable[[Tensor], Tensor]
 class CallableView(Configured):
     """A view made from a transform of one argument, such as a module of kornia or torchvision.
 
+    Use it to take a transform of kornia, torchvision or numpy as a view, so that it is reproducible. :func:`as_view`
+    makes one if it is needed.
+
     Such transforms draw from the global generators of torch, numpy or Python. During a call, these generators are
     seeded from the generator of the view, and afterwards their states are restored. So the same generator gives the
     same view, and other users of the global generators are not affected.
@@ -62,6 +65,9 @@ class CallableView(Configured):
 
 def as_view(transform: View | Transform) -> View:
     """Return a view from a callable of one or two arguments.
+
+    Use it in functions of your own that take a view as an argument. :class:`skgca.GCAEmbedder` calls it for its
+    ``views``.
 
     Parameters
     ----------

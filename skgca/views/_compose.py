@@ -17,6 +17,9 @@ __all__ = ["Compose", "Identity"]
 class Compose(Configured):
     """Views applied one after the other, as one view.
 
+    Use it to apply several changes to one view, such as a warp and then noise. To give each view a change of its own,
+    use :class:`MultiView`.
+
     A view is a callable ``(batch, generator) -> batch`` of tensors. It keeps the rows in their order, does not write
     to the batch that it is given, and draws random numbers only from the generator, which is on the device of the
     batch. All views of a sequence draw from the same generator, in the order in which they are applied.
@@ -116,6 +119,9 @@ class Compose(Configured):
 
 class Identity(Configured):
     """The clean view: it returns the batch unchanged.
+
+    Use it for one of two views, if the other one is changed, or for pairs that were measured twice. Two views of it
+    alone are equal, and nothing is learned from them.
 
     Examples
     --------

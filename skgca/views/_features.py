@@ -100,6 +100,9 @@ def _check_float(view: _ColumnView, batch: Tensor) -> None:
 class GaussianNoise(_ColumnView):
     """Add independent normal noise to every cell.
 
+    Use it for numbers that were measured with noise, and for series. For categories and for columns of very different
+    distributions, use :class:`ColumnCorruption`.
+
     Missing cells (NaN) stay missing.
 
     Parameters
@@ -149,6 +152,9 @@ class GaussianNoise(_ColumnView):
 
 class FeatureDropout(_ColumnView):
     """Set random cells to 0, which is the mean of a standardised column.
+
+    Use it for features whose columns are alike, such as those of another model, in which any single one may be missing.
+    For tables of mixed columns, use :class:`ColumnCorruption`.
 
     The remaining cells are not scaled up, unlike in ``torch.nn.Dropout``: a view is the row with less information, not
     an estimate of the same sum. A missing cell (NaN) of a table becomes 0 if it is dropped. In a series it stays
@@ -203,6 +209,9 @@ class FeatureDropout(_ColumnView):
 
 class NeighborMixup(_ColumnView):
     """Move each row towards one of its nearest neighbours.
+
+    Use it if rows between two neighbours are plausible rows, as for numbers in many dense groups. Categories cannot be
+    mixed: for these, use :class:`ColumnCorruption`.
 
     A row x becomes x + lam (x_j - x). The neighbour j is drawn from the ``n_neighbors`` nearest rows and lam uniformly
     from [0, ``share``]. This is mixup [1]_ without labels and between neighbours only, so that a view stays near the

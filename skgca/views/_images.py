@@ -138,6 +138,8 @@ IMAGE_PRESETS: dict[str, _Preset] = {
 class ImageAugmentation(Configured):
     """Augment images by crops, warps, changes of colour and erasures, which are drawn for each image.
 
+    Use it for images. For transforms of your own, such as a module of kornia, use :class:`CallableView`.
+
     Needs kornia: ``pip install "skgca[image]"``.
 
     Parameters

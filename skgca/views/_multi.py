@@ -18,6 +18,9 @@ View = Callable[[Tensor, Generator], Tensor]
 class MultiView(Configured):
     """Several views of each batch, drawn in sequence from one generator.
 
+    Use it in a torch loop to draw two or more views of a batch at once. :class:`skgca.GCAEmbedder` takes the same views
+    as the sequence ``views``.
+
     Parameters
     ----------
     *views : callable ``(batch, generator) -> batch``
@@ -35,7 +38,8 @@ class MultiView(Configured):
     --------
     >>> import torch
     >>> from skgca.views import ColumnCorruption, MultiView
-    >>> views = MultiView(ColumnCorruption(0.5), lambda batch, generator: batch)  # the second is clean
+    >>> clean = lambda batch, generator: batch
+    >>> views = MultiView(ColumnCorruption(0.5), clean)
     >>> [tuple(view.shape) for view in views(torch.ones(4, 3), torch.Generator())]
     [(4, 3), (4, 3)]
     """

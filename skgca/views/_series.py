@@ -21,6 +21,9 @@ __all__ = ["MagnitudeScaling", "TimeCrop", "TimeJitter", "TimeWarp"]
 class TimeJitter(Configured):
     """Shift each series in time by a random amount, the same for all its channels.
 
+    Use it for series that are not aligned, so that the time at which something happens does not matter.
+    :class:`TimeWarp` crops, shifts and warps in one step.
+
     The shift is drawn uniformly from both directions and need not be a whole number of samples: values between samples
     are interpolated linearly. Times before the first or after the last sample take its value. Values that are
     interpolated between a missing value (NaN) and another are missing.
@@ -75,6 +78,9 @@ class TimeJitter(Configured):
 class TimeCrop(Configured):
     """Cut a random window out of each series and stretch it to the full length, the same for all its channels.
 
+    Use it for series in which a part tells as much as the whole, such as recordings of a repeated event.
+    :class:`TimeWarp` crops, shifts and warps in one step.
+
     The length of the window, as a share of the series, is drawn uniformly from [``low``, 1]. Its start is drawn
     uniformly from the positions at which it fits. Values between samples are interpolated linearly. Values that are
     interpolated between a missing value (NaN) and another are missing.
@@ -127,6 +133,9 @@ class TimeCrop(Configured):
 class TimeWarp(Configured):
     """Crop, shift and warp each series in time, the same for all its channels.
 
+    Use it for series in which the same thing may happen faster or slower, such as gestures or heartbeats. For a crop or
+    a shift alone, use :class:`TimeCrop` or :class:`TimeJitter`.
+
     A window of a random share of the series is read, as in :class:`TimeCrop`, and shifted, as in :class:`TimeJitter`.
     Within it, time runs at a random speed in each of some pieces of equal length: a piecewise linear time warp. All of
     it is one map of times, so values between samples are interpolated once, linearly. Times outside the series take the
@@ -152,7 +161,9 @@ class TimeWarp(Configured):
     --------
     >>> import torch
     >>> from skgca.views import TimeWarp
-    >>> TimeWarp(n_pieces=2)(torch.arange(5.0).expand(2, 1, 5), torch.Generator().manual_seed(0))
+    >>> TimeWarp(n_pieces=2)(
+    ...     torch.arange(5.0).expand(2, 1, 5), torch.Generator().manual_seed(0)
+    ... )
     tensor([[[0.0000, 1.0735, 2.2061, 2.9727, 3.7393]],
     <BLANKLINE>
             [[0.0659, 1.1175, 2.1690, 3.0711, 3.9732]]])
@@ -204,6 +215,9 @@ class TimeWarp(Configured):
 
 class MagnitudeScaling(Configured):
     """Multiply each channel of each series by a random positive factor.
+
+    Use it for series whose amplitude does not matter, such as those of sensors with different gains. To change the time
+    axis, use :class:`TimeWarp`.
 
     Parameters
     ----------

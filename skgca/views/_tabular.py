@@ -21,6 +21,9 @@ __all__ = ["ColumnCorruption"]
 class ColumnCorruption(GroupedColumns):
     """Replace random cells with the value that a random other row has in the same column.
 
+    Use it for tables, whose columns may have different types and distributions; it is their default. If all columns are
+    alike, as in features from another model, :class:`GaussianNoise` and :class:`FeatureDropout` are alternatives.
+
     Each cell is corrupted with probability ``rate``, as in SCARF [1]_. Every cell gets another row of its own, so a
     corrupted cell has the distribution of its column, but not the dependence between columns. The other row is drawn
     from the batch. Since training batches are random subsets, it is a random other row of the training data, and no

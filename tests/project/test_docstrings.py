@@ -1,4 +1,4 @@
-"""What docstrings say of parameters is what signatures have: names and defaults of all that is public."""
+"""What docstrings say: names, order and defaults of parameters as in signatures, their groups, and when to use what."""
 
 import importlib
 import inspect
@@ -7,6 +7,9 @@ import re
 from .test_structure import PUBLIC_ROOMS
 
 SECTION = r"Parameters\n-{5,}\n(.*?)(?=\n\n[A-Z][A-Za-z ]+\n-{3,}\n|\Z)"
+# Groups of parameters, of which docs/parameter_groups.py makes headings.
+GROUPS = r"\n\nThe parameters below are listed in groups:\n\n((?:- .*\n|  .*\n)+)\n"
+MOST_WITHOUT_GROUPS = 12
 ENTRY = r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*)(?: : (.*))?$"
 
 
@@ -65,7 +68,9 @@ def test_documented_parameters_and_defaults_are_the_actual_ones():
             for parameter in inspect.signature(public).parameters.values()
             if parameter.name not in ("self", "cls") and parameter.kind is not parameter.VAR_KEYWORD
         }
-        assert set(actual) <= set(told), f"{name}: some are not documented"
+        assert [parameter for parameter in told if parameter in actual] == list(actual), (
+            f"{name}: order, or some missing"
+        )
         for parameter, default in actual.items():
             text, shown = told[parameter]
             if shown is not None:
@@ -77,3 +82,54 @@ def test_documented_parameters_and_defaults_are_the_actual_ones():
 
 def test_there_are_many():
     assert len(CASES) > 80
+
+
+def grouped(public):
+    """Lists of the parameters of each group, by the title of the group; empty without groups."""
+    found = re.search(GROUPS, inspect.getdoc(public))
+    if found is None:
+        return {}
+    entries = re.findall(r"^- ([a-z ]+): (.*?)(?=^- |\Z)", found[1], re.MULTILINE | re.DOTALL)
+    return {title: re.findall(r"``(\w+)``", names) for title, names in entries}
+
+
+def test_groups_are_found():
+    assert grouped(CASES[":GCAEmbedder"])["checkpoints"] == [
+        "checkpoint_dir",
+        "checkpoint_epochs",
+        "checkpoint_minutes",
+        "resume",
+    ]
+
+
+def test_groups_name_each_parameter_once_and_in_the_order_of_the_signature():
+    for name, public in CASES.items():
+        groups, parameters = grouped(public), list(inspect.signature(public).parameters)
+        if groups:
+            assert all(groups.values()), name
+            assert [parameter for group in groups.values() for parameter in group] == parameters, name
+        elif inspect.isclass(public):
+            assert len(parameters) <= MOST_WITHOUT_GROUPS, f"{name}: list the groups of its parameters"
+
+
+def advice():
+    """The second paragraph of the docstring of each public class and function, by name, and whether it is an error."""
+    for name, public in public_callables():
+        if "." in name:
+            continue  # a method
+        paragraphs = inspect.getdoc(public).split("\n\n")
+        raised = inspect.isclass(public) and issubclass(public, Exception)
+        yield name, " ".join(paragraphs[1].split()) if len(paragraphs) > 1 else "", raised
+
+
+def test_docstrings_say_after_the_summary_when_to_use_what():
+    told = {}
+    for name, text, raised in advice():
+        if raised:
+            assert re.match(r"(Raised|Issued) when .{20,}\.", text), f"{name}: say when it is raised, below the summary"
+        else:
+            assert re.match(r"Use it .{20,}\.", text), f"{name}: say when to use it, below the summary"
+            assert len(re.split(r"[.:;] ", text)) > 1 or "instead" in text, f"{name}: name the alternative"
+        told.setdefault(text, []).append(name)
+    assert len(told) > 90
+    assert all(len(names) == 1 for names in told.values()), "a sentence that fits two says little"

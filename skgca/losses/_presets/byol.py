@@ -1,4 +1,4 @@
-"""BYOL: no marginal is held, and the loss reads positive pairs only."""
+"""BYOL: no marginal is constrained, and the loss reads positive pairs only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ __all__ = ["byol"]
 
 
 def byol(*, epsilon: Epsilon = 0.5, **settings: Any) -> AlignmentLoss:
-    r"""BYOL: no marginal is held, so the plan is the kernel, and the loss reads positive pairs only [1]_.
+    r"""BYOL: no marginal is constrained, so the plan is the kernel, and the loss reads positive pairs only [1]_.
+
+    Use it for experiments without negative pairs. In the measurements of the documentation it was no better than
+    :func:`ince` on average, and worse under strong views.
 
     .. math:: \frac1{\epsilon N} \sum_i (1 - \cos_{i,pos(i)})
 

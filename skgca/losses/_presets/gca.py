@@ -1,4 +1,4 @@
-"""GCA: the divergences of InfoNCE and RINCE, for a plan with both marginals held or relaxed."""
+"""GCA: the divergences of InfoNCE and RINCE, for a plan with both marginals constrained or relaxed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ __all__ = ["gca_ince", "gca_rince", "gca_uot"]
 
 
 def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", **settings: Any) -> AlignmentLoss:
-    r"""GCA-INCE: InfoNCE with both marginals held, so that no row is the match of too many others [1]_.
+    r"""GCA-INCE: InfoNCE with both marginals constrained, so that no row matches too many others [1]_.
+
+    Use it by default. :func:`rince` is for wrong pairs, :func:`gca_uot` for strong views, and :func:`supcon` for
+    labels.
 
     .. math:: \mathrm{KL}(T \,\|\, P), \qquad P = \mathrm{diag}(u) K \mathrm{diag}(v), \quad P 1 = P^T 1 = 1 / N
 
@@ -22,7 +25,7 @@ def gca_ince(*, epsilon: Epsilon = 0.5, marginals: MarginalsLike = "balanced", *
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        Which marginals are held, and how hard. With "row" this is :func:`ince`.
+        Which marginals are constrained, and how strongly. With "row" this is :func:`ince`.
     **settings
         Further parameters of :class:`AlignmentLoss`. Its default of 10 iterations is that of the paper.
 
@@ -62,6 +65,9 @@ def gca_rince(
 ) -> AlignmentLoss:
     r"""GCA-RINCE: robust InfoNCE on the row-unscaled Sinkhorn plan [1]_.
 
+    Use it as :func:`rince`, if pairs are wrong, and the plan should also be balanced. If pairs are right, use
+    :func:`gca_ince`.
+
     .. math:: \frac1N \sum_i \Big( -\frac1q \Big(\frac{P_{i,pos(i)}}{u_i}\Big)^q
         + \frac1q \Big(\frac{\lambda}{N u_i}\Big)^q \Big), \qquad P = \mathrm{diag}(u) K \mathrm{diag}(v),
         \quad K = e^{\cos / \epsilon}
@@ -73,7 +79,7 @@ def gca_rince(
     epsilon : float or LearnableEpsilon, default=0.5
         Entropic regularisation in units of the cost.
     marginals : Marginals, "row", "balanced", float, or pair of float, default="balanced"
-        Which marginals are held, and how hard. With "row" this is :func:`rince`.
+        Which marginals are constrained, and how strongly. With "row" this is :func:`rince`.
     q : float, default=0.6
         As in :func:`rince`.
     lam : float, default=0.01
@@ -103,7 +109,8 @@ def gca_rince(
     >>> z_b = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     >>> round(float(gca_rince(layout="cross")(z_a, z_b)), 3)
     -3.401
-    >>> bool(gca_rince(marginals="row", layout="cross")(z_a, z_b) == rince(layout="cross")(z_a, z_b))
+    >>> loss = gca_rince(marginals="row", layout="cross")
+    >>> bool(loss(z_a, z_b) == rince(layout="cross")(z_a, z_b))
     True
     """
     return AlignmentLoss(epsilon=epsilon, marginals=marginals, divergence=RINCEDivergence(q, lam), **settings)
@@ -123,6 +130,9 @@ def gca_uot(
     **settings: Any,
 ) -> AlignmentLoss:
     r"""GCA-UOT: both marginals relaxed, so that mass of rows without a good match may stay unmatched [1]_.
+
+    Use it if you search for neighbours and the views are so strong that some rows have no good match. With the usual
+    views, :func:`gca_ince` is as good.
 
     .. math:: & r_1 \mathrm{KL}(T \,\|\, P) + r_2 \mathrm{RINCE}(P) \\
         & + r_3 (\mathrm{KL}(P 1 \,\|\, a) + \mathrm{KL}(P^T 1 \,\|\, b)) + r_4 \sum P (\log P - 1)

@@ -5,6 +5,8 @@ import inspect
 import re
 from pathlib import Path
 
+import pytest
+
 from .test_structure import PUBLIC_ROOMS
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +57,33 @@ def test_links_lead_to_files():
 def test_links_are_found():
     assert "structure.md" not in list(links(DOCS / "develop/structure.md"))
     assert "decisions.md" in list(links(DOCS / "develop/structure.md"))
+
+
+def words(page):
+    """Number of words of a page, without its tables."""
+    return sum(len(line.split()) for line in page.read_text().splitlines() if not line.startswith("|"))
+
+
+def test_the_pages_have_at_most_30_000_words():
+    assert 10_000 < sum(map(words, LINKED)) <= 30_000
+
+
+@pytest.mark.parametrize("folder", ["guide", "evidence"])
+def test_each_page_has_a_picture_in_its_first_half(folder):
+    for page in sorted((DOCS / folder).glob("*.md")):
+        if page.name != "index.md":
+            pictures = re.findall(r"^```\{plot\} /(pictures/\w+\.py)\n:alt: .+\n\n", page.read_text(), re.MULTILINE)
+            assert pictures, page
+            assert page.read_text().index(pictures[0]) < len(page.read_text()) / 2, page
+            assert all((DOCS / picture).exists() for picture in pictures), page
+
+
+def test_each_picture_is_on_a_page():
+    shown = {
+        name for page in PAGES for name in re.findall(r"^```\{plot\} (?:/|\.\./)?(\S+)", page.read_text(), re.MULTILINE)
+    }
+    modules = {"pictures/style.py", "pictures/tables.py"}  # which the others import
+    assert {path.relative_to(DOCS).as_posix() for path in (DOCS / "pictures").glob("*.py")} == shown | modules
 
 
 def test_the_gallery_has_an_order():

@@ -23,17 +23,17 @@ def snippets(path):
 PAGES = {path.as_posix(): snippets(path) for path in PATHS if not BUILT & set(path.parts)}
 
 
-QUICK = ("README.md", "docs/develop/structure.md")
+QUICK = "docs/develop/structure.md"
+LANDING = "docs/index.md"  # has the snippet of README.md
 CLUSTERS = "docs/guide/clusters.md"  # has a test of its own
 LAUNCHED = "docs/guide/distributed.md"  # scripts, which tests/clusters/test_launchers.py starts
 
 
-def slow_but_for_a_few(pages):
-    return [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in pages]
+RUN = [page for page, found in PAGES.items() if found and page not in (LANDING, CLUSTERS, LAUNCHED)]
 
 
 @pytest.mark.parametrize(
-    "page", slow_but_for_a_few(name for name, found in PAGES.items() if found and name not in (CLUSTERS, LAUNCHED))
+    "page", [page if page == QUICK else pytest.param(page, marks=pytest.mark.slow) for page in RUN]
 )
 def test_the_snippets_of_a_page_run_in_their_order(page):
     names = {"__name__": "snippets"}
@@ -46,6 +46,10 @@ def test_the_snippets_of_a_page_run_in_their_order(page):
     elif "model" in names:
         X, y = load_iris(return_X_y=True)
         assert names["model"].set_params(gcaembedder__max_epochs=20).fit(X, y).score(X, y) > 0.8
+
+
+def test_the_landing_page_has_the_snippet_of_the_readme():
+    assert PAGES[LANDING] == PAGES["README.md"]
 
 
 @pytest.mark.slow

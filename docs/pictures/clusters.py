@@ -19,4 +19,3 @@ for ax, title, mine, work in (
     bare(ax)
 axes[0].text(3.4, 4.1, "settings and rows;\nscores come back", ha="center", va="center", size=9, color=GREY)
 axes[1].text(3.4, 4.1, "the embedder,\n2 to 3 MB", ha="center", va="center", size=9, color=GREY)
-axes[0].get_figure().get_layout_engine().set(w_pad=0.15)

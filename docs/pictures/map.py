@@ -9,7 +9,7 @@ from skgca import GCAMap
 
 X, y = load_digits(return_X_y=True)
 X, X_new, y, y_new = train_test_split(X, y, train_size=600, test_size=300, random_state=0)
-fitted = GCAMap(max_epochs=100, random_state=0).fit(X)
+fitted = GCAMap(max_epochs=80, random_state=0).fit(X)
 
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 3.8), sharex=True, sharey=True)
 colors = plt.get_cmap("tab10").colors

@@ -21,8 +21,8 @@ settings = {
 }
 
 fig, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(7.5, 2.9))
-for place, (name, setting) in enumerate(settings.items()):
-    embedder = GCAEmbedder(**{"max_epochs": 10, "passthrough": False, "random_state": 0, **setting}).fit(X[train])
+for place, setting in enumerate(settings.values()):
+    embedder = GCAEmbedder(**{"max_epochs": 6, "passthrough": False, "random_state": 0, **setting}).fit(X[train])
     classifier = LogisticRegression(max_iter=500).fit(embedder.transform(X[few]), y[few])
     accuracy = classifier.score(embedder.transform(X[test]), y[test])
     good = place < 4

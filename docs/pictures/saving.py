@@ -8,7 +8,13 @@ box(ax, 1.1, 2.5, 1.9, 1.2, "fitted\nembedder", color=INK)
 rows = (
     (4.25, "save", "weights, scales,\nparameters; no code", "any later skgca,\nany device", BLUE),
     (3.05, "skops.io", "a whole pipeline;\nnames of classes", "the versions\nthat wrote it", TEAL),
-    (1.85, "pickle, joblib", "objects, and code\nthat runs on opening", "the versions that wrote\nit; only your own files", CORAL),
+    (
+        1.85,
+        "pickle, joblib",
+        "objects, code that\nruns on opening",
+        "the versions that wrote\nit; open only your own",
+        CORAL,
+    ),
     (0.65, "export_onnx", "one graph for\ntransform alone", "ONNX runtimes,\nother languages", SAND),
 )
 for height, name, content, reader, color in rows:

@@ -6,7 +6,7 @@ For each table, a stability report of the default embedder over some seeds, and 
 these a logistic regression is scored by cross-validation: a row is an error where the regression that did not see its
 label gets it wrong. The figure is the area under the ROC curve of 1 less a column of the report, for these errors: 0.5
 is chance, 1 has all errors ahead of all other rows. Mean and standard deviation are over the embeddings. Prints a table
-in Markdown, which docs/guide/stability.md holds.
+in Markdown, which docs/evidence/scores.md holds.
 """
 
 import warnings

@@ -115,8 +115,7 @@ def warn_of_unique(name: Any, counts: Counter[Any], *, is_named: bool) -> None:
     warnings.warn(
         f"Column {name!r} has {len(counts)} distinct categories in {n_rows} rows, such as "
         f"{_shortened(next(iter(counts)))}: the embedding cannot learn from them, and treats all new ones alike. Drop "
-        "the column if it is an identifier; turn free text into numbers first, as 'Text in a column' in "
-        "docs/guide/situations.md shows.",
+        "the column if it is an identifier; turn free text into numbers first, as docs/guide/tables.md shows.",
         stacklevel=2,
     )
 

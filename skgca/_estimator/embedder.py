@@ -687,7 +687,7 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
 
         Embeddings that are too narrow, hardly trained or collapsed have a lower score than that of the default, on the
         same rows. The setting with the highest score is not significantly more accurate than the default, nor are those
-        that other scores pick: ``docs/guide/scores.md`` has the figures.
+        that other scores pick: ``docs/evidence/scores.md`` has the figures.
 
         Ten views of each row are embedded, and :func:`skgca.metrics.view_information_score` measures their information
         in nats. The views are always those of ``views="auto"`` with the default ``corruption_rate``. So scores are

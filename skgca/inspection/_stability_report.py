@@ -59,7 +59,7 @@ class StabilityReport:
         - "confidence": ``1 - sqrt(1 - position_r2)``, clipped to [0, 1]. The root is the distance that the row moves
           from fit to fit, as a share of its distance from the centre. So 1 means that the row does not move. High
           confidence means that the row is embedded alike each time, not that it is embedded correctly;
-          ``docs/guide/stability.md`` measures how often both coincide. It needs no labels.
+          ``docs/evidence/scores.md`` measures how often both coincide. It needs no labels.
         - "neighbor_overlap": share of the nearest neighbours that two fits have in common, adjusted for chance and
           averaged over pairs of fits. 1 for equal neighbourhoods, about 0 for unrelated ones.
         - "position_r2": 1 less the squared distance between the places of the row in two fits, divided by their squared

@@ -200,7 +200,7 @@ def doubtful_text():
 def unique_text():
     texts = [f"sentence number {k}" for k in range(60)]
     for X in (column(texts), column(pd.Categorical(texts)), pl.DataFrame({"a": texts})):
-        with pytest.warns(UserWarning, match="Column 'a' has 60 distinct categories in 60 rows.*guide/situations.md"):
+        with pytest.warns(UserWarning, match="Column 'a' has 60 distinct categories in 60 rows.*guide/tables.md"):
             quick(max_epochs=1).fit(X)
     names = column(pd.Categorical(range(60)))
     with pytest.warns(UserWarning, match="Column 'a' has 60 distinct categories in 60 rows, such as 0: "):

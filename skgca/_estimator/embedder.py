@@ -28,6 +28,7 @@ from .._persistence.state import pickled_state, unpickled_state
 from .._training.callbacks import copied_callback
 from .._training.monitoring import COLUMNS, epoch_records
 from .._utils.compat import (
+    DocumentationLinkMixin,
     Interval,
     check_feature_names_in,
     clone_parametrized,
@@ -52,7 +53,7 @@ __all__ = ["GCAEmbedder"]
 _STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 
 
-class GCAEmbedder(TransformerMixin, BaseEstimator):
+class GCAEmbedder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
     """Embedding of tables, images and series, learned from unlabelled rows by generalized contrastive alignment.
 
     In training, an encoder and a projection head map two augmented views of each row to projections. Sinkhorn's

@@ -301,8 +301,9 @@ class GCAEmbedder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
         Number of evenly spaced training rows whose embeddings are kept. :meth:`outlier_score` compares with them. They
         are part of pickles and saved files. With 0, no rows are kept.
     verbose : int, default=0
-        0 prints nothing, 1 prints a line per epoch, and 2 shows a progress bar. The lines are also logged by the logger
-        "skgca" at level INFO.
+        0 prints nothing, 1 prints a line per epoch, and 2 shows a progress bar. Before and after ``fit``, a sentence
+        says what the loss is by chance and at best (see ``history_``), and how training ended. All lines are also
+        logged by the logger "skgca" at level INFO.
     n_iter : int, default="deprecated"
         Number of Sinkhorn iterations.
 
@@ -335,7 +336,11 @@ class GCAEmbedder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
         The skorch net that trained the encoder.
     history_ : list of dict
         One record per epoch: its number "epoch", mean "loss", held-out loss "valid_loss", last learning rate "lr", mean
-        "gradient_norm", and duration in "seconds". The projections of up to 256 rows, held out if there are any, are
+        "gradient_norm", and duration in "seconds". "loss_by_chance" is what "loss" is for projections that tell no rows
+        apart, so that each pair of views has cosine 0. "loss_at_best" is what it is if the views of a row are equal,
+        and the n rows of a batch have cosine -1 / (n - 1), which is a lower bound. Both are NaN where they are not
+        known, as with ``sample_weight``, ``sample_group`` or another target than "pairs"; "loss_at_best" is NaN also
+        with relaxed marginals and for "gca_rince". The projections of up to 256 rows, held out if there are any, are
         measured by "alignment" and "uniformity" as in :mod:`skgca.metrics`, "effective_rank", and the "marginal_error"
         of their plan. They are measured in every epoch with ``early_stopping``, else in the last epoch and whenever 100
         steps have passed, and are NaN in other epochs. ``pandas.DataFrame(embedder.history_)`` makes a table.

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch import Tensor
 
 from .._training.callbacks import StopWithoutProgress, WarnUnconverged, copied_callback, warmup_cosine
+from .._training.levels import RecordLevels
 from .._training.monitoring import Measures, Progress
 from .._utils.compat import InvalidParameterError
 from .options import Options
@@ -67,7 +68,8 @@ def make_callbacks(
     stopping = next((callback for callback in unnamed if isinstance(callback, EarlyStopping)), None)
     entries: list[Entry] = [
         ("measures", Measures(measured, always=options.early_stopping)),
-        ("progress", Progress(int(options.verbose), n_steps, shown=shown)),
+        ("levels", RecordLevels()),
+        ("progress", Progress(int(options.verbose), n_steps, shown=shown, concludes=not steady)),
     ]
     if schedule is not None:
         _check_not_set(options, ("warmup_fraction",), changed, schedule, does="sets the rate")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .._data import bytes_ahead
 from .._training.ranks import Ranks
+from .._utils.html import figures, report
 from .fitting import Prepared, prepare, read_out, threads_of
 from .inputs import FitInputs
 
@@ -54,6 +55,15 @@ class CostEstimate:
 
     def __str__(self) -> str:
         return f"{self.n_steps:,} steps in about {self.seconds:,.0f} s, with about {self.bytes / 2**20:,.0f} MiB"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("time", f"{self.seconds:,.3g} s", "reading, steps, and fitting the readout"),
+            ("memory", f"{self.bytes / 2**20:,.0f} MiB", "at the peak, without X and the libraries"),
+            ("epochs", f"{self.n_epochs:,}", "at most"),
+            ("steps", f"{self.n_steps:,}", f"at most, of {1000 * self.seconds_per_step:.3g} ms each"),
+        ]
+        return report("Estimated cost of fit", figures(rows))
 
 
 def estimate_cost(estimator: GCAEmbedder, inputs: FitInputs, *, continues: bool, ranks: Ranks) -> CostEstimate:

@@ -87,7 +87,7 @@ class GCACrossEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, WithPa
         Determines the initial weights, the order of batches and the views. Pass an int for reproducible output across
         multiple function calls.
     verbose : int, default=0
-        0 prints nothing, 1 prints a line per epoch, and 2 shows a progress bar.
+        0 prints nothing, 1 prints a line per epoch, and 2 shows a progress bar, as in :class:`GCAEmbedder`.
 
     Attributes
     ----------

@@ -28,6 +28,7 @@ from .._persistence.state import pickled_state, unpickled_state
 from .._training.callbacks import copied_callback
 from .._training.monitoring import COLUMNS, epoch_records
 from .._utils.compat import (
+    DocumentationLinkMixin,
     Interval,
     check_feature_names_in,
     clone_parametrized,
@@ -52,7 +53,7 @@ __all__ = ["GCAEmbedder"]
 _STRENGTH = [Interval(Real, 0, np.inf, closed="neither")]
 
 
-class GCAEmbedder(TransformerMixin, BaseEstimator):
+class GCAEmbedder(DocumentationLinkMixin, TransformerMixin, BaseEstimator):
     """Embedding of tables, images and series, learned from unlabelled rows by generalized contrastive alignment.
 
     Use it to turn rows, images or series without labels into features for another model: a classifier, a regressor, a
@@ -304,8 +305,9 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         Number of evenly spaced training rows whose embeddings are kept. :meth:`outlier_score` compares with them. They
         are part of pickles and saved files. With 0, no rows are kept.
     verbose : int, default=0
-        0 prints nothing, 1 prints a line per epoch, and 2 shows a progress bar. The lines are also logged by the logger
-        "skgca" at level INFO.
+        0 prints nothing, 1 prints a line per epoch, and 2 shows a progress bar. Before and after ``fit``, a sentence
+        says what the loss is by chance and at best (see ``history_``), and how training ended. All lines are also
+        logged by the logger "skgca" at level INFO.
     n_iter : int, default="deprecated"
         Number of Sinkhorn iterations.
 
@@ -338,7 +340,11 @@ class GCAEmbedder(TransformerMixin, BaseEstimator):
         The skorch net that trained the encoder.
     history_ : list of dict
         One record per epoch: its number "epoch", mean "loss", held-out loss "valid_loss", last learning rate "lr", mean
-        "gradient_norm", and duration in "seconds". The projections of up to 256 rows, held out if there are any, are
+        "gradient_norm", and duration in "seconds". "loss_by_chance" is the loss of projections that do not
+        distinguish rows: each pair of views has cosine 0. "loss_at_best" is the loss if the views of a row are equal
+        and the n rows of a batch have cosine -1 / (n - 1), which is a lower bound. Both are NaN where they are not
+        known, as with ``sample_weight``, ``sample_group`` or another target than "pairs"; "loss_at_best" is NaN also
+        with relaxed marginals and for "gca_rince". The projections of up to 256 rows, held out if there are any, are
         measured by "alignment" and "uniformity" as in :mod:`skgca.metrics`, "effective_rank", and the "marginal_error"
         of their plan. They are measured in every epoch with ``early_stopping``, else in the last epoch and whenever 100
         steps have passed, and are NaN in other epochs. ``pandas.DataFrame(embedder.history_)`` makes a table.

@@ -21,7 +21,7 @@ from .._data import RowDataset, TableReader, check_rows, n_even_batches
 from .._data.kinds import kind_of
 from .._persistence.maps import load_map, save_map
 from .._training.coordinates import CoordinateNet
-from .._utils.compat import Interval, StrOptions, fit_context
+from .._utils.compat import DocumentationLinkMixin, Interval, StrOptions, fit_context
 from .._utils.random import RandomStreams
 from .._utils.torch_state import known_settings
 from ..encoders import Encoder, Standardization
@@ -43,7 +43,7 @@ _FEW_ROWS, _RATE_OF_FEW = 2500, 0.1
 _PER_COLUMN, _LARGEST_RATE = 1.5, 0.3
 
 
-class GCAMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class GCAMap(DocumentationLinkMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Map of the rows in two dimensions, in which rows that are alike are near each other.
 
     Use it to look at data, as t-SNE and UMAP are used, if new rows are to be placed in the same map: ``transform`` is

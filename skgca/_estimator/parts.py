@@ -9,12 +9,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from .._utils.compat import DocumentationLinkMixin
 from .embedder import GCAEmbedder
 
 __all__ = ["WithParts", "fitted_embedder"]
 
 
-class WithParts(BaseEstimator):
+class WithParts(DocumentationLinkMixin, BaseEstimator):
     """Base of estimators with such parameters: ``embedder__epsilon`` is also there with ``embedder=None``."""
 
     _parts: ClassVar[tuple[str, ...]]

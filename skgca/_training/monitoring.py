@@ -18,6 +18,8 @@ from tqdm.auto import tqdm
 from ..exceptions import CollapseWarning
 from ..metrics import alignment_score, effective_rank, uniformity_score
 from ..metrics._checks import directions
+from .ending import duration, ending
+from .levels import levels_in_words, levels_of_epoch
 
 if TYPE_CHECKING:
     from .net import ContrastiveNet
@@ -37,6 +39,8 @@ COLUMNS = (
     "epoch",
     "loss",
     "valid_loss",
+    "loss_by_chance",
+    "loss_at_best",
     "alignment",
     "uniformity",
     "effective_rank",
@@ -151,6 +155,8 @@ def _mean_squared_distance(first: np.ndarray, second: np.ndarray) -> float:
 class Progress(Callback):
     """Show the progress of a training in the log, and on the screen as one line for each epoch or as a bar.
 
+    The first line says what the loss is by chance and at best, and the last one how training ended.
+
     Parameters
     ----------
     verbose : int
@@ -159,12 +165,15 @@ class Progress(Callback):
         Number of steps of the training.
     shown : bool, default=True
         Whether anything is shown at all.
+    concludes : bool, default=True
+        Whether the end of this run is the end of a training, unlike that of a call of ``partial_fit``.
     """
 
-    def __init__(self, verbose: int, n_steps: int, *, shown: bool = True) -> None:
+    def __init__(self, verbose: int, n_steps: int, *, shown: bool = True, concludes: bool = True) -> None:
         self.verbose = verbose if shown else 0
         self.n_steps = n_steps
         self.shown = shown
+        self.concludes = concludes
 
     def initialize(self) -> Progress:
         """Start without a bar."""
@@ -172,10 +181,13 @@ class Progress(Callback):
         self.alignment_ = math.nan
         return self
 
-    def on_train_begin(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Open the bar."""
+    def on_train_begin(self, net: ContrastiveNet, X: Any = None, **kwargs: Any) -> None:
+        """Show what the loss is by chance and at best, and open the bar."""
         self.epochs_before_ = len(net.history)
         self.began_ = time.perf_counter()
+        if self._is_told and not net.history:
+            levels = levels_of_epoch(net.criterion_, X, net.batch_size)
+            self._tell(levels_in_words(levels, net.criterion_, X, net.batch_size))
         if self.verbose >= 2:
             self.bar_ = tqdm(total=self.n_steps, unit="step")
 
@@ -192,20 +204,28 @@ class Progress(Callback):
         """Show the epoch."""
         now = time.perf_counter()
         net.history.record("seconds", now - self.epoch_began_)
-        if not (self.verbose or (self.shown and _logger.isEnabledFor(logging.INFO))):
-            return
-        line = self._line(net, (now - self.began_) / (len(net.history) - self.epochs_before_))
+        if self._is_told:
+            self._tell(self._line(net, (now - self.began_) / (len(net.history) - self.epochs_before_)))
+
+    def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
+        """Close the bar, and show how training ended."""
+        if self.bar_ is not None:
+            self.bar_.close()
+            self.bar_ = None
+        if self._is_told and self.concludes:
+            self._tell(ending(net))
+
+    @property
+    def _is_told(self) -> bool:
+        """Whether anything reads what is told."""
+        return bool(self.verbose or (self.shown and _logger.isEnabledFor(logging.INFO)))
+
+    def _tell(self, line: str) -> None:
         _logger.info(line)
         if self.bar_ is not None:
             self.bar_.set_description_str(line)
         elif self.verbose:
             tqdm.write(line)
-
-    def on_train_end(self, net: ContrastiveNet, **kwargs: Any) -> None:
-        """Close the bar."""
-        if self.bar_ is not None:
-            self.bar_.close()
-            self.bar_ = None
 
     def _line(self, net: ContrastiveNet, mean_seconds: float) -> str:
         record = _epoch_record(net.history[-1])
@@ -213,17 +233,8 @@ class Progress(Callback):
             self.alignment_ = record["alignment"]
         held_out = "" if math.isnan(record["valid_loss"]) else f", held out {record['valid_loss']:.4f}"
         alignment = "" if math.isnan(self.alignment_) else f", alignment {self.alignment_:.3f}"
-        left = "" if self.bar_ is not None else f", {_duration(mean_seconds * (net.max_epochs - record['epoch']))} left"
+        left = "" if self.bar_ is not None else f", {duration(mean_seconds * (net.max_epochs - record['epoch']))} left"
         return (
             f"epoch {record['epoch']}/{net.max_epochs}: loss {record['loss']:.4f}{held_out}{alignment}, "
             f"lr {record['lr']:.2g}, {record['seconds']:.2f} s{left}"
         )
-
-
-def _duration(seconds: float) -> str:
-    rounded = round(seconds)
-    if rounded < 60:
-        return f"{rounded} s"
-    minutes, seconds = divmod(rounded, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

@@ -23,12 +23,15 @@ from sklearn.utils.validation import _check_feature_names_in as check_feature_na
 from sklearn.utils.validation import _check_method_params as check_method_params
 from sklearn.utils.validation import _check_sample_weight
 
+from .documentation import documentation_url
+
 try:
     from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 except ImportError:  # scikit-learn 1.6
     from sklearn.utils._estimator_html_repr import _VisualBlock as VisualBlock
 
 __all__ = [
+    "DocumentationLinkMixin",
     "HasMethods",
     "Hidden",
     "Interval",
@@ -82,3 +85,20 @@ def validate_params(
         constraints, prefer_skip_nested_validation=prefer_skip_nested_validation
     )
     return decorator
+
+
+class DocumentationLinkMixin:
+    """Lets the HTML of an estimator link to its page, by the names that scikit-learn reads.
+
+    Without a :func:`documentation_url` there is no link, as one that leads nowhere would be worse. Subclasses that
+    users write have no page and no link.
+    """
+
+    @property
+    def _doc_link_module(self) -> str:
+        return "skgca" if documentation_url() else ""  # no module has the second name
+
+    @property
+    def _doc_link_template(self) -> str:
+        # scikit-learn fills in the public module and the name; sphinx's autosummary names its pages like this
+        return f"{documentation_url()}/api/generated/{{estimator_module}}.{{estimator_name}}.html"

@@ -4,17 +4,48 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._estimator.pipelines import Located, only_embedder
 from .._utils.optional import import_optional
 
-__all__ = ["COLORS", "MARKERS", "axes_for", "embedder_of", "plt"]
+__all__ = ["COLORS", "MARKERS", "MOST_STYLES", "axes_for", "embedder_of", "plt", "styles"]
 
 # Okabe and Ito, "Color universal design", 2008: eight colours that readers with any colour vision can tell apart.
 # Black comes last, since it stands out most.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#000000")
-MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")  # with the colours, 64 classes
+# Twelve more for up to 20 classes, each as far from all others as possible in the space Oklab, for usual vision and for
+# deuteranopia (Machado et al., 2009).
+_MORE_COLORS = (
+    "#5A3C00",
+    "#A500FF",
+    "#690087",
+    "#0000FF",
+    "#3CD200",
+    "#B4005A",
+    "#FF3CFF",
+    "#004B69",
+    "#876969",
+    "#0FF0B4",
+    "#8778F0",
+    "#FF0069",
+)
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
+MOST_STYLES = len(COLORS) * len(MARKERS)
+
+
+def styles(n: int) -> list[dict[str, Any]]:
+    """Return a colour and a marker for each of up to 64 classes; no two classes share a colour.
+
+    Up to 8 classes have the colours of :data:`COLORS`, and circles. Up to 20 have further colours, and a new marker
+    after each eight classes. More have a continuous scale of colours, in which neighbours differ by their markers.
+    """
+    if n <= len(COLORS) + len(_MORE_COLORS):
+        colors: Any = (*COLORS, *_MORE_COLORS)[:n]
+        return [{"color": color, "marker": MARKERS[k // len(COLORS)]} for k, color in enumerate(colors)]
+    colors = plt().get_cmap("turbo")(np.linspace(0, 1, n))
+    return [{"color": tuple(color), "marker": MARKERS[k % len(MARKERS)]} for k, color in enumerate(colors)]
 
 
 def plt() -> Any:

@@ -20,12 +20,10 @@ from sklearn.utils.multiclass import type_of_target
 from .._estimator.map import GCAMap
 from .._utils.classes import sorted_classes, without_objects
 from .._utils.optional import import_optional
-from ._drawing import COLORS, MARKERS, axes_for
+from ._drawing import COLORS, MOST_STYLES, axes_for, styles
 from ._groups import unknown
 
 __all__ = ["EmbeddingDisplay"]
-
-_MOST_CLASSES = len(COLORS) * len(MARKERS)  # each class has a colour and a marker of its own
 
 
 def _umap(random_state: Any) -> Any:
@@ -47,8 +45,9 @@ class EmbeddingDisplay:
 
     Use it for a first look at an embedding. To place new rows in the same picture, fit a :class:`skgca.GCAMap`.
 
-    Classes in y have a colour and a marker each. Numbers with fractions have a colour scale. Without y, all rows have
-    the same colour.
+    Each class in y has a colour of its own, and from the ninth class on, markers differ too. The colours of up to 8
+    classes can be told apart with any colour vision. Numbers with fractions have a colour scale. Without y, all rows
+    have the same colour.
 
     Parameters
     ----------
@@ -162,9 +161,9 @@ class EmbeddingDisplay:
             and type_of_target(without_objects(values[known])).startswith("continuous")
         )
         classes = [] if values is None or numeric else sorted_classes(values[known].tolist())
-        if len(classes) > _MOST_CLASSES:
+        if len(classes) > MOST_STYLES:
             raise ValueError(
-                f"y has {len(classes)} classes, and only {_MOST_CLASSES} can be told apart; leave y out, or merge "
+                f"y has {len(classes)} classes, and only {MOST_STYLES} can be told apart; leave y out, or merge "
                 "classes. Numbers with fractions are no classes, and are coloured by value."
             )
         (self.ax_,) = axes_for(ax, 1, width=6.5, height=5)
@@ -182,10 +181,8 @@ class EmbeddingDisplay:
         return self
 
     def _scatter_classes(self, values: np.ndarray, known: np.ndarray, classes: list[Any]) -> None:
-        # Colours change from class to class, and markers only after all colours: colours are easier to tell apart.
-        for k, name in enumerate(classes):
+        for name, style in zip(classes, styles(len(classes)), strict=True):
             rows = known.copy()  # unknown values, such as None, may not be comparable with a class
             rows[known] = [value == name for value in values[known].tolist()]
-            style = {"color": COLORS[k % len(COLORS)], "marker": MARKERS[k // len(COLORS)]}
             self.ax_.scatter(*self.points[rows].T, s=14, label=str(name), **style)
         self.ax_.legend(title="y", loc="center left", bbox_to_anchor=(1, 0.5), ncols=1 + (len(classes) - 1) // 16)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from ._drawing import COLORS, MARKERS, axes_for
+from ._drawing import MARKERS, axes_for, styles
 from ._search_points import Point, best_points
 
 __all__ = ["MarginalPathDisplay"]
@@ -174,7 +174,8 @@ class MarginalPathDisplay:
 
     def _plot_line(self, points: list[Point], k: int, n_lines: int, last: int) -> None:
         """Draw the points of the same marginals: a line through the fixed epsilons, and a star for each learned one."""
-        color, marker, label = COLORS[k % len(COLORS)], MARKERS[k % len(MARKERS)], points[0].label
+        style, label = styles(n_lines)[k], points[0].label
+        color, marker = style["color"], MARKERS[k % len(MARKERS)]
         common = {"color": color, "capsize": 2, "elinewidth": 0.8, "transform": self._shifted(k, n_lines)}
         fixed = sorted((point for point in points if not point.is_learned), key=lambda point: point.x)
         if fixed:

@@ -7,15 +7,16 @@ domains, the report also tells how classes or domains mix.
 
 from __future__ import annotations
 
-import html
+from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .._utils.html import figures, report, section
 from .._utils.optional import import_optional
 from ._groups import Groups, groups_of
-from ._plan_tables import false_negatives, matches, refused, shares_between, summary
+from ._plan_tables import false_negatives, in_words, matches, refused, shares_between, summary
 from ._row_plan import RowPlan, plan_of_rows
 
 __all__ = ["PlanReport", "plan_report"]
@@ -23,7 +24,13 @@ __all__ = ["PlanReport", "plan_report"]
 _SHOWN = 10  # number of rows of a long table in HTML
 _FIGURES = {  # the figures of the summary, each with the text next to it in HTML
     "own_share": "share of all mass that goes to the other view of the same row",
+    "own_share_by_chance": "the same share by chance: in an embedding that does not distinguish rows",
+    "own_share_at_best": "the same share of a perfect embedding, at this epsilon",
     "own_share_due": "the same share in the target plan",
+    "own_first": "share of the views that send the most mass to the other view of their row",
+    "own_rank_mean": "mean rank of that view, by its mass",
+    "own_rank_median": "median of the same rank",
+    "own_rank_by_chance": "mean of the same rank by chance",
     "effective_matches": "number of rows that the mass of a row is spread over",
     "mass": "mean mass of a row; 1 is prescribed",
     "marginal_error": "distance of the marginals from those of the solution, as a share of the prescribed mass",
@@ -63,8 +70,10 @@ class PlanReport:
     that the loss prescribes for a row, see :class:`RowPlan`. Rows have their labels in the index of a pandas data
     frame, else their positions in X.
 
-    Read ``summary`` first. If "own_share" is close to "own_share_due", rows find their own other view, and there is
-    little confusion. If it is much lower, ``matches`` shows for each row where its mass goes instead. Check the first
+    Read ``in_words`` or ``summary`` first. "own_share" lies between "own_share_by_chance" and "own_share_at_best". The
+    latter is well below 1 at a large epsilon, which spreads the mass of any embedding. If "own_share" is close to it,
+    or "own_first" close to 1, rows find their own other view, and there is little confusion. If not, ``matches`` shows
+    for each row where its mass goes instead. Check the first
     pairs of ``false_negatives`` by hand, above all pairs of a high "lift", and the first rows of ``refused``. In a
     notebook, the report shows all tables with an explanation of each.
 
@@ -95,7 +104,14 @@ class PlanReport:
         "col_mass", "lost" as a share of the median mass, and "y" where it is known. Empty if no marginal is relaxed.
     summary : dict
         - "own_share": share of all mass that goes from a row to its own other view.
+        - "own_share_by_chance": the same share in an embedding that does not distinguish rows, so that all candidates of a
+          view get the same mass.
+        - "own_share_at_best": the same share of a perfect embedding of n rows, with cosine 1 between the views of a row
+          and -1 / (n - 1) between rows. Left out for a cost other than the cosine.
         - "own_share_due": the same share in the target plan.
+        - "own_first", "own_rank_mean", "own_rank_median": share of the views that send the most mass to the other view
+          of their row, and rank of that view among all candidates, from 1; see :attr:`RowPlan.own_ranks`.
+          "own_rank_by_chance": the mean rank by chance.
         - "effective_matches": number of rows that the mass of a row is spread over, which is the exponential of its
           entropy; mean over rows.
         - "mass": mean mass of a row.
@@ -103,6 +119,8 @@ class PlanReport:
         - "same_class", with classes: of the mass between different, unrelated rows of known class, the share that stays
           in one class.
         - "same_class_by_chance": the share of such pairs that are of one class.
+    in_words : str
+        The figures on the own view as sentences.
 
     Examples
     --------
@@ -133,30 +151,26 @@ class PlanReport:
         self.domains = None if domains is None else _square_table(plan, domains, "domain")
         self.refused = pd.DataFrame(refused(plan))
         self.summary = summary(plan, classes)
+        self.in_words = in_words(plan, self.summary)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {table.shape[0]} x {table.shape[1]}" for name, table in self._tables().items())
-        figures = [f"{name} {value:.3g}" for name, value in self.summary.items()]
-        return f"PlanReport of {len(self.plan)} rows ({self.plan.settings})\n  {', '.join(figures)}\n  tables: {sizes}"
+        values = [f"{name} {value:.3g}" for name, value in self.summary.items()]
+        lines = [self.in_words, ", ".join(values), f"tables: {sizes}"]
+        return "\n  ".join([f"PlanReport of {len(self.plan)} rows ({self.plan.settings})", *lines])
 
     def _repr_html_(self) -> str:
-        figures = "".join(
-            f"<tr><th>{name}</th><td>{value:.3g}</td><td>{_FIGURES[name]}</td></tr>"
-            for name, value in self.summary.items()
-        )
-        parts = [
-            f"<h3>Plan of {len(self.plan)} rows</h3>",
-            f"<p>{html.escape(self.plan.settings)}; target plan: {html.escape(self.plan.target_name)}</p>",
-            f'<table border="1" class="dataframe">{figures}</table>',
-        ]
+        settings = f"{self.plan.settings}; target plan: {self.plan.target_name}"
+        rows = [(name, f"{value:.3g}", _FIGURES[name]) for name, value in self.summary.items()]
+        parts = [f'<p class="note">{escape(settings)}</p><p>{escape(self.in_words)}</p>', figures(rows)]
         for name, table in self._tables().items():
             is_square = name in ("classes", "domains")  # cut by max_rows and max_cols in the middle, not at the end
             shown = table if is_square else table.head(_SHOWN)
             cut = "" if is_square or len(table) <= _SHOWN else f" The first {_SHOWN} of {len(table)}."
-            options = {"max_rows": 2 * _SHOWN, "max_cols": 2 * _SHOWN, "float_format": "{:.3g}".format}
+            options = {"max_rows": 2 * _SHOWN, "max_cols": 2 * _SHOWN, "float_format": "{:.3g}".format, "border": 0}
             body = shown.to_html(index=is_square, escape=True, **options) if len(table) else "<p>None.</p>"
-            parts.append(f"<h4>{name}</h4><p>{_EXPLAINED[name]}{cut}</p>{body}")
-        return f"<div>{''.join(parts)}</div>"
+            parts.append(section(name, _EXPLAINED[name] + cut, body))
+        return report(f"Plan of {len(self.plan)} rows", *parts)
 
     def _tables(self) -> dict[str, Any]:
         tables = {name: getattr(self, name) for name in _EXPLAINED}

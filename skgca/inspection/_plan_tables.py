@@ -10,7 +10,7 @@ from .._utils.classes import same_class
 from ._groups import Groups
 from ._row_plan import RowPlan
 
-__all__ = ["false_negatives", "matches", "refused", "shares_between", "summary"]
+__all__ = ["false_negatives", "in_words", "matches", "refused", "shares_between", "summary"]
 
 Columns = dict[str, np.ndarray]
 
@@ -94,12 +94,59 @@ def summary(plan: RowPlan, groups: Groups | None) -> dict[str, float]:
     entropy = -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=1)  # 0 * log 0 is 0
     figures = {
         "own_share": float(plan.plan.trace() / total),
+        **_usual_own_share(plan),
         "own_share_due": float(plan.target.trace() / plan.target.sum()),
+        **_own_ranks(plan),
         "effective_matches": float(np.exp(entropy).mean()),
         "mass": float(sent.mean()),
         "marginal_error": plan.marginal_error,
     }
     return figures if groups is None else {**figures, **_share_in_class(plan, groups)}
+
+
+def _usual_own_share(plan: RowPlan) -> dict[str, float]:
+    """Return the share of mass that goes to the own other view by chance, and in a perfect embedding."""
+    by_chance = 1 / plan.n_candidates
+    figures = {"own_share_by_chance": float(by_chance.mean())}
+    if plan.cost == "cosine":
+        # Cosine 1 to the own other view, and -1 / (n - 1) to the others: their kernel is smaller by this factor.
+        n = len(plan)
+        factor = math.exp(-n / (n - 1) / plan.epsilon)
+        figures["own_share_at_best"] = float((by_chance / (by_chance + (1 - by_chance) * factor)).mean())
+    return figures
+
+
+def _own_ranks(plan: RowPlan) -> dict[str, float]:
+    """Return where the own other view ranks among the candidates of a view, by its mass."""
+    if plan.own_ranks is None:
+        return {}
+    return {
+        "own_first": float((plan.own_ranks == 1).mean()),
+        "own_rank_mean": float(plan.own_ranks.mean()),
+        "own_rank_median": float(np.median(plan.own_ranks)),
+        "own_rank_by_chance": float((plan.n_candidates.mean() + 1) / 2),
+    }
+
+
+def in_words(plan: RowPlan, figures: dict[str, float]) -> str:
+    """Return sentences on the mass and the rank of the own other view, beside what they usually are."""
+    at_best = figures.get("own_share_at_best")
+    perfect = "" if at_best is None else f", and {_percent(at_best)} in a perfect embedding"
+    told = [
+        f"At epsilon {plan.epsilon:.3g}, {_percent(figures['own_share'])} of the mass goes to the other view of the same "
+        f"row. By chance it would be {_percent(figures['own_share_by_chance'])}{perfect}."
+    ]
+    if "own_first" in figures:
+        told.append(
+            f"For {_percent(figures['own_first'])} of the views, that view gets the most mass of all. Among "
+            f"{plan.n_candidates.mean():,.0f} views, its median rank is {figures['own_rank_median']:g} and its mean rank "
+            f"{figures['own_rank_mean']:.3g} ({figures['own_rank_by_chance']:.3g} by chance)."
+        )
+    return " ".join(told)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g}%" if share < 0.995 else f"{100 * share:.4g}%"
 
 
 def _share_in_class(plan: RowPlan, groups: Groups) -> dict[str, float]:

@@ -83,6 +83,11 @@ class RowPlan:
         How strongly each marginal is enforced.
     marginal_error : float
         Marginal error of the plan before it was summed, as a share of the prescribed mass.
+    cost : str, default="cosine"
+        Ground cost of the loss.
+    own_ranks : ndarray of shape (v, n) or None, default=None
+        Rank of the other view of the same row among all views that each of v views could send mass to, by that mass. 1
+        is the most mass. v is 2 in the joint layout, and 1 in the cross layout. Equal masses share their mean rank.
 
     Examples
     --------
@@ -109,9 +114,19 @@ class RowPlan:
     epsilon: float
     marginals: Marginals
     marginal_error: float
+    cost: str = "cosine"
+    own_ranks: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.plan)
+
+    @property
+    def n_candidates(self) -> np.ndarray:
+        """Number of views that a view of each row could send mass to, of shape (n,)."""
+        n_unrelated = np.full(len(self), len(self)) if self.related is None else (~self.related).sum(axis=1)
+        # In the joint layout, both views of each unrelated row, without the view itself.
+        candidates: np.ndarray = 2 * n_unrelated - 1 if self.layout == "joint" else n_unrelated
+        return candidates
 
     @property
     def row_mass(self) -> np.ndarray:
@@ -247,6 +262,8 @@ def plan_of_rows(
         epsilon=criterion.epsilon,
         marginals=criterion.marginals,
         marginal_error=float(plan.marginal_error),
+        cost=criterion.cost,
+        own_ranks=_own_ranks(plan.log_plan, len(rows)),
     )
 
 
@@ -327,6 +344,15 @@ def _sum_over_views(plan: Tensor, n_rows: int) -> np.ndarray:
     n_views = len(plan) // n_rows  # 2 in the joint layout; 1 in the cross layout, from first to second views
     by_row = plan.reshape(n_views, n_rows, n_views, n_rows).sum((0, 2))
     return by_row.numpy() * n_rows  # the total mass of a plan is 1
+
+
+def _own_ranks(log_plan: Tensor, n_rows: int) -> np.ndarray:
+    """Rank the other view of the same row among the entries of each view, (N, N) -> (N / n, n)."""
+    numbers = torch.arange(len(log_plan))
+    own = log_plan[numbers, (numbers + n_rows) % len(log_plan)][:, None]  # in the cross layout, the diagonal
+    n_above, n_equal = (log_plan > own).sum(1), (log_plan == own).sum(1)  # the entry is equal to itself
+    ranks: np.ndarray = (n_above + (n_equal + 1).double() / 2).reshape(-1, n_rows).numpy()
+    return ranks
 
 
 def _labels(X: Any, rows: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ have a place and neighbours that can be relied on.
 
 from __future__ import annotations
 
-import html
+from html import escape
 from numbers import Integral
 from typing import Any
 
@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._utils.compat import Interval, StrOptions, validate_params
+from .._utils.html import report, section
 from .._utils.optional import import_optional
 from ..metrics._checks import check_in_memory
 from ._fit_comparison import compare_fits, label_votes
@@ -128,16 +129,21 @@ class StabilityReport:
         return "\n".join([f"StabilityReport: {self._sizes()}", *lines])
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><td>{name}</td><td>{line['mean']:.3f}</td><td>{line['std']:.3f}</td><td>{line['lowest']:.3f}</td>"
-            f"<td>{html.escape(_EXPLAINED[name])}</td></tr>"
+        head = "<thead><tr><th></th><th>mean</th><th>std</th><th>5% quantile</th><th></th></tr></thead>"
+        lines = "".join(
+            f"<tr><th>{name}</th><td>{line['mean']:.3f}</td><td>{line['std']:.3f}</td><td>{line['lowest']:.3f}</td>"
+            f'<td class="text">{escape(_EXPLAINED[name])}</td></tr>'
             for name, line in self.summary.iterrows()
         )
-        head = "<tr><th></th><th>mean</th><th>std</th><th>5% quantile</th><th></th></tr>"
         least = self.rows.sort_values("confidence", kind="stable").head(5)
-        return (
-            f"<p><b>StabilityReport</b>: {html.escape(self._sizes())}</p><table>{head}{cells}</table>"
-            f"<p>The 5 rows of lowest confidence:</p>{least.to_html(escape=True, float_format='{:.3f}'.format)}"
+        return report(
+            "StabilityReport",
+            f'<p class="note">{escape(self._sizes())}</p><table>{head}<tbody>{lines}</tbody></table>',
+            section(
+                "rows",
+                "The 5 rows of lowest confidence.",
+                least.to_html(escape=True, border=0, float_format="{:.3f}".format),
+            ),
         )
 
     def _sizes(self) -> str:

@@ -22,15 +22,17 @@ class TrainingDisplay:
     Use it after ``fit`` to see whether training converged, overfitted or collapsed. The numbers are in ``history_`` of
     the embedder.
 
-    The left panel has the loss of the training rows and, with early stopping, of the held-out rows. The middle panel
-    has alignment against uniformity. In a good training, the points move up, as the views of a row come together, and
-    to the right, as rows spread out. The right panel has the effective rank of the embedding. If both alignment and
-    uniformity end at 0, the embedding has collapsed, and the effective rank is low.
+    The left panel has the loss of the training rows and, with early stopping, of the held-out rows. Thin lines show the
+    loss of an embedding that does not distinguish rows (chance) and the lowest possible loss (best); ``history_`` of
+    :class:`skgca.GCAEmbedder` defines both. The middle panel has alignment against uniformity. In a good training, the
+    points move up, as the views of a row come together, and to the right, as rows spread out. The right panel has the
+    effective rank of the embedding. If both alignment and uniformity end at 0, the embedding has collapsed, and the
+    effective rank is low.
 
     Parameters
     ----------
     history : list of dict
-        ``history_`` of a :class:`skgca.GCAEmbedder`.
+        ``history_`` of a :class:`skgca.GCAEmbedder`, also of an earlier version.
     best_epoch : int, default=None
         Epoch whose weights were kept; a dotted line marks it.
 
@@ -116,7 +118,7 @@ class TrainingDisplay:
     def _column(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the epochs in which a value was measured, and the values."""
         # Long trainings are monitored in some epochs only; in all others the value is missing.
-        values = np.array([record[name] for record in self.history], dtype=float)
+        values = np.array([record.get(name, np.nan) for record in self.history], dtype=float)
         epochs = np.array([record["epoch"] for record in self.history])
         is_measured = ~np.isnan(values)
         return epochs[is_measured], values[is_measured]
@@ -126,6 +128,10 @@ class TrainingDisplay:
         epochs, held_out = self._column("valid_loss")
         if len(epochs):
             ax.plot(epochs, held_out, color=COLORS[3], linestyle="--", label="held out")
+        for name, label, style in (("loss_by_chance", "by chance", (0, (1, 2))), ("loss_at_best", "at best", "-.")):
+            epochs, level = self._column(name)
+            if len(epochs):
+                ax.plot(epochs, level, color="0.4", linewidth=0.8, linestyle=style, label=label)
         self._mark_best(ax)
         ax.set(xlabel="epoch", ylabel="loss", title="Loss")
         ax.legend()

@@ -20,7 +20,14 @@ from sklearn.utils import Tags, get_tags, indexable
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 
-from .._utils.compat import Interval, check_method_params, fit_context, insert_error_scores, report_failures
+from .._utils.compat import (
+    DocumentationLinkMixin,
+    Interval,
+    check_method_params,
+    fit_context,
+    insert_error_scores,
+    report_failures,
+)
 from ._path import Stage, make_paths
 from ._walk import walk
 
@@ -30,7 +37,7 @@ __all__ = ["GCASearchCV"]
 _CONSTRAINTS = {name: value for name, value in GridSearchCV._parameter_constraints.items() if name != "pre_dispatch"}
 
 
-class GCASearchCV(GridSearchCV):
+class GCASearchCV(DocumentationLinkMixin, GridSearchCV):
     """Grid search in which the training of a setting continues from the weights of a similar setting.
 
     Use it to search over ``epsilon``, ``marginals`` and other parameters of a loss in less time. For other parameters,

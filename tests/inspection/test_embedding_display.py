@@ -2,13 +2,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgca import GCAMap
 from skgca.inspection import EmbeddingDisplay
-from skgca.inspection._drawing import COLORS, MARKERS
+from skgca.inspection._drawing import COLORS, MARKERS, MOST_STYLES, styles
 
 from ..numerics import SINGLE, assert_close
 from .models import NAMES, X, Y, fitted
@@ -50,6 +51,17 @@ def test_text_and_numbers():
     (group,) = display.ax_.collections
     assert np.array_equal(group.get_array(), X[:, 0] - 5.05)
     assert len(EmbeddingDisplay.from_estimator(fitted(), X).ax_.collections) == 1
+
+
+@pytest.mark.parametrize("n", range(1, MOST_STYLES + 1))
+def test_no_two_classes_share_a_colour(n):
+    looks = styles(n)
+    assert len(looks) == n
+    assert len({tuple(to_rgba(look["color"])) for look in looks}) == n
+    if n <= len(COLORS):  # which readers with any colour vision can tell apart
+        assert [(look["color"], look["marker"]) for look in looks] == [(color, "o") for color in COLORS[:n]]
+    neighbours = zip(looks, looks[len(COLORS) :], strict=False)
+    assert n > 20 or all(first["marker"] != second["marker"] for first, second in neighbours)
 
 
 def test_as_many_classes_as_can_be_told_apart():

@@ -8,8 +8,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from skgca import GCAEmbedder
 from skgca.inspection import PlanReport, plan_of_rows, plan_report
+from skgca.inspection._row_plan import _own_ranks
+from skgca.losses import make_loss
 from skgca.ot import Marginals
 
 from ..numerics import DOUBLE, assert_close
@@ -192,8 +196,10 @@ def test_as_text_and_as_html():
     assert "matches 375 x 7, false_negatives 100 x 8, classes 3 x 3, refused 0 x 5" in repr(report)
     shown = report._repr_html_()
     for name in ("matches", "false_negatives", "classes", "refused"):
-        assert f"<h4>{name}</h4>" in shown
-    assert "<h4>domains</h4>" not in shown
+        assert f"<summary>{name}</summary>" in shown
+    assert "<summary>domains</summary>" not in shown
+    assert report.in_words in repr(report)
+    assert report.in_words in shown
     assert "The first 10 of 375." in shown
     assert shown.count("<table") == shown.count("</table>") == 4  # figures, and all tables but the empty one
 
@@ -216,3 +222,57 @@ def test_what_is_wrong_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match="pip install pandas, or use plan_of_rows"):
         plan_report(fitted(), X)
+
+
+# What is usual at an epsilon
+
+
+@pytest.mark.parametrize("layout", ["joint", "cross"])
+def test_own_share_by_chance_and_at_best_are_those_of_a_loss(layout):
+    n = 6
+    loss = make_loss("gca_ince", epsilon=0.3, layout=layout)
+    orthogonal, equal = torch.eye(2 * n).double().split(n), torch.eye(n).double() - 1 / n
+    by_chance, at_best = (
+        float(loss.plan(*views).log_plan_shifted(n if layout == "joint" else 0).exp().sum())
+        for views in (orthogonal, (equal, equal))
+    )
+    figures = PlanReport(row_plan(np.eye(n), layout=layout, epsilon=0.3)).summary
+    assert_close(figures["own_share_by_chance"], by_chance, DOUBLE)
+    assert_close(figures["own_share_at_best"], at_best, DOUBLE)
+    assert "own_share_at_best" not in PlanReport(row_plan(np.eye(n), cost="sqeuclidean")).summary
+    assert "own_first" not in figures  # the ranks of views are not known of such a plan
+
+
+def test_related_rows_are_no_candidates():
+    related = np.zeros((4, 4), dtype=bool)
+    related[0, 1] = related[1, 0] = True
+    assert row_plan(np.eye(4), related=related, layout="joint").n_candidates.tolist() == [5, 5, 7, 7]
+    assert row_plan(np.eye(4), related=related, layout="cross").n_candidates.tolist() == [3, 3, 4, 4]
+
+
+@pytest.mark.parametrize("layout", ["joint", "cross"])
+def test_ranks_of_the_own_view(layout):
+    n, n_views = 5, 2 if layout == "joint" else 1
+    log_plan = np.random.default_rng(0).normal(size=(n * n_views, n * n_views))
+    np.fill_diagonal(log_plan, -np.inf if layout == "joint" else np.diag(log_plan))
+    expected = [
+        [1 + sum(log_plan[v * n + i] > log_plan[v * n + i, ((v + 1) % n_views) * n + i]) for i in range(n)]
+        for v in range(n_views)
+    ]
+    assert _own_ranks(torch.from_numpy(log_plan), n).tolist() == expected
+    assert _own_ranks(torch.zeros(n, n), n).tolist() == [[(n + 1) / 2] * n]  # equal masses
+
+
+def test_a_training_moves_the_figures_from_chance_to_the_best():
+    options = {"max_epochs": 30, "epsilon": 0.2, "random_state": 0, "hidden_layer_sizes": (64,)}
+    before, after = (
+        plan_report(GCAEmbedder(**{**options, **other}).fit(X[TRAIN]), X[HELD_OUT]) for other in ({"max_epochs": 0}, {})
+    )
+    for report in (before, after):
+        figures = report.summary
+        assert figures["own_share_by_chance"] < figures["own_share"] < figures["own_share_at_best"] < 1
+        assert 1 <= figures["own_rank_mean"] < figures["own_rank_by_chance"] == 75
+        assert 0 <= figures["own_first"] <= 1
+    assert after.summary["own_share"] > 2 * before.summary["own_share"]
+    for part in ("At epsilon 0.2, ", "% of the mass goes", "it would be 0.67%", "among 149 views", "75 by chance"):
+        assert part in after.in_words

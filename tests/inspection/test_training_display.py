@@ -36,6 +36,8 @@ def test_what_is_drawn_is_the_history():
     loss, geometry, rank = display.axes_
     np.testing.assert_array_equal(lines(loss)["training"], frame[["epoch", "loss"]])
     np.testing.assert_array_equal(lines(loss)["held out"], frame[["epoch", "valid_loss"]])
+    np.testing.assert_array_equal(lines(loss)["by chance"], frame[["epoch", "loss_by_chance"]])
+    np.testing.assert_array_equal(lines(loss)["at best"], frame[["epoch", "loss_at_best"]])
     assert lines(loss)["epoch kept"][0, 0] == model.best_epoch_
     np.testing.assert_array_equal(geometry.get_lines()[0].get_xydata(), frame[["uniformity", "alignment"]])
     np.testing.assert_array_equal(rank.get_lines()[0].get_xydata(), frame[["epoch", "effective_rank"]])
@@ -49,7 +51,16 @@ def test_epochs_that_were_not_measured_are_left_out():
     measured = pd.DataFrame(model.history_).dropna(subset=["effective_rank"])
     assert 1 < len(measured) < 60
     np.testing.assert_array_equal(display.axes_[2].get_lines()[0].get_xdata(), measured["epoch"])
-    assert set(lines(display.axes_[0])) == {"training"}
+    assert set(lines(display.axes_[0])) == {"training", "by chance", "at best"}
+
+
+def test_levels_that_are_not_known_are_left_out():
+    model = quick(loss="byol").fit(X)
+    assert set(lines(TrainingDisplay.from_estimator(model).axes_[0])) == {"training"}
+    of_before = [
+        {name: value for name, value in record.items() if "_at_" not in name} for record in quick().fit(X).history_
+    ]
+    assert set(lines(TrainingDisplay(of_before).plot().axes_[0])) == {"training", "by chance"}
 
 
 def test_axes_may_be_given():

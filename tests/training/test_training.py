@@ -20,7 +20,8 @@ from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from torch import nn
 
 from skgca import GCAEmbedder
-from skgca._training.monitoring import COLUMNS, Measures, _duration
+from skgca._training.ending import duration
+from skgca._training.monitoring import COLUMNS, Measures
 from skgca._utils.compat import InvalidParameterError
 from skgca.exceptions import CollapseWarning, TrainingDivergedError
 from skgca.losses import LearnableEpsilon, make_loss
@@ -67,7 +68,9 @@ def test_silence_and_lines(capsys):
     line = (
         rf"epoch \d/4: loss {number}, held out {number}, alignment {number}, lr {number}, {number} s, {number} s left"
     )
-    lines = out.splitlines()
+    first, *lines, last = out.splitlines()
+    assert first.startswith("The loss is ")
+    assert last.startswith("Trained for 4 epochs (")
     assert len(lines) == 4
     assert all(re.fullmatch(line, each) for each in lines), lines
 
@@ -75,7 +78,7 @@ def test_silence_and_lines(capsys):
 def test_a_bar(capsys):
     quick(verbose=2).fit(X)
     out, err = capsys.readouterr()
-    assert out == ""
+    assert [line.split()[0] for line in out.splitlines()] == ["The", "Trained"]
     assert "epoch 4/4: loss" in err
     assert "20/20" in err  # steps
 
@@ -83,14 +86,15 @@ def test_a_bar(capsys):
 def test_the_log_of_a_service(caplog, capsys):
     with caplog.at_level(logging.INFO, logger="skgca"):
         quick().fit(X)
-    assert [record.levelname for record in caplog.records] == ["INFO"] * 4
-    assert caplog.messages[-1].startswith("epoch 4/4: loss ")
+    assert [record.levelname for record in caplog.records] == ["INFO"] * 6
+    assert caplog.messages[-2].startswith("epoch 4/4: loss ")
+    assert caplog.messages[-1].startswith("Trained for 4 epochs (20 steps) in ")
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (61, "1 min 01 s"), (7325, "2 h 02 min")])
 def test_durations(seconds, text):
-    assert _duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_the_history_is_a_table():
@@ -100,6 +104,7 @@ def test_the_history_is_a_table():
     assert frame["epoch"].tolist() == [1, 2, 3, 4]
     assert np.isfinite(frame).all(axis=None)
     assert (frame["seconds"] > 0).all()
+    assert (frame["loss_at_best"] < frame["loss"]).all()
     assert (frame["gradient_norm"] > 0.5).any()  # before it is cut
     assert quick(max_epochs=0).fit(X).history_ == []
 

@@ -27,12 +27,16 @@ marked = 2
 codes = torch.tensor(patients.assign(ward=patients["ward"].map({"A": 1, "B": 2, "C": 3})).to_numpy(float))
 drawn = torch.Generator().manual_seed(49)
 views = [ColumnCorruption(0.3)(codes, drawn)[marked].tolist() for _ in range(2)]
-views = pd.DataFrame(views, columns=patients.columns).assign(ward=lambda view: view["ward"].map({1: "A", 2: "B", 3: "C"}))
+views = pd.DataFrame(views, columns=patients.columns).assign(
+    ward=lambda view: view["ward"].map({1: "A", 2: "B", 3: "C"})
+)
 
 embedder = GCAEmbedder(8, max_epochs=1, random_state=0).fit(patients)
 numbers = embedder.transform(views)[:, 8:]  # behind the embedding
-names = [name.replace("missingindicator_dose", "dose\nmissing").replace("_", "\n") for name in
-         embedder.get_feature_names_out()[8:]]
+names = [
+    name.replace("missingindicator_dose", "dose\nmissing").replace("_", "\n")
+    for name in embedder.get_feature_names_out()[8:]
+]
 
 
 def written(value):

@@ -40,6 +40,7 @@ names = [
 
 
 def written(value):
+    """Return the text of a cell."""
     return value if isinstance(value, str) else "?" if np.isnan(value) else f"{value:g}"
 
 

@@ -15,7 +15,7 @@ n = 128  # pairs of a batch
 
 
 def pulls(loss, similarities):
-    """Derivative of a loss by the similarity of one pair, whose other similarities in the batch are 0."""
+    """Differentiate a loss by the similarity of one pair, whose other similarities in the batch are 0."""
     others = torch.nn.functional.normalize(torch.randn(n - 1, 32, generator=torch.Generator().manual_seed(0)))
     found = []
     for start in similarities:
@@ -32,7 +32,7 @@ def pulls(loss, similarities):
 
 
 def measured(method):
-    """Accuracy in % with 0, 10, 40 and 60% of fixed wrong pairs, from the page of evidence."""
+    """Read the accuracy in % with 0, 10, 40 and 60% of fixed wrong pairs on the page of evidence."""
     page = Path("../evidence/which_loss.md").read_text(encoding="utf-8")
     table = page.split("Accuracy in %, wrong pairs, 10 labels a class -->")[1]
     cells = re.search(rf"^\| `{method}` \|(.*)$", table, re.MULTILINE)[1].split("|")

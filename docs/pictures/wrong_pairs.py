@@ -46,7 +46,7 @@ for name, (color, marker, line) in LOSSES.items():
     left.plot(similarities, pull, color=color, linestyle=line, label=name)
     right.plot([0, 10, 40, 60], measured(name), color=color, linestyle=line, marker=marker, label=name)
 right.axhline(measured("raw columns")[0], color=GREY, linestyle=":")
-right.text(60, measured("raw columns")[0] + 0.2, "raw columns", ha="right", va="bottom", size=9)
+right.text(0, measured("raw columns")[0] - 0.2, "raw columns", va="top", size=9)
 left.set(title="How hard a pair is pulled", xlabel="similarity of the pair", yticks=[0, 1], yticklabels=["0", "most"])
 left.set_xticks([-0.5, 0, 0.5, 1])
 right.set(title="Accuracy in %, ten labels a class", xlabel="wrong pairs in %", xticks=[0, 10, 40, 60])

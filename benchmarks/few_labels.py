@@ -170,7 +170,7 @@ def report_floor(results):
         if any(cells):
             rows.append([name, *cells])
     head = [part for n in results.regimes for part in (f"{n} labels: points", "tuned, self-trained, trees")]
-    table("auto less the better of logistic regression and frozen, and what it chose", ["", *head], rows)
+    table("What auto may lose, and what it chose", ["", *head], rows)
 
 
 def report_seconds(results):
@@ -182,7 +182,7 @@ def report_seconds(results):
             autos = [cell(results.of("seconds", name, n_labels), 1.0) for n_labels in results.regimes]
             rows.append([name, cell(pretraining, 1.0), *autos])
     head = ["embedder", *(f"auto on it, {n_labels} labels" for n_labels in results.regimes)]
-    table("Seconds of a fit, processor time of one thread", ["", *head], rows)
+    table("Seconds of a fit", ["", *head], rows)
 
 
 def main():

@@ -129,7 +129,10 @@ def test_differences_are_corrected_for_all_cells_of_a_table():
     p, q = (_statistics.p_text(_statistics.corrected_t(values, 0.4)) for values in (middle, small))
     assert 0.025 < float(p) < 0.05  # by itself, and not as one of two or more
     assert _statistics.differences_as_text([[middle, []]], 0.4) == [[f"+0.6 ±\u00a00.2 ({p}*)", ""]]
-    assert _statistics.differences_as_text([[middle], [small]], 0.4) == [[f"+0.6 ±\u00a00.2 ({p})"], [f"+0.0 ±\u00a00.1 ({q})"]]
+    assert _statistics.differences_as_text([[middle], [small]], 0.4) == [
+        [f"+0.6 ±\u00a00.2 ({p})"],
+        [f"+0.0 ±\u00a00.1 ({q})"],
+    ]
     assert _statistics.differences_as_text([[big, [1.0]]], 0.4) == [["+3.0 ±\u00a00.1 (<0.001*)", "+1.0"]]
     rows = _statistics.differences_as_text([[middle], [middle]], [0.4, 0.25])  # a share for each row
     found = [float(row[0].split("(")[1].strip("*)")) for row in rows]

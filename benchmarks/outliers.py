@@ -120,9 +120,9 @@ def report(records):
             ],
         }
     )
-    show("Area under the ROC curve", cells[methods])
+    show("Area under the ROC curve", cells[methods].T)
     show("outlier_score less the other", summary)
-    show("Normal rows of training against new ones", cells[["train against new"]])
+    show("Normal rows of training against new ones", cells[["train against new"]].T)
 
 
 def main():

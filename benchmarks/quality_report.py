@@ -139,8 +139,12 @@ def report_rivals(results):
         return
     found = {score: classifiers_of(results, score) for score in SCORES}
     for score, title in SCORES.items():
-        rows = [[name, *(mean_cell(of_set.get(name)) for of_set in found[score].values())] for name in results.data]
-        table(f"Classifiers, {title}", ["", *found[score]], rows)
+        for read in ("raw", "gca"):
+            classifiers = {
+                name.removesuffix(f" on {read}"): of for name, of in found[score].items() if f"on {read}" in name
+            }
+            rows = [[name, *(mean_cell(of.get(name)) for of in classifiers.values())] for name in results.data]
+            table(f"Classifiers on {read}, {title}", ["", *classifiers], rows)
     for group, members in {"tables": TABLES, "tables and images": DATA}.items():
         report_classifiers(found, group, members)
 

@@ -6,20 +6,28 @@ from style import BLUE, GREY, PALE, SAND
 from tables import numbers, table
 
 METHODS = {
-    "logistic regression on raw": ("raw columns", GREY, "o"),
-    "extra trees on raw": ("extra trees on raw columns", SAND, "s"),
-    "logistic regression on gca": ("GCAEmbedder", BLUE, "o"),
+    ("raw", "logistic regression"): ("raw columns", GREY, "o"),
+    ("raw", "extra trees"): ("extra trees on raw columns", SAND, "s"),
+    ("gca", "logistic regression"): ("GCAEmbedder", BLUE, "o"),
 }
-found = {
-    labels: table("quality", "quality", f"Classifiers, {labels}") for labels in ("all labels", "10 labels a class")
-}
-names, few = found["10 labels a class"]
-gain = np.subtract(*(numbers(few[f"logistic regression on {rows}"]) for rows in ("gca", "raw")))
+LABELS = ("all labels", "10 labels a class")
+
+
+def accuracy(labels, read, classifier):
+    """Names of the sets, and the accuracy of a classifier that reads raw columns or the embedding."""
+    names, columns = table("quality", "quality", f"Classifiers on {read}, {labels}")
+    return names, np.array(numbers(columns[classifier]))
+
+
+found = {labels: {method: accuracy(labels, *method) for method in METHODS} for labels in LABELS}
+names = found["all labels"]["gca", "logistic regression"][0]
+few = found["10 labels a class"]
+gain = few["gca", "logistic regression"][1] - few["raw", "logistic regression"][1]
 order = np.argsort(gain)
 
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 4.3), sharey=True)
-for ax, (labels, (_, columns)) in zip(axes, found.items(), strict=True):
-    values = {method: np.array(numbers(columns[method]))[order] for method in METHODS}
+for ax, (labels, of) in zip(axes, found.items(), strict=True):
+    values = {method: of[method][1][order] for method in METHODS}
     ax.hlines(
         range(len(names)), np.min([*values.values()], 0), np.max([*values.values()], 0), color=PALE, lw=2, zorder=0
     )

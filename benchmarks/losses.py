@@ -194,7 +194,7 @@ def median_and_range(values, column):
         return ""
     digits = 0 if column == BASE else 2
     median, least, most = (f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
-    return f"{median} ({least}\u2011{most})"  # a hyphen at which no line breaks
+    return f"{median} ({least}-{most})"
 
 
 def report_memory(sizes):

@@ -1,4 +1,4 @@
-"""Points above the default of ten ways to choose a setting, on two splits."""
+"""Points above the default of nine ways to choose a setting, on two splits."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -138,7 +138,7 @@ def report_ranks(results):
                 best = ranks.min()
                 cells = [f"**{rank:.2f}**" if rank == best else f"{rank:.2f}" for rank in ranks]
                 rows.append([n_labels, f"{group} ({len(data)})", *cells])
-    table("Mean rank", ["labels a class", "sets", *METHODS], rows)
+    table("Mean rank", ["Mean rank, by labels a class", "sets", *METHODS], rows)
 
 
 def report_means(results):
@@ -149,7 +149,7 @@ def report_means(results):
             if data:
                 means = [results.means(method, n_labels, data).mean() for method in METHODS]
                 rows.append([n_labels, f"{group} ({len(data)})", *(f"{mean:.1f}" for mean in means)])
-    table("Mean accuracy in %", ["labels a class", "sets", *METHODS], rows)
+    table("Mean accuracy in %", ["Mean accuracy in %, by labels a class", "sets", *METHODS], rows)
 
 
 def report_floor(results):

@@ -115,7 +115,7 @@ def report_relational(results):
             [method, views, *(cell(results.of(score, data, method, (("views", views),))) for score in SCORES)]
             for views, method in RELATIONAL
         ]
-        table(f"Relational, {data}: accuracy in %", ["target", "views", *SCORES.values()], rows)
+        table(f"Relational, {data}: accuracy in %", [f"target, {data}", "views", *SCORES.values()], rows)
     lines = [(d, views, method) for d in DATA["relational"] for views, method in RELATIONAL if "rel" in method]
     gains = [
         [

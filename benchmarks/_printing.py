@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+PLUS_MINUS = " ±\u00a0"  # a narrow cell breaks before it, and not behind
 PACKAGES = ("skgca", "torch", "scikit-learn", "skorch", "numpy", "scipy")
 
 
@@ -33,6 +34,8 @@ def about(*more):
 
 
 def table(title, head, rows):
+    """Print a table in Markdown below its title, which is in its corner, too, if that is empty."""
+    head = [head[0] or title, *head[1:]]
     print(f"\n{title}\n\n| {' | '.join(map(str, head))} |\n|{'---|' * len(head)}")
     for row in rows:
         print(f"| {' | '.join(map(str, row))} |", flush=True)
@@ -55,5 +58,5 @@ def cell(values, unit=100.0, digits=1):
     values = unit * np.array(list(values.values()))
     if not len(values):
         return ""
-    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    spread = f"{PLUS_MINUS}{values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():.{digits}f}{spread}"

@@ -4,6 +4,8 @@ import numpy as np
 from scipy.stats import t as student_t
 from scipy.stats import wilcoxon
 
+from ._printing import PLUS_MINUS
+
 LEVEL = 0.05
 
 
@@ -75,6 +77,6 @@ def differences_as_text(rows, ratio, *, digits=1, spread=True):
 def _text(values, p, holds, digits, spread):
     if not len(values):
         return ""
-    deviation = f" ± {values.std(ddof=1):.{digits}f}" if spread and len(values) > 1 else ""
+    deviation = f"{PLUS_MINUS}{values.std(ddof=1):.{digits}f}" if spread and len(values) > 1 else ""
     test = f" ({p_text(p)}{'*' if holds else ''})" if np.isfinite(p) else ""
     return f"{values.mean():+.{digits}f}{deviation}{test}"

@@ -10,7 +10,7 @@ from sklearn.linear_model import RidgeCV
 from skgca.metrics import consistency_score
 
 from ._data import SCORES
-from ._printing import about, table
+from ._printing import PLUS_MINUS, about, table
 from ._statistics import holm, p_text, signed_rank
 from .choice_scores import BAD, clusters, few_probe, members, overlap
 from .score_report import CHOSEN, DEFAULT, arrays_of
@@ -183,7 +183,7 @@ def text_of(gains, p=None):
     """Mean and standard deviation over the sets, how many are better and worse, and the p value in brackets."""
     test = "" if p is None else f" ({p_text(p)})"
     better, worse = (gains > 0.005).sum(), (gains < -0.005).sum()
-    return f"{gains.mean():+.2f} ± {gains.std(ddof=1):.2f}, {better} / {worse}{test}"
+    return f"{gains.mean():+.2f}{PLUS_MINUS}{gains.std(ddof=1):.2f}, {better} / {worse}{test}"
 
 
 def columns_of(sets, labels, names):
@@ -215,8 +215,8 @@ def ways_and_scores(sets, names):
             if name not in names or name == CHOSEN:
                 brief.setdefault(name, []).extend(of[:2])
         order = sorted(names, key=gained.get, reverse=True)
-        head = ["score", "above the default", "above the mean", "dealt", "if cautious", "rank correlation", "bad told"]
-        table(f"Scores, {text}", head, [[name, *cells[name]] for name in order])
+        head = ["above the default", "above the mean", "dealt", "if cautious", "rank correlation", "bad told"]
+        table(f"Scores, {text}", ["", *head], [[name, *cells[name]] for name in order])
     head = ["picked by", *(f"{text}: above the {over}" for text in SCORES.values() for over in OVER)]
     table("Ways to choose", head, [[name, *of] for name, of in brief.items()])
 

@@ -182,12 +182,12 @@ def report(results, data, best):
             method: [np.mean(list(results.of(score, *case, method).values())) for case in cases] for method in METHODS
         }
         ranks = mean_ranks(np.array(list(means.values())))
-        rows = [
-            [method, f"{ranks[place]:.2f}", *(cell(results.of(score, *case, method)) for case in cases)]
-            for place, method in enumerate(METHODS)
+        rows = [["mean rank", *(f"{rank:.2f}" for rank in ranks)]]
+        rows += [
+            [f"{name}, {share:.0%} wrong", *(cell(results.of(score, name, share, method)) for method in METHODS)]
+            for name, share in cases
         ]
-        head = ["", "mean rank", *(f"{name}, {share:.0%} wrong" for name, share in cases)]
-        table(f"Recall {score} in %", head, rows)
+        table(f"Recall {score} in %", ["", *METHODS], rows)
     others = [method for method in METHODS if method != "ince"]
     for score in ("at 1", "at 10"):
         ratios = [ROWS[name][1] / ROWS[name][0] for name in data]
@@ -199,7 +199,7 @@ def report(results, data, best):
             for name in data
         ]
         rows = [[name, *row] for name, row in zip(data, differences_as_text(gains, ratios), strict=True)]
-        table(f"Points above ince (p, * by Holm), recall {score}, {CHOSEN_AT:.0%} wrong", ["", *others], rows)
+        table(f"Points above ince, recall {score}, {CHOSEN_AT:.0%} wrong", ["", *others], rows)
     rows = [[method, *(settings_text(best[name, method]) for name in data)] for method in METHODS]
     table("Settings chosen", ["", *data], rows)
 

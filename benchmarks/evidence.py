@@ -202,8 +202,8 @@ def tables_of(result):
     script, *options = result["key"]["command"]
     command = shlex.join(["python", "-m", f"benchmarks.{script}", *options])
     about = result["output"].lstrip().partition("\n")[0]
-    code = f"code at {result['commit']}; " if result["commit"] else ""
-    found["about"] = f"`{command}`: {about}; {code}{result['date']}."
+    when = ", ".join(filter(None, [result["commit"], result["date"]]))
+    found["about"] = f"| measured by | with | code, date |\n|---|---|---|\n| `{command}` | {about} | {when} |"
     return found
 
 

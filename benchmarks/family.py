@@ -179,7 +179,7 @@ def report_table(results):
         gains = [[results.less(score, *s, loss, "ince").values() for s in settings] for loss in others]
         cells = differences_as_text(gains, RATIO)
         rows = [[f"`{loss}`", *row] for loss, row in zip(others, cells, strict=True)]
-        table(f"Points above `ince` on the same seed (p, * by Holm), {title}", head, rows)
+        table(f"Points above `ince`, {title}", head, rows)
     report_orderings(results, data)
     measures = (("rank", "effective rank"), ("alignment", "alignment"), ("uniformity", "uniformity"))
     columns = [(name, score) for score, _ in measures for name in data]
@@ -225,7 +225,7 @@ def report_orderings(results, data):
         )
     ]
     head = ["claim", *(f"{views}, {SCORES[score]}" for score, views in settings)]
-    table("Points between two losses, mean of the sets (p, * by Holm), and wins among single fits", head, lines)
+    table("Points between two losses", head, lines)
 
 
 def report_strong(results):
@@ -235,26 +235,26 @@ def report_strong(results):
     for other in others:
         of_sets = {s: [results.less(s, name, "strong", "gca_uot", other) for name in data] for s in SCORES}
         gains.append([of.values() for gain in of_sets.values() for of in (mean_of_sets(gain), *gain)])
-    rows = [[f"`{o}`", *row] for o, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
-    head = ["", *(f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data))]
-    table("Points of `gca_uot` above another loss, strong views, further seeds (p, * by Holm)", head, rows)
+    names = [f"{name}, {title}" for title in SCORES.values() for name in ("mean of the sets", *data)]
+    rows = zip(names, *differences_as_text(gains, RATIO), strict=True)
+    table("Points of `gca_uot`, strong views, further seeds", ["", *(f"above `{o}`" for o in others)], rows)
 
 
 def report_domains(results):
     report_rows(results, "Domains")
     columns = {"all": SCORES["all"], "few": SCORES["few"], "across": TITLES["across"], "domain": TITLES["domain"]}
-    report_against(results, "Points above alpha - beta = 0 on the same seed", columns, {"alpha": 0.0, "beta": 0.0})
+    report_against(results, "Points above alpha - beta = 0", columns, {"alpha": 0.0, "beta": 0.0})
 
 
 def report_iterations(results):
     report_rows(results, "Iterations")
-    report_against(results, "Points above one iteration on the same seed", SCORES, {"sinkhorn_n_iter": 1})
+    report_against(results, "Points above one iteration", SCORES, {"sinkhorn_n_iter": 1})
 
 
 def report_epsilon(results):
     report_rows(results, "Epsilon")
     at = {"epsilon": EPSILON, "marginals": EPSILON}  # rho goes with epsilon where it is set
-    report_against(results, f"Points above epsilon {EPSILON} on the same seed", SCORES, at)
+    report_against(results, f"Points above epsilon {EPSILON}", SCORES, at)
 
 
 def report_against(results, title, columns, values):
@@ -266,7 +266,7 @@ def report_against(results, title, columns, values):
             names.append(named(method, given))
             gains.append([results.less(s, data, views, method, method, given, base).values() for s in columns])
     rows = [[name, *row] for name, row in zip(names, differences_as_text(gains, RATIO), strict=True)]
-    table(f"{title} (p, * by Holm)", ["", *columns.values()], rows)
+    table(title, ["", *columns.values()], rows)
 
 
 def report_rows(results, title):

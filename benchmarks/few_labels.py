@@ -138,7 +138,7 @@ def report_ranks(results):
                 best = ranks.min()
                 cells = [f"**{rank:.2f}**" if rank == best else f"{rank:.2f}" for rank in ranks]
                 rows.append([n_labels, f"{group} ({len(data)})", *cells])
-    table("Mean rank", ["labels a class", "sets", *METHODS], rows)
+    table("Mean rank", ["Mean rank, by labels a class", "sets", *METHODS], rows)
 
 
 def report_means(results):
@@ -149,7 +149,7 @@ def report_means(results):
             if data:
                 means = [results.means(method, n_labels, data).mean() for method in METHODS]
                 rows.append([n_labels, f"{group} ({len(data)})", *(f"{mean:.1f}" for mean in means)])
-    table("Mean accuracy in %", ["labels a class", "sets", *METHODS], rows)
+    table("Mean accuracy in %", ["Mean accuracy in %, by labels a class", "sets", *METHODS], rows)
 
 
 def report_floor(results):
@@ -170,7 +170,7 @@ def report_floor(results):
         if any(cells):
             rows.append([name, *cells])
     head = [part for n in results.regimes for part in (f"{n} labels: points", "tuned, self-trained, trees")]
-    table("auto less the better of logistic regression and frozen, and what it chose", ["", *head], rows)
+    table("What auto may lose, and what it chose", ["", *head], rows)
 
 
 def report_seconds(results):
@@ -182,7 +182,7 @@ def report_seconds(results):
             autos = [cell(results.of("seconds", name, n_labels), 1.0) for n_labels in results.regimes]
             rows.append([name, cell(pretraining, 1.0), *autos])
     head = ["embedder", *(f"auto on it, {n_labels} labels" for n_labels in results.regimes)]
-    table("Seconds of a fit, processor time of one thread", ["", *head], rows)
+    table("Seconds of a fit", ["", *head], rows)
 
 
 def main():

@@ -162,9 +162,9 @@ def report(results, data):
         chosen = results.of("views", "GCA", name).values()
         rows.append([name, ", ".join(f"`{views}`" for views in dict.fromkeys(chosen)), *less])
     head = [f"{title}: less the best of before" for title in SCORES.values()]
-    table("What the default chose, and GCA less the best named views of before", ["", "views", *head], rows)
+    table("What the default chose", ["", "views", *head], rows)
     rows = [[name, *(cell(results.of("seconds", method, name), 1.0) for method in METHODS)] for name in data]
-    table("Seconds of a fit, processor time of one thread", ["", *METHODS], rows)
+    table("Seconds of a fit", ["", *METHODS], rows)
 
 
 def main():

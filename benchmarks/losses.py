@@ -178,22 +178,23 @@ def report_time(given):
     for n, kind in progress(runs, len(runs), "losses, time"):
         found[n, kind].append(in_fresh_process(ratios, n, kind, given.rounds, given.threads, **env))
     columns = list(dict.fromkeys(column for measured in found.values() for column in measured[0]))
-    medians, ranges = [], []
-    for case, measured in found.items():
-        cells = [median_and_range([of[column] for of in measured if column in of], column) for column in columns]
-        medians.append([*case, *(median for median, _ in cells)])
-        ranges.append([*case, *(range_ for _, range_ in cells)])
-    table("Time over NT-Xent, medians over processes", ["N", "embeddings", *columns], medians)
-    table("Time over NT-Xent, least and most of the processes", ["N", "embeddings", *columns], ranges)
+    rows = [
+        [
+            column,
+            *(median_and_range([of[column] for of in measured if column in of], column) for measured in found.values()),
+        ]
+        for column in columns
+    ]
+    table("Time over NT-Xent", ["", *(f"{n} {kind}" for n, kind in found)], rows)
 
 
 def median_and_range(values, column):
-    """Median and range of a column over processes; nothing where it was not measured."""
+    """Median of a column over processes and, in brackets, its range; nothing where it was not measured."""
     if not values:
-        return "", ""
+        return ""
     digits = 0 if column == BASE else 2
     median, least, most = (f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values)))
-    return median, f"{least}-{most}"
+    return f"{median} ({least}-{most})"
 
 
 def report_memory(sizes):

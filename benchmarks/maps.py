@@ -163,7 +163,7 @@ def report(results, data):
     table("Processor time of one thread, median over seeds", head, rows)
     disparities = {(name, method): of(name, "disparity", method).get(0, np.nan) for name in data for method in STABLE}
     rows = [[name, *(as_text(round(disparities[name, method], 3)) for method in STABLE)] for name in data]
-    table("Procrustes disparity between two seeds, training rows; 0 is the same picture", ["", *STABLE], rows)
+    table("Procrustes disparity between two seeds", ["", *STABLE], rows)
 
 
 def draw(folder, data, seeds):

@@ -115,7 +115,7 @@ def report_relational(results):
             [method, views, *(cell(results.of(score, data, method, (("views", views),))) for score in SCORES)]
             for views, method in RELATIONAL
         ]
-        table(f"Relational, {data}: accuracy in %", ["target", "views", *SCORES.values()], rows)
+        table(f"Relational, {data}: accuracy in %", [f"target, {data}", "views", *SCORES.values()], rows)
     lines = [(d, views, method) for d in DATA["relational"] for views, method in RELATIONAL if "rel" in method]
     gains = [
         [
@@ -128,11 +128,7 @@ def report_relational(results):
         for data, views, method in lines
     ]
     rows = [[*line, *row] for line, row in zip(lines, differences_as_text(gains, RATIO), strict=True)]
-    table(
-        "Relational: points above pairs with the same views (p, * by Holm)",
-        ["set", "views", "target", *SCORES.values()],
-        rows,
-    )
+    table("Relational: points above pairs", ["set", "views", "target", *SCORES.values()], rows)
 
 
 def report_gains(title, results, data, methods, base, scores, name=str):
@@ -151,16 +147,16 @@ def report_gains(title, results, data, methods, base, scores, name=str):
 
 def report_tails(results):
     scores = {"balanced": "all classes", "tail": "tail third"}
-    title = "Long tails: balanced accuracy in % with equal weights, then points above it (p, * by Holm)"
+    title = "Long tails: points above equal weights"
     report_gains(title, results, DATA["tails"], TAILS, "equal", scores)
     rows = [[data, cell(results.of("correlation", data, "1 / size", ()), 1, 2)] for data in DATA["tails"]]
-    table("Long tails: correlation of log estimated and log true sizes, over rows", ["", "correlation"], rows)
+    table("Long tails: correlation of log sizes", ["", "correlation"], rows)
 
 
 def report_labelled(results):
-    title = "A biased sample of labels: accuracy in % without a target, then points above it (p, * by Holm)"
+    title = "Biased labels: points above no target"
     report_gains(title, results, DATA["labelled"], LABELLED_METHODS, "no target", {"labelled": ""})
-    title = 'A biased sample of labels: accuracy in % with target="labels", then points above it (p, * by Holm)'
+    title = 'Biased labels: points above target="labels"'
     methods = ['target="labels"', "LabelledTransportTarget"]
     report_gains(title, results, DATA["labelled"], methods, methods[0], {"labelled": ""})
 
@@ -174,7 +170,7 @@ def report_domains(results):
         gains = [[points(results.of(a, one, m, ()), base[one]).values() for one in data] for m, a in lines]
         rows = [[*line, *row] for line, row in zip(lines, differences_as_text(gains, RATIO), strict=True)]
         rows = [row for row in rows if row[:2] != ["no target", "none"]]
-        title = f"Across domains, {group}: points above the embedding without target or adapter (p, * by Holm)"
+        title = f"Across domains, {group}: points above the embedding without target or adapter"
         table(title, ["embedding", "adapter", *data], rows)
         gains = [
             [
@@ -184,7 +180,7 @@ def report_domains(results):
             for a in ADAPTERS
         ]
         rows = [[a, *row] for a, row in zip(ADAPTERS, differences_as_text(gains, RATIO), strict=True)]
-        title = f"Across domains, {group}: points of TransportTarget above no target, same adapter (p, * by Holm)"
+        title = f"Across domains, {group}: points of TransportTarget"
         table(title, ["adapter", *data], rows)
 
 

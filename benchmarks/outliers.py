@@ -27,7 +27,7 @@ from skgca._inference.outlier_score import lost_mass
 
 from ._data import load, prepared
 from ._jobs import Job, job_parser, measured, parsed, run_main
-from ._printing import about, show
+from ._printing import PLUS_MINUS, about, show
 from ._statistics import holm, p_text, signed_rank
 
 DATA, KINDS = ("letter", "magic", "mnist"), ("mixed", "noise", "class")
@@ -105,7 +105,7 @@ def report(records):
     frame = pd.DataFrame(rows).set_index(["set", "outliers", "seed"])
     methods = [column for column in frame if column != "train against new"]
     mean, spread = (getattr(frame.groupby(["set", "outliers"], sort=False), name)() for name in ("mean", "std"))
-    cells = mean.map("{:.3f}".format) + " ± " + spread.fillna(0).map("{:.3f}".format)
+    cells = mean.map("{:.3f}".format) + PLUS_MINUS + spread.fillna(0).map("{:.3f}".format)
     cells.loc[("mean", ""), :] = frame.mean().map("{:.3f}".format)
     cells.index = cells.index.map(" ".join).str.strip()
     difference = frame[methods].rsub(frame["outlier_score"], axis=0).drop(columns="outlier_score")

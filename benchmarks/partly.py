@@ -57,7 +57,7 @@ def report(records):
             found = np.concatenate(of_sets)
             rows.append([setting, *cells, f"{found.mean():+.1f}", f"{(found > 0).sum()}/{len(found)}"])
         head = ["labels in training", *data, "mean", "ahead in"]
-        table(f"Probe of {title}: accuracy in %, then points above it (p, * by Holm)", head, rows)
+        table(f"Probe of {title}: points above no labels", head, rows)
 
 
 def main():

@@ -16,7 +16,7 @@ def report_differences(results, score):
         rows.append([points(ours, results.of(score, method, name)).values() for method in others])
     cells = differences_as_text(rows, RATIO, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
-    table(f"Points of gca above each (p, * by Holm), {SCORES[score]}", ["", *others], rows)
+    table(f"Points of gca above each, {SCORES[score]}", ["", *others], rows)
 
 
 def report_accuracies(results, score):
@@ -29,7 +29,7 @@ def report_accuracies(results, score):
 
 def report_memory(results):
     rows = [[name, *(cell(results.of("MiB", m, name), 1.0, 0) for m in results.methods)] for name in results.data]
-    table("Most memory during the fit, MiB above the process after its imports", ["", *results.methods], rows)
+    table("Most memory during the fit, MiB", ["", *results.methods], rows)
 
 
 def report_failures(failed):

@@ -51,8 +51,7 @@ def report_accuracy(results, score, quick):
         rows.append([points(ours, raw).values() for ours in found])
     cells = differences_as_text(rows, ratios, spread=False)
     rows = [[name, *row] for name, row in zip(results.data, cells, strict=True)]
-    title = f"Points above raw on the same splits (p, * by Holm), {SCORES[score]}"
-    table(title, ["", *(name for name, _, _ in columns[1:])], rows)
+    table(f"Points above raw, {SCORES[score]}", ["", *(name for name, _, _ in columns[1:])], rows)
 
 
 def report_summary(results, score, group, data):
@@ -67,7 +66,8 @@ def report_summary(results, score, group, data):
         for method, found, rank in zip(results.methods, means, ranks, strict=True):
             compared = [""] * 4 if (method, suffix) == ("raw", PLAIN) else against(found - raw, data)
             rows.append([method, WAYS[suffix], f"{found.mean():.1f}", *compared, f"{rank:.2f}"])
-    head = [f"{len(data)} sets", "probe behind", "mean", "mean gain over raw", "worst", "win / tie / loss", "p", "rank"]
+    what = f"{len(data)} sets, {SCORES[score]}"
+    head = [what, "probe behind", "mean", "mean gain over raw", "worst", "win / tie / loss", "p", "rank"]
     table(f"{group}, {SCORES[score]}", head, rows)
 
 
@@ -98,7 +98,7 @@ def report_duels(results, data, kind="tables"):
             rows.append([title, other, WAYS[suffix], *against(gain, data)])
     rows = [[*row, p_text(p)] for row, p in zip(rows, holm(p_values), strict=True)]
     head = [f"{len(data)} {kind}", "gca less", "which is behind", "mean difference", "worst", "win / tie / loss", "p"]
-    table("gca without a scaler, and each other method at its better", [*head, f"p by Holm, {len(rows)} tests"], rows)
+    table("gca against each method", [*head, f"p by Holm, {len(rows)} tests"], rows)
 
 
 def report_brief(results, data):
@@ -139,8 +139,12 @@ def report_rivals(results):
         return
     found = {score: classifiers_of(results, score) for score in SCORES}
     for score, title in SCORES.items():
-        rows = [[name, *(mean_cell(of_set.get(name)) for of_set in found[score].values())] for name in results.data]
-        table(f"Other classifiers, {title}", ["", *found[score]], rows)
+        for read in ("raw", "gca"):
+            classifiers = {
+                name.removesuffix(f" on {read}"): of for name, of in found[score].items() if f"on {read}" in name
+            }
+            rows = [[name, *(mean_cell(of.get(name)) for of in classifiers.values())] for name in results.data]
+            table(f"Classifiers on {read}, {title}", ["", *classifiers], rows)
     for group, members in {"tables": TABLES, "tables and images": DATA}.items():
         report_classifiers(found, group, members)
 
@@ -166,7 +170,7 @@ def report_classifiers(found, group, members):
     rows = [[*row, p_text(p)] for row, p in zip(rows, holm(p_values), strict=True)]
     head = [f"{len(data)} {group}", "classifier", "mean", "rank", "gca less this", "worst", "win / tie / loss", "p"]
     n_tests = int(np.isfinite(p_values).sum())
-    table(f"Other classifiers, {group}, and gca with logistic regression", [*head, f"p by Holm, {n_tests} tests"], rows)
+    table(f"Classifiers, {group}", [*head, f"p by Holm, {n_tests} tests"], rows)
 
 
 def report_probes(results):
@@ -190,7 +194,7 @@ def report_seconds(results, quick):
         for name in results.data:
             unit = 1.0 if score == "seconds" else 1e6 / len(split_of(name, 0, quick).test)
             rows.append([name, *(cell(results.of(score, m, name), unit, 2) for m in results.methods)])
-        table(f"{title}, processor time of one thread", ["", *results.methods], rows)
+        table(title, ["", *results.methods], rows)
 
 
 def report_data(data, quick):

@@ -14,7 +14,7 @@ from skgca.metrics import (
 )
 
 from ._data import SCORES
-from ._printing import about, show, table
+from ._printing import PLUS_MINUS, about, show, table
 from ._statistics import holm, p_text, signed_rank
 
 ACCURACY = {"all": "whole all", "few": "whole few"}  # of the probe with all labels, and with 10 a class
@@ -134,7 +134,8 @@ def in_brief(labels, ranks, lost):
     adjusted = dict(zip(others, map(p_text, holm(p_values)), strict=True))
     return {
         f"{SCORES[labels]}: rank correlation": [
-            f"{mean:.2f} ± {spread:.2f}" for mean, spread in zip(ranks.mean(axis=1), ranks.std(axis=1), strict=True)
+            f"{mean:.2f}{PLUS_MINUS}{spread:.2f}"
+            for mean, spread in zip(ranks.mean(axis=1), ranks.std(axis=1), strict=True)
         ],
         f"{SCORES[labels]}: p by Holm": [adjusted.get(name, "") for name in ranks.index],
         f"{SCORES[labels]}: points lost": [f"{mean:.1f}" for mean in lost.mean(axis=1)],

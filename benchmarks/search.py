@@ -30,7 +30,7 @@ from skgca.model_selection import GCASearchCV
 
 from ._data import PROTOCOL, TABLES, split_of, taken
 from ._jobs import Job, job_parser, measured, options_of, parsed, run_main
-from ._printing import about, table
+from ._printing import PLUS_MINUS, about, table
 from ._statistics import p_text, signed_rank
 
 DATA = ("wine", "vehicle", "vowel", "phoneme", "digits-flat")
@@ -90,7 +90,7 @@ def run(job):
 def spread(values):
     """Return mean and standard error as text, and the p value of a signed rank test."""
     error = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
-    return f"{np.mean(values):+.2f} ± {error:.2f} ({p_text(signed_rank(values))})"
+    return f"{np.mean(values):+.2f}{PLUS_MINUS}{error:.2f} ({p_text(signed_rank(values))})"
 
 
 def report(results, shares):

@@ -206,9 +206,7 @@ def report(results, data):
     head = [f"{title}: less {other}" for title in SCORES.values() for other in METHODS[1:4]]
     table("GCA less others, in points", ["", *head], rows)
     rows = [[name, *(cell(results.of("seconds", method, name), 1.0) for method in METHODS)] for name in data]
-    table(
-        "Seconds of a fit and of the predictions of the test rows, processor time of one thread", ["", *METHODS], rows
-    )
+    table("Seconds of a fit and of predictions", ["", *METHODS], rows)
 
 
 def main():

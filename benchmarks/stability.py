@@ -23,7 +23,7 @@ from skgca.inspection import stability_report
 
 from ._data import MAX_ITER, PROTOCOL, QUICK, load
 from ._jobs import Job, job_parser, measured, parsed, run_main
-from ._printing import about, table
+from ._printing import PLUS_MINUS, about, table
 
 DATA = ("digits-flat", "vowel", "phoneme", "vehicle", "breast cancer")
 COLUMNS = ("confidence", "neighbor_overlap", "label_confidence", "label_agreement")
@@ -60,8 +60,8 @@ def main():
     rows = []
     for job, found in measured(run, jobs, given, protocol=(*PROTOCOL, N_SEEDS, OTHER_SEEDS)).items():
         means = [f"{found[name]:.3f}" for name in ("errors", "neighbor_overlap", "consistency")]
-        areas = [f"{np.mean(found['areas'][name]):.2f} ± {np.std(found['areas'][name]):.2f}" for name in COLUMNS]
-        rows.append([job.data, *means, *areas])
+        areas = [(np.mean(found["areas"][name]), np.std(found["areas"][name])) for name in COLUMNS]
+        rows.append([job.data, *means, *(f"{mean:.2f}{PLUS_MINUS}{spread:.2f}" for mean, spread in areas)])
     head = ["data", "errors", "overlap", "consistency", *(f"`{column}`" for column in COLUMNS)]
     table("Area under the ROC curve of low confidence, for errors", head, rows)
 

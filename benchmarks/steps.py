@@ -142,7 +142,7 @@ def report(records):
             if steps := results.of("steps", data, method):
                 found = [cell(results.of(score, data, method)) for score in scores]
                 rows.append([method, f"{mean(steps):,.0f}", f"{mean(results.of('seconds', data, method)):.0f}", *found])
-        table(f"Rows of {data}", ["training", "steps", "seconds", *scores.values()], rows)
+        table(f"Rows of {data}", [f"training, {data}", "steps", "seconds", *scores.values()], rows)
 
 
 def main():

@@ -155,12 +155,12 @@ def report(results, data, best):
                 for m in others
             ]
             rows = [[f"`{m}`", *row] for m, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
-            table(f"Points above `ince` (p, * by Holm), {group}, {title}", ["", *situations], rows)
+            table(f"Points above `ince`, {group}, {title}", ["", *situations], rows)
     for name in data:
         for group, situations in GROUPS.items():
             gains = [[less_ince(results, "few", name, s, m).values() for s in situations] for m in others]
             rows = [[f"`{m}`", *row] for m, row in zip(others, differences_as_text(gains, RATIO), strict=True)]
-            table(f"Points above `ince` (p, * by Holm), {group}, {SCORES['few']}, {name}", ["", *situations], rows)
+            table(f"Points above `ince`, {group}, {SCORES['few']}, {name}", ["", *situations], rows)
     kinds = list(dict.fromkeys(map(chosen_at, SITUATIONS)))
     rows = [
         [f"`{loss}`", *(settings_text(best, data, kind, loss) for kind in kinds)]

@@ -104,8 +104,8 @@ class PlanReport:
         "col_mass", "lost" as a share of the median mass, and "y" where it is known. Empty if no marginal is relaxed.
     summary : dict
         - "own_share": share of all mass that goes from a row to its own other view.
-        - "own_share_by_chance": the same share in an embedding that does not distinguish rows, so that all candidates of a
-          view get the same mass.
+        - "own_share_by_chance": the same share in an embedding that does not distinguish rows, in which all candidates
+          of a view get the same mass.
         - "own_share_at_best": the same share of a perfect embedding of n rows, with cosine 1 between the views of a row
           and -1 / (n - 1) between rows. Left out for a cost other than the cosine.
         - "own_share_due": the same share in the target plan.

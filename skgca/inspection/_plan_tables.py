@@ -133,14 +133,14 @@ def in_words(plan: RowPlan, figures: dict[str, float]) -> str:
     at_best = figures.get("own_share_at_best")
     perfect = "" if at_best is None else f", and {_percent(at_best)} in a perfect embedding"
     told = [
-        f"At epsilon {plan.epsilon:.3g}, {_percent(figures['own_share'])} of the mass goes to the other view of the same "
-        f"row. By chance it would be {_percent(figures['own_share_by_chance'])}{perfect}."
+        f"At epsilon {plan.epsilon:.3g}, {_percent(figures['own_share'])} of the mass goes to the other view of the "
+        f"same row. By chance it would be {_percent(figures['own_share_by_chance'])}{perfect}."
     ]
     if "own_first" in figures:
         told.append(
             f"For {_percent(figures['own_first'])} of the views, that view gets the most mass of all. Among "
-            f"{plan.n_candidates.mean():,.0f} views, its median rank is {figures['own_rank_median']:g} and its mean rank "
-            f"{figures['own_rank_mean']:.3g} ({figures['own_rank_by_chance']:.3g} by chance)."
+            f"{plan.n_candidates.mean():,.0f} views, its median rank is {figures['own_rank_median']:g} and its "
+            f"mean rank {figures['own_rank_mean']:.3g} ({figures['own_rank_by_chance']:.3g} by chance)."
         )
     return " ".join(told)
 

@@ -57,6 +57,7 @@ class RowPlan:
     - plans: ``plan``, ``target``
     - rows: ``rows``, ``labels``, ``y``, ``domain``, ``related``
     - settings: ``loss``, ``layout``, ``target_name``, ``epsilon``, ``marginals``, ``marginal_error``
+    - optional: ``cost``, ``own_ranks``
 
     Parameters
     ----------

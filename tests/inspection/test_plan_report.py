@@ -274,5 +274,5 @@ def test_a_training_moves_the_figures_from_chance_to_the_best():
         assert 1 <= figures["own_rank_mean"] < figures["own_rank_by_chance"] == 75
         assert 0 <= figures["own_first"] <= 1
     assert after.summary["own_share"] > 2 * before.summary["own_share"]
-    for part in ("At epsilon 0.2, ", "% of the mass goes", "it would be 0.67%", "among 149 views", "75 by chance"):
+    for part in ("At epsilon 0.2, ", "% of the mass goes", "it would be 0.67%", "Among 149 views", "75 by chance"):
         assert part in after.in_words

@@ -93,7 +93,7 @@ def test_two_encoders_and_a_map_have_levels_of_the_cross_layout():
 UNKNOWN = {
     "weights": ({}, {"sample_weight": np.arange(150) + 1.0}, "it depends on the sample_weight of the rows in a batch"),
     "groups": ({}, {"sample_group": np.arange(150) // 2}, "it depends on the sample_group of the rows in a batch"),
-    "labels": ({"target": "labels"}, {}, r"which rows of a batch match by target=LabelsTarget\(\)"),
+    "labels": ({"target": "labels"}, {}, r"which rows of a batch match under target=LabelsTarget\(\)"),
     "byol": ({"loss": "byol"}, {}, "This loss does not compare rows with each other, so it has no chance level"),
     "open": ({"loss": "gca_uot", "cost": "sqeuclidean"}, {}, "the costs, which these marginals, epsilon or cost leave"),
 }
@@ -164,5 +164,5 @@ def test_a_rolled_back_training(capsys):
 def test_passes_of_partial_fit_tell_of_no_end(capsys):
     model = GCAEmbedder(verbose=1, random_state=0).partial_fit(X).partial_fit(X)
     starts = [line.split()[0] for line in capsys.readouterr().out.splitlines() if not line.startswith("X is read")]
-    assert starts == ["The", "epoch", "epoch"]
+    assert starts == ["Loss", "epoch", "epoch"]
     assert model.history_[1]["loss_by_chance"] == model.history_[0]["loss_by_chance"]

@@ -110,7 +110,7 @@ class PlanReport:
           and -1 / (n - 1) between rows. Left out for a cost other than the cosine.
         - "own_share_due": the same share in the target plan.
         - "own_first", "own_rank_mean", "own_rank_median": share of the views that send the most mass to the other view
-          of their row, and rank of that view among all candidates, from 1; see :attr:`RowPlan.own_ranks`.
+          of their row, and rank of that view among all candidates, from 1; see :class:`RowPlan`.
           "own_rank_by_chance": the mean rank by chance.
         - "effective_matches": number of rows that the mass of a row is spread over, which is the exponential of its
           entropy; mean over rows.

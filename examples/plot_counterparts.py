@@ -99,7 +99,9 @@ ax.set_xticks(
     places, ["pixels", "views\nalone", "all of the\nother domain", "counterparts"]
 )
 ax.set(
-    ylabel="accuracy on test rows", ylim=(0, 1.1), title="Labels of upright digits only"
+    ylabel="accuracy on test rows",
+    ylim=(0, 1.25),
+    title="Labels of upright digits only",
 )
 ax.legend(loc="upper center", ncols=2)
 plt.show()

@@ -93,7 +93,7 @@ ax.legend(loc="upper right", ncols=4)
 plt.show()
 
 # %%
-# "together" helps a regression that has labels of one domain only: by 11 points here,
+# "together" helps a regression that has labels of one domain only: by 6 points here,
 # and by 3 to 5 points on three more splits that we tried. It does not hide the domain.
 # "apart" keeps the domain better than "together", but loses accuracy on the digits. A
 # longer comparison with a multilayer perceptron found no gain across domains (see the
@@ -122,11 +122,10 @@ for (by_digit, by_domain), name in zip(axes.T, plans, strict=True):
     by_domain.set_xlabel("first principal component")
 axes[0, 0].set_ylabel("second principal component")
 axes[1, 0].set_ylabel("second principal component")
-axes[1, 0].legend(loc="upper left")
+axes[1, 0].legend(loc="lower right")
 plt.show()
 
 # %%
-# In the upper row, "apart" makes the domain the first thing that the embedding shows,
-# while the other two settings put the digits first. In the lower row, "together"
-# overlaps the domains hardly more than "neutral" does, and a regression on all columns
-# still reads the domain.
+# With "apart", the first component is the domain, and the digits mix on either side of
+# it. With the other two settings the domains overlap, with "together" hardly more than
+# with "neutral", and a regression on all columns still reads the domain.

@@ -106,21 +106,12 @@ for method, score in scores.items():
 # ``outlier_score`` and LocalOutlierFactor on raw columns are level, and the kind of
 # outlier decides which is better (see the user guide on outliers).
 
-figure = plt.figure(figsize=(11, 4.6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
-rank = np.argsort(np.argsort(-scores["outlier_score"])) + 1
-for axes, name in zip(left.subplots(4, 6), ["usual", *planted], strict=True):
-    rows = np.flatnonzero(kind == name)
-    for ax, row in zip(axes, rows[np.argsort(rank[rows])][:6], strict=True):
-        ax.imshow(X_all[row].reshape(8, 8), cmap="gray_r")
-        ax.set(xticks=[], yticks=[])
-        ax.set_title(f"rank {rank[row]}", size=9)
-    axes[0].set_ylabel(name)
-left.suptitle(f"The most suspicious of each kind, by their rank among {len(X_all)}")
-ax = right.subplots()
+# sphinx_gallery_thumbnail_number = 3
+figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
+is_outlier = kind != "usual"
 for (method, score), style in zip(scores.items(), ("-", "--", ":"), strict=True):
-    false_alarms, found, _ = roc_curve(kind != "usual", score)
-    area = roc_auc_score(kind != "usual", score)
+    false_alarms, found, _ = roc_curve(is_outlier, score)
+    area = roc_auc_score(is_outlier, score)
     ax.plot(false_alarms, found, style, label=f"{method}, area {area:.2f}")
 ax.set(xlabel="share of usual rows flagged", ylabel="share of outliers found")
 ax.set(title="120 planted outliers among 400 usual rows", aspect="equal")
@@ -128,7 +119,22 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# On the left, noisy images come first, and the usual images with a high rank are thick
-# or lopsided digits. On the right, ``outlier_score`` and LocalOutlierFactor are close
-# together and far better than IsolationForest, which looks at one column at a time and
-# finds nothing where each value is usual.
+# ``outlier_score`` and LocalOutlierFactor are close together and far better than
+# IsolationForest. It looks at one column at a time, and finds nothing where each value
+# is usual. The next figure shows the images with the highest scores.
+
+rank = np.argsort(np.argsort(-scores["outlier_score"])) + 1
+figure, grid = plt.subplots(4, 6, figsize=(7, 5), layout="constrained")
+for axes, name in zip(grid, ["usual", *planted], strict=True):
+    rows = np.flatnonzero(kind == name)
+    for ax, row in zip(axes, rows[np.argsort(rank[rows])][:6], strict=True):
+        ax.imshow(X_all[row].reshape(8, 8), cmap="gray_r")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f"rank {rank[row]}", size=9)
+    axes[0].set_ylabel(name)
+figure.suptitle(f"The most suspicious of each kind, by their rank among {len(X_all)}")
+plt.show()
+
+# %%
+# Noisy images come first. The usual images with a high rank are thick or lopsided
+# digits.

@@ -119,7 +119,6 @@ ax.barh(places, table.mean(axis=1), color=np.where(is_ours, "#0072b2", "0.75"))
 ax.plot(table, places, "o", color="black", markersize=4)
 ax.set_yticks(places, table.index)
 ax.set(xlim=(0.7, 1), xlabel="accuracy on test images", title="Ten labels a class")
-plt.show()
 
 # %%
 # Epsilon and marginals are parameters like any other. Validation rows need labels.

@@ -93,7 +93,7 @@ for kind, title in enumerate(("Upright images", "Turned images")):
     ax.text(6.5, lowest, "camera turned", rotation=90, ha="center", va="bottom", size=9)
     ax.set(title=title, xlabel="chunks seen", xticks=range(1, 13))
     ax.set(ylabel="accuracy on test images", ylim=(lowest, 1))
-    ax.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)
 plt.show()
 
 # %%

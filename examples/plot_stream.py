@@ -90,14 +90,14 @@ for kind, title in enumerate(("Upright images", "Turned images")):
     ax.axhline(at_once[kind], color="black", label="fitted on all at once")
     ax.axhline(pixels[kind], color="0.5", linestyle=":", label="pixels")
     ax.axvline(6.5, color="0.8", linewidth=6, zorder=0)
-    ax.text(6.5, lowest, "camera turned", rotation=90, ha="center", va="bottom", size=9)
+    ax.text(6.5, 0.99, "camera turned", rotation=90, ha="center", va="top", size=9)
     ax.set(title=title, xlabel="chunks seen", xticks=range(1, 13))
     ax.set(ylabel="accuracy on test images", ylim=(lowest, 1))
     figure.legend(loc="outside lower center", ncols=2)
 plt.show()
 
 # %%
-# After the turn, the embedder that sees each chunk alone forgets upright images, and
-# the one with old rows does not. Both learn the turned images, and end near the
-# embedder that was fitted to all rows at once, which is hardly better than pixels with
-# so few rows and labels.
+# After the turn, the embedder that sees each chunk alone loses 5 points on upright
+# images, and the one with old rows stays level. On turned images both end near the
+# embedder that was fitted to all rows at once, which is no better than pixels with so
+# few rows and labels.

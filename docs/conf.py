@@ -46,7 +46,7 @@ extensions = [
     "sphinxext.opengraph",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
+exclude_patterns = ["_build", "auto_examples/**.ipynb", "auto_examples/**.py"]
 
 # Every link must lead somewhere; `make docs` makes errors of warnings.
 nitpicky = True
@@ -104,28 +104,32 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
+    "subsection_order": ExplicitOrder(
+        [f"../examples/{name}" for name in ("start", "data", "targets", "insight", "losses")]
+    ),
     "within_subsection_order": ExplicitOrder(  # a file that is not here stops the build
         [
             "plot_quickstart.py",
             "plot_few_labels.py",
-            "plot_two_measurements.py",
             "plot_mixed_table.py",
+            "plot_grid_search.py",
             "plot_frozen_features.py",
+            "plot_two_measurements.py",
+            "plot_stream.py",
             "plot_partly_labelled.py",
             "plot_noisy_views.py",
             "plot_domains.py",
-            "plot_map.py",
             "plot_counterparts.py",
             "plot_relations.py",
             "plot_biased_labels.py",
             "plot_long_tails.py",
+            "plot_map.py",
             "plot_plans_and_outliers.py",
-            "plot_grid_search.py",
-            "plot_stream.py",
             "plot_torch_loop.py",
             "search_optuna.py",
         ]
     ),
+    "remove_config_comments": True,
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib",),
     "capture_repr": ("_repr_html_",),

@@ -54,7 +54,7 @@ def test_code_of_pages(path):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*/*.py")), ids=lambda path: path.name)
 def test_examples(path):
     found = too_wide(code_of_example(path), path.relative_to(ROOT))
     assert not found, "\n".join(found)
@@ -67,7 +67,7 @@ def test_docstrings():
 
 def test_code_is_found():
     assert "import skgca" in code_of_page(ROOT / "README.md") or "from skgca" in code_of_page(ROOT / "README.md")
-    assert "GCAEmbedder(" in code_of_example(ROOT / "examples/plot_quickstart.py")
-    assert "Optuna proposes" not in code_of_example(ROOT / "examples/search_optuna.py")
+    assert "GCAEmbedder(" in code_of_example(ROOT / "examples/start/plot_quickstart.py")
+    assert "Optuna proposes" not in code_of_example(ROOT / "examples/losses/search_optuna.py")
     assert ">>> " in doctests(dict(public_callables())[":GCAEmbedder"])
     assert too_wide("x" * (WIDTH + 1), "here")

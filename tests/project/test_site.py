@@ -18,7 +18,7 @@ MADE = [
     "api/generated/skgca.inspection.TransportPlanDisplay.html",
     "api/generated/skgca.losses.make_loss.html",
     "auto_examples/index.html",
-    "auto_examples/plot_quickstart.html",
+    "auto_examples/start/plot_quickstart.html",
     "search.html",
 ]
 WIDTHS = (390, 1280)

@@ -9,8 +9,8 @@ through a logistic regression behind the embedder. The second uses none: its sco
 how much of held-out rows survives views of them.
 
     pip install "skgca[search]"
-    python examples/search_optuna.py
-    python examples/search_optuna.py --trials 50
+    python examples/losses/search_optuna.py
+    python examples/losses/search_optuna.py --trials 50
 """
 
 import argparse

@@ -10,8 +10,8 @@ other features. Then a grid search chooses epsilon and the marginals.
 ``image_shape`` tells the embedder that its rows are images. It then learns from
 rotated, scaled and partly erased copies.
 
-Run the script by ``python examples/start/plot_quickstart.py`` or ``make demo``. It prints
-what you see below and saves the last picture as quickstart.png.
+Run the script by ``make demo``. It prints what you see below and saves the last picture
+as quickstart.png.
 """
 
 import time

@@ -21,7 +21,9 @@ from sphinx_gallery.sorting import ExplicitOrder
 from skgca import __version__
 
 HERE = Path(__file__).parent
-MATHJAX = find_spec("sphinx-mathjax-offline").submodule_search_locations  # of which only the files are used
+MATHJAX = find_spec(
+    "sphinx-mathjax-offline"
+).submodule_search_locations  # of which only the files are used
 
 matplotlib.use("Agg")
 sys.path.insert(0, str(HERE))  # for parameter_groups
@@ -51,7 +53,10 @@ exclude_patterns = ["_build", "auto_examples/**.ipynb", "auto_examples/**.py"]
 # Every link must lead somewhere; `make docs` makes errors of warnings.
 nitpicky = True
 nitpick_ignore_regex = [
-    (r"py:obj|std:term", r"classes_|n_features_in_|fit"),  # in what GCASearchCV has from scikit-learn
+    (
+        r"py:obj|std:term",
+        r"classes_|n_features_in_|fit",
+    ),  # in what GCASearchCV has from scikit-learn
 ]
 
 
@@ -62,7 +67,11 @@ def inventories():
         "sklearn": "https://scikit-learn.org/stable/",
         "torch": "https://docs.pytorch.org/docs/stable/",
     }
-    rows = [line.split() for line in (HERE / "intersphinx.txt").read_text().splitlines() if line[0] != "#"]
+    rows = [
+        line.split()
+        for line in (HERE / "intersphinx.txt").read_text().splitlines()
+        if line[0] != "#"
+    ]
     mapping = {}
     for project, site in sites.items():
         lines = [
@@ -105,7 +114,10 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
     "subsection_order": ExplicitOrder(
-        [f"../examples/{name}" for name in ("start", "data", "targets", "insight", "losses")]
+        [
+            f"../examples/{name}"
+            for name in ("start", "data", "targets", "insight", "losses")
+        ]
     ),
     "within_subsection_order": ExplicitOrder(  # a file that is not here stops the build
         [
@@ -141,7 +153,9 @@ sphinx_gallery_conf = {
 
 mathjax_path = "mathjax/tex-chtml.js"
 
-copybutton_exclude = ".linenos, .gp, .go"  # prompts and outputs stay out of what is copied
+copybutton_exclude = (
+    ".linenos, .gp, .go"  # prompts and outputs stay out of what is copied
+)
 copybutton_copy_empty_lines = False
 
 ogp_site_url = os.environ.get("SKGCA_DOCS_URL", "")
@@ -154,7 +168,17 @@ html_favicon = "_static/favicon.svg"
 html_static_path = ["_static", *(f"{place}/static" for place in MATHJAX)]
 html_css_files = ["custom.css"]
 html_copy_source = html_show_sourcelink = True
-html_sidebars = {page: [] for page in ("index", "getting_started", "method", "faq", "coming_from", "changelog")}
+html_sidebars = {
+    page: []
+    for page in (
+        "index",
+        "getting_started",
+        "method",
+        "faq",
+        "coming_from",
+        "changelog",
+    )
+}
 html_theme_options = {
     "header_links_before_dropdown": 6,
     "logo": {"text": "skgca", "alt_text": "skgca"},
@@ -183,10 +207,18 @@ def draw_pictures(app, name, source):
     def as_rst(match):
         path, body = match.groups()
         body = re.sub(r"(?<!`)`([^`\n]+)`(?!`)", r"``\1``", body)  # code in a caption
-        lines = [f".. plot:: {path.lstrip('./')}", *(f"   {line}".rstrip() for line in body.splitlines())]
+        lines = [
+            f".. plot:: {path.lstrip('./')}",
+            *(f"   {line}".rstrip() for line in body.splitlines()),
+        ]
         return "\n".join(["```{eval-rst}", *lines, "```"])
 
-    source[0] = re.sub(r"^```\{plot\} (\S+)\n(.*?)\n```$", as_rst, source[0], flags=re.DOTALL | re.MULTILINE)
+    source[0] = re.sub(
+        r"^```\{plot\} (\S+)\n(.*?)\n```$",
+        as_rst,
+        source[0],
+        flags=re.DOTALL | re.MULTILINE,
+    )
 
 
 def remove_citations(app, doctree):
@@ -202,8 +234,13 @@ def remove_citations(app, doctree):
 def describe(app, pagename, templatename, context, doctree):
     """Describe a page of one class or function by its first paragraph; the other pages are described by opengraph."""
     if doctree is not None and 'name="description"' not in context["metatags"]:
-        words = next((paragraph.astext() for paragraph in doctree.findall(nodes.paragraph)), context["title"])
-        context["metatags"] += f'<meta name="description" content="{escape(" ".join(words.split()))}" />'
+        words = next(
+            (paragraph.astext() for paragraph in doctree.findall(nodes.paragraph)),
+            context["title"],
+        )
+        context["metatags"] += (
+            f'<meta name="description" content="{escape(" ".join(words.split()))}" />'
+        )
 
 
 def setup(app):

@@ -29,7 +29,9 @@ def parameter_list(content):
     for fields in content.children:
         if isinstance(fields, nodes.field_list):
             for field in fields:
-                if field[0].astext() == "Parameters" and isinstance(field[1][0], nodes.definition_list):
+                if field[0].astext() == "Parameters" and isinstance(
+                    field[1][0], nodes.definition_list
+                ):
                     return field[1][0]
     return None
 
@@ -44,12 +46,16 @@ def group_list(content):
 
 def names_of(item):
     """Names of an entry: "q, lam : float" has two, and "**options" is one without stars."""
-    return [name.strip(" *") for name in item[0].next_node(nodes.strong).astext().split(",")]
+    return [
+        name.strip(" *") for name in item[0].next_node(nodes.strong).astext().split(",")
+    ]
 
 
 def link_to(anchor, what):
     """Link to an anchor, which the theme shows beside it on hovering."""
-    return nodes.reference("", "#", refid=anchor, classes=["headerlink"], reftitle=f"Link to {what}")
+    return nodes.reference(
+        "", "#", refid=anchor, classes=["headerlink"], reftitle=f"Link to {what}"
+    )
 
 
 def add_anchors(env, prefix, parameters):
@@ -59,9 +65,13 @@ def add_anchors(env, prefix, parameters):
         names = names_of(item)
         term = item[0]
         term["ids"] += [f"{prefix}-{name}" for name in names]
-        for classifier in list(item.findall(nodes.classifier)):  # the type, which goes before the link
+        for classifier in list(
+            item.findall(nodes.classifier)
+        ):  # the type, which goes before the link
             item.remove(classifier)
-            term.append(nodes.inline("", "", *classifier.children, classes=["classifier"]))
+            term.append(
+                nodes.inline("", "", *classifier.children, classes=["classifier"])
+            )
         term.append(link_to(term["ids"][0], "this parameter"))
         for name in names:
             label = f"{prefix}-{name}"
@@ -70,30 +80,46 @@ def add_anchors(env, prefix, parameters):
 
 def add_headings(prefix, groups, parameters):
     """Divide the list of parameters into the groups, and make links of the names in the list of groups."""
-    told = [[literal.astext() for literal in group.findall(nodes.literal)] for group in groups]
+    told = [
+        [literal.astext() for literal in group.findall(nodes.literal)]
+        for group in groups
+    ]
     found = [name for item in parameters for name in names_of(item)]
     in_groups = [name for names in told for name in names]
     if in_groups != found:
-        raise ValueError(f"the groups have {in_groups}, the list of parameters has {found}")
+        raise ValueError(
+            f"the groups have {in_groups}, the list of parameters has {found}"
+        )
     divided, left = [], list(parameters)
     for group, names in zip(groups, told, strict=True):
         label, colon, rest = group[0][0].astext().partition(":")
         anchor = f"{prefix}-group-{nodes.make_id(label)}"
         title = label[0].upper() + label[1:]
-        heading = nodes.rubric("", title, ids=[anchor], classes=["parameter-group"], **{"heading-level": 2})
+        heading = nodes.rubric(
+            "", title, ids=[anchor], classes=["parameter-group"], **{"heading-level": 2}
+        )
         heading.append(link_to(anchor, "these parameters"))
         divided.append(heading)
         items = []
         while left and set(names_of(left[0])) <= set(names):
             items.append(left.pop(0))
-        divided.append(nodes.definition_list("", *items, **{"classes": parameters["classes"]}))
+        divided.append(
+            nodes.definition_list("", *items, **{"classes": parameters["classes"]})
+        )
 
-        group[0].replace(group[0][0], [nodes.reference("", label, refid=anchor), nodes.Text(colon + rest)])
+        group[0].replace(
+            group[0][0],
+            [nodes.reference("", label, refid=anchor), nodes.Text(colon + rest)],
+        )
         for literal in list(group.findall(nodes.literal)):
-            link = nodes.reference("", "", literal.deepcopy(), refid=f"{prefix}-{literal.astext()}")
+            link = nodes.reference(
+                "", "", literal.deepcopy(), refid=f"{prefix}-{literal.astext()}"
+            )
             literal.parent.replace(literal, link)
     if left:
-        raise ValueError(f"{names_of(left[0])} are described together, but are in different groups")
+        raise ValueError(
+            f"{names_of(left[0])} are described together, but are in different groups"
+        )
     parameters.parent.replace(parameters, divided)
 
 
@@ -102,7 +128,11 @@ def shorten(signature, groups):
     first = {literal.astext() for literal in groups[0].findall(nodes.literal)}
     for parameters in signature.findall(addnodes.desc_parameterlist):
         if len(parameters) > LONGEST:
-            shown = [one for one in parameters if one.astext().partition("=")[0] in {"*", *first}]
+            shown = [
+                one
+                for one in parameters
+                if one.astext().partition("=")[0] in {"*", *first}
+            ]
             parameters.children = []
             parameters.extend([*shown, addnodes.desc_parameter("", "...")])
 

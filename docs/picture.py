@@ -16,4 +16,6 @@ TARGET = DOCS / "_static/few_labels.png"
 plt.show = lambda: None  # which warns, where there is no screen
 runpy.run_path(str(DOCS.parent / "examples/start/plot_few_labels.py"))
 plt.savefig(TARGET, dpi=100)
-Image.open(TARGET).convert("RGB").quantize(96, dither=0).save(TARGET, optimize=True)  # a third of the size
+Image.open(TARGET).convert("RGB").quantize(96, dither=0).save(
+    TARGET, optimize=True
+)  # a third of the size

@@ -10,19 +10,31 @@ colors = (BLUE, SAND, TEAL)
 for part in range(8):
     held = part in (1, 4, 6)
     fill = colors[(1, 4, 6).index(part)] if held else PALE
-    ax.add_patch(Rectangle((0.1, 4.1 - 0.5 * part), 1.7, 0.42, facecolor=fill, edgecolor=GREY))
+    ax.add_patch(
+        Rectangle((0.1, 4.1 - 0.5 * part), 1.7, 0.42, facecolor=fill, edgecolor=GREY)
+    )
     if held:
         arrow(ax, (1.9, 4.3 - 0.5 * part), (3.2, 3.2 - 0.65 * (1, 4, 6).index(part)))
 
 rng = np.random.default_rng(0)
 for i, color in enumerate(colors):
-    ax.add_patch(Rectangle((3.4, 3.0 - 0.65 * i), 1.7, 0.42, facecolor=color, edgecolor=GREY))
+    ax.add_patch(
+        Rectangle((3.4, 3.0 - 0.65 * i), 1.7, 0.42, facecolor=color, edgecolor=GREY)
+    )
 ax.add_patch(Rectangle((3.2, 1.4), 2.1, 2.3, fill=False, edgecolor=INK))
 drawn = rng.permuted(np.repeat(colors, 7)).reshape(3, 7)
 for i, batch in enumerate(drawn):
     arrow(ax, (5.4, 2.55), (6.55, 3.35 - 0.8 * i))
     for j, color in enumerate(batch):
-        ax.add_patch(Rectangle((6.65 + 0.2 * j, 3.1 - 0.8 * i), 0.2, 0.5, facecolor=color, edgecolor="white"))
+        ax.add_patch(
+            Rectangle(
+                (6.65 + 0.2 * j, 3.1 - 0.8 * i),
+                0.2,
+                0.5,
+                facecolor=color,
+                edgecolor="white",
+            )
+        )
 for i in range(3):
     arrow(ax, (8.15, 3.35 - 0.8 * i), (9.0, 2.7 - 0.15 * i))
 box(ax, 9.85, 2.55, 1.5, 1.1, "one step\nof training", color=INK)

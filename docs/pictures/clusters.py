@@ -17,5 +17,15 @@ for ax, title, mine, work in (
     ax.text(8.2, 5.1, "workers", ha="center", va="center", weight="bold")
     ax.set(xlim=(0.1, 9.8), ylim=(-0.2, 5.4), title=title)
     bare(ax)
-axes[0].text(3.4, 4.1, "settings and rows;\nscores come back", ha="center", va="center", size=9, color=GREY)
-axes[1].text(3.4, 4.1, "the embedder,\n2 to 3 MB", ha="center", va="center", size=9, color=GREY)
+axes[0].text(
+    3.4,
+    4.1,
+    "settings and rows;\nscores come back",
+    ha="center",
+    va="center",
+    size=9,
+    color=GREY,
+)
+axes[1].text(
+    3.4, 4.1, "the embedder,\n2 to 3 MB", ha="center", va="center", size=9, color=GREY
+)

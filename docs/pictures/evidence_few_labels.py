@@ -20,9 +20,26 @@ for place, (ax, row) in enumerate(zip(axes, rows, strict=True)):
         x = values[method][place]
         ax.hlines(y, 40, x, color=PALE, lw=2, zorder=0)
         fill = color if method == "auto" else "white"
-        ax.plot(x, y, "s" if color == GREY else "o", color=color, mfc=fill if color == BLUE else color, ms=6)
+        ax.plot(
+            x,
+            y,
+            "s" if color == GREY else "o",
+            color=color,
+            mfc=fill if color == BLUE else color,
+            ms=6,
+        )
     best = values["auto"][place]
-    ax.annotate(f"{best:.1f}", (best, order.index("auto")), (7, -3), textcoords="offset points", color=BLUE)
-    ax.set(title=f"{labels[row]} labels a class", xlim=(48, 100), xlabel="accuracy in %")
+    ax.annotate(
+        f"{best:.1f}",
+        (best, order.index("auto")),
+        (7, -3),
+        textcoords="offset points",
+        color=BLUE,
+    )
+    ax.set(
+        title=f"{labels[row]} labels a class", xlim=(48, 100), xlabel="accuracy in %"
+    )
     ax.tick_params(axis="y", length=0)
-axes[0].set_yticks(range(len(order)), [f"{m} (default)" if m == "auto" else m for m in order])
+axes[0].set_yticks(
+    range(len(order)), [f"{m} (default)" if m == "auto" else m for m in order]
+)

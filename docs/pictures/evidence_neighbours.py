@@ -11,7 +11,10 @@ def cell(title, column, row):
     return *(numbers([text], place)[0] for place in (0, 1)), "*" in text
 
 
-RELATIONAL, TAILS = "Relational: points above pairs", "Long tails: points above equal weights"
+RELATIONAL, TAILS = (
+    "Relational: points above pairs",
+    "Long tails: points above equal weights",
+)
 LABELLED = 'Biased labels: points above target="labels"'
 DOMAINS = "Across domains, digits: points of TransportTarget"
 ROWS = (  # a row of 0 is the first one of a table, of TransportTarget that without an adapter
@@ -29,10 +32,30 @@ ROWS = (  # a row of 0 is the first one of a table, of TransportTarget that with
 fig, ax = plt.subplots(figsize=(7.5, 3.2))
 for y, (_, (mean, spread, significant)) in enumerate(reversed(ROWS)):
     color = BLUE if significant else GREY
-    ax.errorbar(mean, y, xerr=spread, fmt="o", color=color, mfc=color if significant else "white", ms=6, lw=1.2)
-    ax.text(37, y, f"{mean:+.1f}{'*' if significant else ''}", ha="left", va="center", color=color)
+    ax.errorbar(
+        mean,
+        y,
+        xerr=spread,
+        fmt="o",
+        color=color,
+        mfc=color if significant else "white",
+        ms=6,
+        lw=1.2,
+    )
+    ax.text(
+        37,
+        y,
+        f"{mean:+.1f}{'*' if significant else ''}",
+        ha="left",
+        va="center",
+        color=color,
+    )
     ax.hlines(y, -11, 36, color=PALE, lw=1, zorder=0)
 ax.axvline(0, color=SAND, lw=1.2, zorder=0)
-ax.set(xlim=(-11, 43), ylim=(-0.6, len(ROWS) - 0.4), xlabel="points (filled, *: significant by Holm's correction)")
+ax.set(
+    xlim=(-11, 43),
+    ylim=(-0.6, len(ROWS) - 0.4),
+    xlabel="points (filled, *: significant by Holm's correction)",
+)
 ax.set_yticks(range(len(ROWS)), [name for name, _ in reversed(ROWS)], color=INK)
 ax.tick_params(axis="y", length=0)

@@ -19,13 +19,34 @@ fig, ax = plt.subplots(figsize=(7.5, 3.2))
 for row, (label, color, form) in LINES.items():
     cells = [columns[f"{size} random"][names.index(row)] for size in sizes]
     median, least, most = (np.array(numbers(cells, place)) for place in range(3))
-    ax.errorbar(sizes, median, (median - least, most - median), fmt=form, color=color, ms=5, lw=1.5, label=label)
+    ax.errorbar(
+        sizes,
+        median,
+        (median - least, most - median),
+        fmt=form,
+        color=color,
+        ms=5,
+        lw=1.5,
+        label=label,
+    )
     last = np.flatnonzero(np.isfinite(median))[-1]
     up = -9 if label in ("ince", "naive loop") else 2
-    ax.annotate(label, (sizes[last], median[last]), (8, up), textcoords="offset points", color=color)
+    ax.annotate(
+        label,
+        (sizes[last], median[last]),
+        (8, up),
+        textcoords="offset points",
+        color=color,
+    )
 ax.axhline(1, color=INK, lw=1, ls=":")
 ax.text(14500, 1.05, "plain NT-Xent", ha="right", va="bottom")
-ax.set(xscale="log", yscale="log", xlabel="rows of both views", ylabel="time over NT-Xent", xlim=(230, 15000))
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="rows of both views",
+    ylabel="time over NT-Xent",
+    xlim=(230, 15000),
+)
 ax.set_xticks(sizes, [f"{size:,}" for size in sizes])
 ax.set_yticks([0.2, 0.5, 1, 2, 5, 10], ["0.2", "0.5", "1", "2", "5", "10"])
 ax.minorticks_off()

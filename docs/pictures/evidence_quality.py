@@ -19,7 +19,10 @@ def accuracy(labels, read, classifier):
     return names, np.array(numbers(columns[classifier]))
 
 
-found = {labels: {method: accuracy(labels, *method) for method in METHODS} for labels in LABELS}
+found = {
+    labels: {method: accuracy(labels, *method) for method in METHODS}
+    for labels in LABELS
+}
 names = found["all labels"]["gca", "logistic regression"][0]
 few = found["10 labels a class"]
 gain = few["gca", "logistic regression"][1] - few["raw", "logistic regression"][1]
@@ -29,12 +32,31 @@ fig, axes = plt.subplots(1, 2, figsize=(7.5, 4.3), sharey=True)
 for ax, (labels, of) in zip(axes, found.items(), strict=True):
     values = {method: of[method][1][order] for method in METHODS}
     ax.hlines(
-        range(len(names)), np.min([*values.values()], 0), np.max([*values.values()], 0), color=PALE, lw=2, zorder=0
+        range(len(names)),
+        np.min([*values.values()], 0),
+        np.max([*values.values()], 0),
+        color=PALE,
+        lw=2,
+        zorder=0,
     )
     for method, (label, color, marker) in METHODS.items():
-        ax.plot(values[method], range(len(names)), marker, color=color, label=label, ms=6 if color == BLUE else 5)
-    ax.set(title=labels.capitalize(), xlabel="accuracy in %", ylim=(-0.7, len(names) - 0.3))
+        ax.plot(
+            values[method],
+            range(len(names)),
+            marker,
+            color=color,
+            label=label,
+            ms=6 if color == BLUE else 5,
+        )
+    ax.set(
+        title=labels.capitalize(), xlabel="accuracy in %", ylim=(-0.7, len(names) - 0.3)
+    )
 axes[0].set_yticks(range(len(names)), [names[row] for row in order], fontsize=9)
 axes[0].tick_params(axis="y", length=0)
 axes[1].tick_params(axis="y", length=0)
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+fig.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=3,
+    frameon=False,
+)

@@ -29,13 +29,18 @@ order = np.argsort(means)
 
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 4), sharey=True)
 for ax, kind in zip(axes, ("tables", "images"), strict=True):
-    mean, worst, best = (np.array(numbers(columns[f"{kind}, 10 labels a class"], place))[rows] for place in range(3))
+    mean, worst, best = (
+        np.array(numbers(columns[f"{kind}, 10 labels a class"], place))[rows]
+        for place in range(3)
+    )
     for y, row in enumerate(order):
         color = BLUE if mean[row] > 0 else GREY
         ax.hlines(y, worst[row], best[row], color=color, lw=1.2)
         ax.plot(mean[row], y, "o", color=color, ms=6)
         if np.isnan(mean[row]):
-            ax.text(-1, y, "not measured", ha="right", va="center", color=GREY, fontsize=8)
+            ax.text(
+                -1, y, "not measured", ha="right", va="center", color=GREY, fontsize=8
+            )
         else:
             ax.axhline(y, color=PALE, lw=1, zorder=0)
     ax.axvline(0, color=SAND, lw=1.2, zorder=0)

@@ -11,7 +11,9 @@ LOSSES = {
     "`ince`": (GREY, "D-"),
     "`byol`": (CORAL, "v-"),
 }
-names, columns = table("which_loss", "which-loss", "Accuracy in %, wrong pairs, 10 labels a class")
+names, columns = table(
+    "which_loss", "which-loss", "Accuracy in %, wrong pairs, 10 labels a class"
+)
 raw = numbers([columns["as they are"][names.index("`raw columns`")]])[0]
 
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 3.2), sharey=True)
@@ -20,8 +22,20 @@ for ax, kind in zip(axes, ("fixed", "redrawn"), strict=True):
     for loss, (color, form) in LOSSES.items():
         row = names.index(loss)
         values = [numbers([columns[situation][row]])[0] for situation in situations]
-        ax.plot([0, 10, 40, 60], values, form, color=color, ms=5, lw=1.5, label=loss.strip("`"))
+        ax.plot(
+            [0, 10, 40, 60],
+            values,
+            form,
+            color=color,
+            ms=5,
+            lw=1.5,
+            label=loss.strip("`"),
+        )
     ax.axhline(raw, color=INK, lw=1, ls=":", label="raw columns")
-    ax.set(title=f"Wrong pairs, {kind}", xlabel="wrong pairs in %", xticks=[0, 10, 40, 60])
+    ax.set(
+        title=f"Wrong pairs, {kind}", xlabel="wrong pairs in %", xticks=[0, 10, 40, 60]
+    )
 axes[0].set_ylabel("accuracy in %")
-fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+fig.legend(
+    *axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False
+)

@@ -24,11 +24,18 @@ def draw(picture, x, y, width, height, **options):
     """Draw a picture or a strip of numbers, centred at (x, y), with a frame."""
     extent = (x - width / 2, x + width / 2, y - height / 2, y + height / 2)
     ax.imshow(picture, extent=extent, aspect="auto", **options)
-    ax.plot(np.take(extent, [0, 1, 1, 0, 0]), np.take(extent, [2, 2, 3, 3, 2]), color=GREY, linewidth=0.8)
+    ax.plot(
+        np.take(extent, [0, 1, 1, 0, 0]),
+        np.take(extent, [2, 2, 3, 3, 2]),
+        color=GREY,
+        linewidth=0.8,
+    )
 
 
 draw(image, 0.9, 2.3, 1.5, 1.5, cmap="gray_r")
-for copy, values, y, name in zip(copies, features, (3.5, 1.1), ("X", "X_pair"), strict=True):
+for copy, values, y, name in zip(
+    copies, features, (3.5, 1.1), ("X", "X_pair"), strict=True
+):
     draw(copy, 3.6, y, 1.5, 1.5, cmap="gray_r")
     draw(values[None], 9.3, y, 2.4, 0.6, cmap="PuOr", vmin=-1, vmax=1)
     ax.text(9.3, y + 0.45, name, ha="center", va="bottom", family="monospace")

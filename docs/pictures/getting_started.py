@@ -23,13 +23,28 @@ cloud = pca.transform(embedder.transform(X[:200]))
 
 def picture(ax, cells, x, y, color, *, size=0.36, marked=None):
     """Draw the 64 cells of a row as an image, with those that were swapped outlined."""
-    ax.imshow(cells.reshape(8, 8), extent=(x - size, x + size, y - size, y + size), cmap="gray_r", zorder=3)
+    ax.imshow(
+        cells.reshape(8, 8),
+        extent=(x - size, x + size, y - size, y + size),
+        cmap="gray_r",
+        zorder=3,
+    )
     edge = {"facecolor": "none", "edgecolor": color, "linewidth": 2, "zorder": 5}
     ax.add_patch(plt.Rectangle((x - size, y - size), 2 * size, 2 * size, **edge))
     side = size / 4
     for k in np.flatnonzero(marked) if marked is not None else ():
         corner = (x - size + k % 8 * side, y + size - (k // 8 + 1) * side)
-        ax.add_patch(plt.Rectangle(corner, side, side, facecolor="none", edgecolor=CORAL, linewidth=0.8, zorder=4))
+        ax.add_patch(
+            plt.Rectangle(
+                corner,
+                side,
+                side,
+                facecolor="none",
+                edgecolor=CORAL,
+                linewidth=0.8,
+                zorder=4,
+            )
+        )
 
 
 fig, ax = plt.subplots(figsize=(8.4, 3.3))
@@ -46,14 +61,30 @@ arrow(ax, (5.8, 1.05), (6.6, 1.05))
 scale = [1.1, 0.95] / np.abs(plane).max(axis=(0, 1))
 cloud = cloud[(np.abs(cloud * scale) < [1.35, 1.25]).all(axis=1)]
 centre = np.array([8.2, 1.05])
-ax.scatter(*(centre + cloud * scale).T, s=8, color=GREY, alpha=0.35, linewidths=0, zorder=1)
+ax.scatter(
+    *(centre + cloud * scale).T, s=8, color=GREY, alpha=0.35, linewidths=0, zorder=1
+)
 for k, (color, marker) in enumerate(zip(colors, "os^", strict=True)):
     pair = centre + plane[:, k] * scale
-    ax.plot(*pair.T, color=color, marker=marker, markersize=9, markeredgecolor="white", linewidth=2)
+    ax.plot(
+        *pair.T,
+        color=color,
+        marker=marker,
+        markersize=9,
+        markeredgecolor="white",
+        linewidth=2,
+    )
     ax.text(-0.85, 2.1 - 1.05 * k, f"row {k + 1}", va="center")
     ax.text(*pair[pair[:, 1].argmax()] + [0, 0.18], f"row {k + 1}", ha="center")
-for x, title in ((0.5, "A row"), (2.47, "Two views of it"), (5.05, "A network"), (8.2, "Vectors")):
+for x, title in (
+    (0.5, "A row"),
+    (2.47, "Two views of it"),
+    (5.05, "A network"),
+    (8.2, "Vectors"),
+):
     ax.text(x, 2.8, title, ha="center", weight="bold")
-ax.text(2.47, -0.65, "outlined: cells of other rows", ha="center", va="center", color=GREY)
+ax.text(
+    2.47, -0.65, "outlined: cells of other rows", ha="center", va="center", color=GREY
+)
 bare(ax)
 ax.set(xlim=(-0.9, 9.7), ylim=(-0.8, 3.0), aspect="equal")

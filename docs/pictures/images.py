@@ -14,7 +14,12 @@ photo = load_sample_image("china.jpg")[40:424, 20:404].astype(float) / 255
 photo = photo.reshape(96, 4, 96, 4, 3).mean((1, 3)).transpose(2, 0, 1)
 
 generator = torch.Generator().manual_seed(0)
-rows = [(digits[0], "geometric"), (digits[1], "geometric"), (photo, "crop"), (photo, "crop+photometric")]
+rows = [
+    (digits[0], "geometric"),
+    (digits[1], "geometric"),
+    (photo, "crop"),
+    (photo, "crop+photometric"),
+]
 n_views = 5
 figure, axes = plt.subplots(4, n_views + 1, figsize=(7, 4.4))
 for line, (image, preset) in zip(axes, rows, strict=True):

@@ -17,9 +17,15 @@ second[SPOILED] = -F.normalize(first.sum(0), dim=0)
 scores = -cosine_cost(first, second) / EPSILON
 
 plans = {
-    "Softmax\nrows have their mass": sinkhorn(scores, marginals="row", epsilon=EPSILON).plan,
-    "Balanced\ncolumns have it too": sinkhorn(scores, marginals="balanced", epsilon=EPSILON, n_iter=200).plan,
-    "Relaxed\na view may be unmatched": sinkhorn(scores, marginals=0.2, epsilon=EPSILON, n_iter=200).plan,
+    "Softmax\nrows have their mass": sinkhorn(
+        scores, marginals="row", epsilon=EPSILON
+    ).plan,
+    "Balanced\ncolumns have it too": sinkhorn(
+        scores, marginals="balanced", epsilon=EPSILON, n_iter=200
+    ).plan,
+    "Relaxed\na view may be unmatched": sinkhorn(
+        scores, marginals=0.2, epsilon=EPSILON, n_iter=200
+    ).plan,
     "Target\neach view to its pair": torch.eye(N) / N,
 }
 
@@ -27,10 +33,16 @@ fig, axes = plt.subplots(1, 4, figsize=(8.6, 3.0))
 for ax, (title, plan) in zip(axes, plans.items(), strict=True):
     plan = N * plan
     ax.imshow(plan, cmap="Blues", vmin=0, vmax=1)
-    ax.set(xticks=[CLOSE_TO_ALL, SPOILED], xticklabels=["close\nto all", "spoiled"], yticks=[])
+    ax.set(
+        xticks=[CLOSE_TO_ALL, SPOILED],
+        xticklabels=["close\nto all", "spoiled"],
+        yticks=[],
+    )
     ax.spines[:].set(visible=True, color=GREY)
     above, beside = ax.inset_axes([0, 1.03, 1, 0.3]), ax.inset_axes([1.03, 0, 0.3, 1])
-    colors = [CORAL if column in (CLOSE_TO_ALL, SPOILED) else BLUE for column in range(N)]
+    colors = [
+        CORAL if column in (CLOSE_TO_ALL, SPOILED) else BLUE for column in range(N)
+    ]
     above.bar(range(N), plan.sum(0), color=colors)
     beside.barh(range(N), plan.sum(1), color=BLUE)
     above.axhline(1, color=GREY, linewidth=1, linestyle=":")

@@ -22,15 +22,28 @@ settings = {
 
 fig, (left, right) = plt.subplots(1, 2, sharey=True, figsize=(7.5, 2.9))
 for place, setting in enumerate(settings.values()):
-    embedder = GCAEmbedder(**{"max_epochs": 6, "passthrough": False, "random_state": 0, **setting}).fit(X[train])
-    classifier = LogisticRegression(max_iter=500).fit(embedder.transform(X[few]), y[few])
+    embedder = GCAEmbedder(
+        **{"max_epochs": 6, "passthrough": False, "random_state": 0, **setting}
+    ).fit(X[train])
+    classifier = LogisticRegression(max_iter=500).fit(
+        embedder.transform(X[few]), y[few]
+    )
     accuracy = classifier.score(embedder.transform(X[test]), y[test])
     good = place < 4
     for ax, value in ((left, embedder.score(X[test])), (right, accuracy)):
         ax.plot([0, value], [place, place], color=PALE, linewidth=2, zorder=0)
         ax.plot(value, place, "o" if good else "s", color=BLUE if good else CORAL)
 
-left.set(title="Score without labels", xlabel="nats", yticks=range(len(settings)), yticklabels=list(settings))
-right.set(title="Accuracy with 10 labels a class", xlabel="share of held-out rows", xlim=(0, 1))
+left.set(
+    title="Score without labels",
+    xlabel="nats",
+    yticks=range(len(settings)),
+    yticklabels=list(settings),
+)
+right.set(
+    title="Accuracy with 10 labels a class",
+    xlabel="share of held-out rows",
+    xlim=(0, 1),
+)
 left.set(xlim=(0, None))
 left.invert_yaxis()

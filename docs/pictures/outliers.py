@@ -15,7 +15,12 @@ scores = embedder.outlier_score(X_new)
 order = np.argsort(scores)
 
 fig, axes = plt.subplots(2, 8, figsize=(7.5, 2.5))
-for line, rows, name in zip(axes, (order[:8], order[::-1][:8]), ("lowest\nscores", "highest\nscores"), strict=True):
+for line, rows, name in zip(
+    axes,
+    (order[:8], order[::-1][:8]),
+    ("lowest\nscores", "highest\nscores"),
+    strict=True,
+):
     for ax, row in zip(line, rows, strict=True):
         ax.imshow(X_new[row].reshape(8, 8), cmap="gray_r")
         ax.set_title(f"{scores[row]:.2f}", size=9)

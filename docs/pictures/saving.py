@@ -6,8 +6,20 @@ from style import BLUE, CORAL, GREY, INK, SAND, TEAL, arrow, bare, box
 fig, ax = plt.subplots(figsize=(7.5, 3.4))
 box(ax, 1.1, 2.5, 1.9, 1.2, "fitted\nembedder", color=INK)
 rows = (
-    (4.25, "save", "weights, scales,\nparameters; no code", "any later skgca,\nany device", BLUE),
-    (3.05, "skops.io", "a whole pipeline;\nnames of classes", "the versions\nthat wrote it", TEAL),
+    (
+        4.25,
+        "save",
+        "weights, scales,\nparameters; no code",
+        "any later skgca,\nany device",
+        BLUE,
+    ),
+    (
+        3.05,
+        "skops.io",
+        "a whole pipeline;\nnames of classes",
+        "the versions\nthat wrote it",
+        TEAL,
+    ),
     (
         1.85,
         "pickle, joblib",
@@ -15,7 +27,13 @@ rows = (
         "the versions that wrote\nit; open only your own",
         CORAL,
     ),
-    (0.65, "export_onnx", "one graph for\ntransform alone", "ONNX runtimes,\nother languages", SAND),
+    (
+        0.65,
+        "export_onnx",
+        "one graph for\ntransform alone",
+        "ONNX runtimes,\nother languages",
+        SAND,
+    ),
 )
 for height, name, content, reader, color in rows:
     arrow(ax, (2.15, 2.5 + 0.12 * (height - 2.5)), (3.0, height))

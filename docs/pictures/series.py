@@ -15,11 +15,17 @@ series = (series - series.mean(-1, keepdim=True)) / series.std(-1, keepdim=True)
 
 generator = torch.Generator().manual_seed(32)
 view = Compose(TimeWarp(), MagnitudeScaling(), GaussianNoise(0.05))  # views="time"
-panels = {"A series": series, "One view": view(series, generator), "The other view": view(series, generator)}
+panels = {
+    "A series": series,
+    "One view": view(series, generator),
+    "The other view": view(series, generator),
+}
 
 figure, axes = plt.subplots(2, 3, figsize=(7.5, 3), sharex=True, sharey="row")
 for column, (title, shown) in zip(axes.T, panels.items(), strict=True):
-    for ax, original, changed, color in zip(column, series[0], shown[0], (BLUE, SAND), strict=True):
+    for ax, original, changed, color in zip(
+        column, series[0], shown[0], (BLUE, SAND), strict=True
+    ):
         if shown is not series:
             ax.plot(original, color=GREY, linewidth=1, linestyle=":")
         ax.plot(changed, color=color)

@@ -23,7 +23,16 @@ for level, names in enumerate(layers):
     width = 4.0 / len(names)
     for k, (name, fill) in enumerate(names):
         middle = (k - (len(names) - 1) / 2) * width
-        box(left, middle, -level, width - 0.14, 0.6, name, color=BLUE if fill == public else GREY, fill=fill)
+        box(
+            left,
+            middle,
+            -level,
+            width - 0.14,
+            0.6,
+            name,
+            color=BLUE if fill == public else GREY,
+            fill=fill,
+        )
         left.texts[-1].set_fontsize(9)
 left.set(xlim=(-2.25, 2.15), ylim=(-10.6, 0.6), title="Layers (shaded: public)")
 arrow(left, (-2.16, -0.3), (-2.16, -9.7))
@@ -40,18 +49,31 @@ steps = [
 ]
 for k, (name, wing, color) in enumerate(steps):
     box(right, 0, -k, 1.7, 0.5, name, color=color)
-    right.text(-1.0, -k, wing, ha="right", va="center", size=9, family="monospace", color=INK)
+    right.text(
+        -1.0, -k, wing, ha="right", va="center", size=9, family="monospace", color=INK
+    )
     if k:
         arrow(right, (0, 0.72 - k), (0, 0.28 - k))
 box(right, 2.35, -3, 1.6, 0.5, "readout", color=SAND)
 box(right, 2.35, -4, 1.6, 0.5, "embedding", color=GREY)
-right.text(2.35, -2.58, "_inference", ha="center", size=9, family="monospace", color=INK)
+right.text(
+    2.35, -2.58, "_inference", ha="center", size=9, family="monospace", color=INK
+)
 arrow(right, (0.87, -2.95), (1.55, -2.95))
 arrow(right, (2.35, -3.28), (2.35, -3.72))
 right.plot([0.9, 1.2, 1.2], [-6, -6, -3.15], "--", color=GREY, linewidth=1)
 arrow(right, (1.22, -3.15), (0.86, -3.15))
 right.text(1.35, -5.5, "gradient", ha="left", va="center")
-right.text(1.35, -5.95, "_training", ha="left", va="center", size=9, family="monospace", color=INK)
+right.text(
+    1.35,
+    -5.95,
+    "_training",
+    ha="left",
+    va="center",
+    size=9,
+    family="monospace",
+    color=INK,
+)
 right.set(xlim=(-1.95, 3.3), ylim=(-6.6, 0.6), title="One step of fit, and transform")
 for ax in (left, right):
     bare(ax)

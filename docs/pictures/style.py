@@ -39,10 +39,24 @@ def bare(ax):
 def box(ax, x, y, width, height, text, *, color=BLUE, fill="white"):
     """Draw a rounded box centred at (x, y), in data units, with text in it."""
     corner = (x - width / 2, y - height / 2)
-    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.02", edgecolor=color, facecolor=fill))
+    ax.add_patch(
+        FancyBboxPatch(
+            corner,
+            width,
+            height,
+            boxstyle="round,pad=0.02",
+            edgecolor=color,
+            facecolor=fill,
+        )
+    )
     ax.text(x, y, text, ha="center", va="center")
 
 
 def arrow(ax, start, end, *, color=GREY):
     """Draw an arrow between two points, in data units."""
-    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "shrinkA": 2, "shrinkB": 2})
+    ax.annotate(
+        "",
+        end,
+        start,
+        arrowprops={"arrowstyle": "-|>", "color": color, "shrinkA": 2, "shrinkB": 2},
+    )

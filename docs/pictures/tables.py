@@ -4,14 +4,24 @@ import re
 from pathlib import Path
 
 EVIDENCE = Path(__file__).parents[1] / "evidence"
-NUMBER = re.compile(r"(?:(?<![\w.])[-+])?\d+(?:\.\d+)?")  # in 0.49-0.56 the hyphen is no sign
+NUMBER = re.compile(
+    r"(?:(?<![\w.])[-+])?\d+(?:\.\d+)?"
+)  # in 0.49-0.56 the hyphen is no sign
 
 
 def table(page, stage, title):
     """Return the names of the rows of a table, and its columns by their heads; cells are text."""
     block = f"<!-- evidence: {stage}: {title} -->\n"
-    text = (EVIDENCE / f"{page}.md").read_text(encoding="utf-8").split(block)[1].split("<!-- /evidence -->")[0]
-    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in text.strip().splitlines())
+    text = (
+        (EVIDENCE / f"{page}.md")
+        .read_text(encoding="utf-8")
+        .split(block)[1]
+        .split("<!-- /evidence -->")[0]
+    )
+    head, _, *rows = (
+        [cell.strip() for cell in line[1:-1].split("|")]
+        for line in text.strip().splitlines()
+    )
     names, *columns = zip(*rows, strict=True)
     return list(names), dict(zip(head[1:], map(list, columns), strict=True))
 
@@ -19,4 +29,7 @@ def table(page, stage, title):
 def numbers(cells, place=0):
     """Return the numbers at a place of each cell, NaN where there is none; in "91.4 ± 1.1" the spread is at place 1."""
     found = [NUMBER.findall(cell) for cell in cells]
-    return [float(of_cell[place]) if len(of_cell) > place else float("nan") for of_cell in found]
+    return [
+        float(of_cell[place]) if len(of_cell) > place else float("nan")
+        for of_cell in found
+    ]

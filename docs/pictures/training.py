@@ -10,7 +10,9 @@ from skgca import GCAEmbedder
 
 EPSILON = 0.5
 X = load_digits().data[:1024]  # eight batches of 128
-embedder = GCAEmbedder(loss="ince", epsilon=EPSILON, max_epochs=40, random_state=0).fit(X)
+embedder = GCAEmbedder(loss="ince", epsilon=EPSILON, max_epochs=40, random_state=0).fit(
+    X
+)
 history = pd.DataFrame(embedder.history_)
 n = 128
 chance = np.log(2 * n - 1)  # all other views attract alike
@@ -24,9 +26,21 @@ for level, text, color, align in (
     (best, "best possible value", TEAL, "top"),
 ):
     left.axhline(level, color=color, linestyle="--", linewidth=1)
-    left.text(40, level + (0.05 if align == "bottom" else -0.05), text, color=color, ha="right", va=align, fontsize=9)
+    left.text(
+        40,
+        level + (0.05 if align == "bottom" else -0.05),
+        text,
+        color=color,
+        ha="right",
+        va=align,
+        fontsize=9,
+    )
 left.set(title="Loss", xlabel="epoch", ylim=(best - 0.5, chance + 0.45))
 right.plot(history["epoch"], 1000 * history["lr"], color=BLUE, linewidth=2)
 right.axvspan(0, 4, color=GREY, alpha=0.15, linewidth=0)
-right.text(5.5, 0.15, "warm-up: a tenth\nof the steps", fontsize=9, color=GREY, va="bottom")
-right.set(title="Learning rate, in thousandths", xlabel="epoch", xlim=(0, 41), ylim=(0, 2.2))
+right.text(
+    5.5, 0.15, "warm-up: a tenth\nof the steps", fontsize=9, color=GREY, va="bottom"
+)
+right.set(
+    title="Learning rate, in thousandths", xlabel="epoch", xlim=(0, 41), ylim=(0, 2.2)
+)

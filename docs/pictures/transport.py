@@ -11,13 +11,20 @@ from style import CORAL, GREY, INK, PALE, SAND, bare
 
 from skgca.ot import cosine_cost, sinkhorn
 
-EPSILON, STEP, UNIT = 0.07, 1.2, 0.62  # distance of two piles, and width of one unit of sand
+EPSILON, STEP, UNIT = (
+    0.07,
+    1.2,
+    0.62,
+)  # distance of two piles, and width of one unit of sand
 SHELF, GROUND, DEPTH = 2.35, 0.95, 0.62
 GRAIN = "#8a6420"
 
 digits = load_digits().images[[861, 791, 180, 505, 1378]]
 angles = (-12, -14, -17, 14, -15)
-turned = [rotate(digit, angle, reshape=False, order=1) for digit, angle in zip(digits, angles, strict=True)]
+turned = [
+    rotate(digit, angle, reshape=False, order=1)
+    for digit, angle in zip(digits, angles, strict=True)
+]
 vectors = [torch.as_tensor(np.reshape(views, (5, -1))) for views in (digits, turned)]
 scores = -cosine_cost(*vectors) / EPSILON
 rng = np.random.default_rng(0)
@@ -27,15 +34,27 @@ def sand(ax, corners, n_grains):
     """Fill a polygon with sand, and strew darker grains into it."""
     shape = Polygon(corners, closed=True, facecolor=SAND, edgecolor="none", zorder=3)
     ax.add_patch(shape)
-    points = rng.uniform(np.min(corners, axis=0), np.max(corners, axis=0), (4 * n_grains, 2))
+    points = rng.uniform(
+        np.min(corners, axis=0), np.max(corners, axis=0), (4 * n_grains, 2)
+    )
     points = points[Path(corners).contains_points(points)][:n_grains]
-    ax.scatter(*points.T, s=1.2, color=GRAIN, alpha=0.6, linewidths=0, zorder=4, rasterized=True)
+    ax.scatter(
+        *points.T,
+        s=1.2,
+        color=GRAIN,
+        alpha=0.6,
+        linewidths=0,
+        zorder=4,
+        rasterized=True,
+    )
 
 
 def mound(x, y, width, height):
     """Corners of a heap that stands on (x, y)."""
     along = np.linspace(-1, 1, 41)
-    return np.column_stack([x + along * width / 2, y + height * np.cos(along * np.pi / 2) ** 1.5])
+    return np.column_stack(
+        [x + along * width / 2, y + height * np.cos(along * np.pi / 2) ** 1.5]
+    )
 
 
 def stream(ax, top, bottom, width, *, right):
@@ -45,28 +64,55 @@ def stream(ax, top, bottom, width, *, right):
     back = [(x + width, y) for x, y in left[::-1]]
     codes = [Path.MOVETO] + [Path.CURVE4] * 3 + [Path.LINETO] + [Path.CURVE4] * 3
     ax.add_patch(
-        PathPatch(Path(left + back, codes), facecolor=SAND, alpha=0.95 if right else 0.4, edgecolor="none", zorder=2)
+        PathPatch(
+            Path(left + back, codes),
+            facecolor=SAND,
+            alpha=0.95 if right else 0.4,
+            edgecolor="none",
+            zorder=2,
+        )
     )
 
 
 def view(ax, digit, x, y):
     """Draw a digit as an image that is centred at (x, y)."""
-    ax.imshow(digit, extent=(x - 0.32, x + 0.32, y - 0.32, y + 0.32), cmap="gray_r", zorder=3)
+    ax.imshow(
+        digit, extent=(x - 0.32, x + 0.32, y - 0.32, y + 0.32), cmap="gray_r", zorder=3
+    )
 
 
 def draw(ax, plan):
     """Draw piles, streams and holes of a plan whose rows sum to 1."""
     place, received = np.arange(5) * STEP, plan.sum(axis=0)
     ax.add_patch(Rectangle((-0.7, SHELF), 4 * STEP + 1.4, 0.05, color=GREY, zorder=3))
-    ax.add_patch(Rectangle((-0.7, GROUND - DEPTH - 0.12), 4 * STEP + 1.4, DEPTH + 0.12, color=PALE, zorder=0))
+    ax.add_patch(
+        Rectangle(
+            (-0.7, GROUND - DEPTH - 0.12),
+            4 * STEP + 1.4,
+            DEPTH + 0.12,
+            color=PALE,
+            zorder=0,
+        )
+    )
     for i in range(5):
         view(ax, digits[i], place[i], 3.4)
         sand(ax, mound(place[i], SHELF + 0.05, 0.95, 0.6), 60)
         bottom, size = GROUND - DEPTH, min(received[i], 1) * DEPTH
-        hole = Rectangle((place[i] - UNIT / 2, bottom), UNIT, DEPTH, facecolor="white", edgecolor=GREY, zorder=1)
+        hole = Rectangle(
+            (place[i] - UNIT / 2, bottom),
+            UNIT,
+            DEPTH,
+            facecolor="white",
+            edgecolor=GREY,
+            zorder=1,
+        )
         ax.add_patch(hole)
         x0, x1 = place[i] - UNIT / 2, place[i] + UNIT / 2
-        sand(ax, [(x0, bottom), (x1, bottom), (x1, bottom + size), (x0, bottom + size)], int(60 * min(received[i], 1)))
+        sand(
+            ax,
+            [(x0, bottom), (x1, bottom), (x1, bottom + size), (x0, bottom + size)],
+            int(60 * min(received[i], 1)),
+        )
         view(ax, turned[i], place[i], -0.22)
         over = received[i] > 1.05
         if over:

@@ -9,25 +9,52 @@ from skgca import GCACrossEmbedder, GCAEmbedder
 
 digits, y = load_digits(return_X_y=True)
 digits = digits.reshape(-1, 8, 8)
-X, Y = digits[:, :, :4].reshape(len(digits), -1), digits[:, :, 4:].reshape(len(digits), -1)
+X, Y = (
+    digits[:, :, :4].reshape(len(digits), -1),
+    digits[:, :, 4:].reshape(len(digits), -1),
+)
 of_images = GCAEmbedder(image_shape=(8, 4), encoder="mlp")
-pairs = GCACrossEmbedder(of_images, max_epochs=20, random_state=0).fit(X[:1400], Y[:1400])
+pairs = GCACrossEmbedder(of_images, max_epochs=20, random_state=0).fit(
+    X[:1400], Y[:1400]
+)
 
-shown = [1400 + np.flatnonzero(y[1400:] == label)[0] for label in range(10)]  # one of each digit
+shown = [
+    1400 + np.flatnonzero(y[1400:] == label)[0] for label in range(10)
+]  # one of each digit
 similarity = pairs.transform(X[shown]) @ pairs.transform_y(Y[shown]).T
 
 fig, (drawing, heat) = plt.subplots(1, 2, figsize=(7.5, 3.2), width_ratios=[1.7, 1])
-for half, height, name, color in ((X, 3.9, "embedder", BLUE), (Y, 1.1, "embedder_y", TEAL)):
-    drawing.imshow(half[shown[2]].reshape(8, 4), cmap="gray_r", extent=(0.8, 1.8, height - 1, height + 1), zorder=2)
-    drawing.text(1.3, height - 1.3, "row of X" if half is X else "row of Y", ha="center", va="center")
+for half, height, name, color in (
+    (X, 3.9, "embedder", BLUE),
+    (Y, 1.1, "embedder_y", TEAL),
+):
+    drawing.imshow(
+        half[shown[2]].reshape(8, 4),
+        cmap="gray_r",
+        extent=(0.8, 1.8, height - 1, height + 1),
+        zorder=2,
+    )
+    drawing.text(
+        1.3,
+        height - 1.3,
+        "row of X" if half is X else "row of Y",
+        ha="center",
+        va="center",
+    )
     arrow(drawing, (2.1, height), (3.1, height))
     box(drawing, 4.5, height, 2.6, 0.9, name, color=color)
     arrow(drawing, (5.9, height), (7.2, 2.5 + 0.35 * np.sign(height - 2.5)))
 box(drawing, 8.4, 2.5, 2.2, 1.3, "common\nspace", color=INK)
-drawing.set(xlim=(0.2, 9.8), ylim=(-0.5, 5.2), aspect="auto", title="Two encoders, one space")
+drawing.set(
+    xlim=(0.2, 9.8), ylim=(-0.5, 5.2), aspect="auto", title="Two encoders, one space"
+)
 bare(drawing)
 
 heat.imshow(similarity, cmap="Blues")
-heat.set(title="Similarity of new halves", xlabel="right halves of 0 to 9", ylabel="left halves of 0 to 9")
+heat.set(
+    title="Similarity of new halves",
+    xlabel="right halves of 0 to 9",
+    ylabel="left halves of 0 to 9",
+)
 heat.set(xticks=[], yticks=[])
 heat.spines[:].set(visible=True, color=GREY)

@@ -163,6 +163,7 @@ ogp_social_cards = {"enable": False}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "skgca"
+html_context = {"default_mode": "auto"}
 html_logo = "_static/logo.svg"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static", *(f"{place}/static" for place in MATHJAX)]

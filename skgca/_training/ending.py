@@ -56,7 +56,8 @@ def _why(net: ContrastiveNet, records: list[Any]) -> list[str]:
         "interrupted": f"It was interrupted in epoch {epoch} of {net.max_epochs}.",
         "diverged": f"It ended in epoch {epoch} of {net.max_epochs}, where the loss or its gradient was not finite.",
     }
-    told = [sentences[net.stop_reason]] if net.stop_reason in sentences else []
+    early = net.stop_reason in sentences and not (net.stop_reason == "no_change" and len(records) == net.max_epochs)
+    told = [sentences[net.stop_reason]] if early else []
     if stopping is not None:
         best = records[stopping.best_epoch_ - 1][stopping.monitor]
         name = "held-out loss" if stopping.monitor == "valid_loss" else stopping.monitor

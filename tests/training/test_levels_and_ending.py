@@ -139,6 +139,9 @@ def test_early_stopping_tells_of_the_weights_that_it_restores(capsys):
         f"Early stopping ended it after {model.n_epochs_} of at most 30 epochs. The weights are those of epoch "
         f"{model.best_epoch_}, whose held-out loss of {kept['valid_loss']:.4g} was best."
     )
+    at_the_end = quick(max_epochs=3, early_stopping=True, n_iter_no_change=2, tol=0.5)
+    assert "Early stopping" not in told(at_the_end, capsys)[1]
+    assert at_the_end.stop_reason_ == "no_change"
     last = told(quick(early_stopping=True, callbacks=[EarlyStopping(load_best=False)]), capsys)[1]
     assert "The weights" not in last
 

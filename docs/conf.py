@@ -142,6 +142,7 @@ sphinx_gallery_conf = {
         ]
     ),
     "remove_config_comments": True,
+    "thumbnail_size": (700, 460),  # shown two in a row, so that their words can be read
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib",),
     "capture_repr": ("_repr_html_",),
@@ -191,6 +192,7 @@ html_theme_options = {
     "secondary_sidebar_items": {  # none beside the landing page and the wide tables of the evidence
         "*": ["page-toc", "sourcelink"],
         "[!e]*/**": ["page-toc", "sourcelink"],
+        "auto_examples/index": [],
         "index": [],
     },
     "show_prev_next": True,

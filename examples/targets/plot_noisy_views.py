@@ -100,7 +100,8 @@ print(detected.mean(axis=1).unstack().loc[losses].round(3).to_string())
 # %%
 # Marks are means of three seeds, and bars are one standard deviation. With half of the
 # pairs wrong, the two losses with the robust divergence lose 8 points, and the others
-# 12 to 13. Balanced marginals (``gca_ince``) and relaxed ones (``gca_uot``) do not help.
+# 12 to 13. Balanced marginals (``gca_ince``) and relaxed ones (``gca_uot``) do not
+# help.
 
 colors = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00"]  # of Okabe and Ito
 figure, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")

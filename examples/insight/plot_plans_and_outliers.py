@@ -2,10 +2,10 @@
 Reading a plan, and finding outliers
 ====================================
 
-You can ask two questions before you have any label. Which rows does the embedding
-confuse? The transport plan of held-out rows shows this. Which rows are unlike the
-training rows? ``outlier_score`` shows this. Here it searches for planted outliers,
-beside two usual detectors of scikit-learn on raw pixels.
+You can answer two questions without labels. Which rows does the embedding confuse? The
+transport plan of held-out rows shows it. Which rows are unlike the training rows?
+``outlier_score`` tells. We compare it with two detectors of scikit-learn on planted
+outliers.
 
 The data are scikit-learn's digits, as a table of 64 columns. The digit 8 is left out of
 training. The example needs matplotlib and pandas.
@@ -30,16 +30,16 @@ X_train, X_new, y_new, spare = X[:1000], X[1000:1400], y[1000:1400], X[1400:]
 embedder = GCAEmbedder(epsilon=0.1, max_epochs=40, random_state=0).fit(X_train)
 
 # %%
-# This is the plan of 200 new rows. The mass of a row should go to its own second view,
-# on the diagonal. Blocks along the diagonal are classes that stick together. The labels
-# only sort the rows.
+# This is the plan of 200 new rows. A row should send its mass to its own second view,
+# on the diagonal. Blocks along the diagonal show that rows of one class are close to
+# each other. The labels only sort the rows.
 
 display = TransportPlanDisplay.from_estimator(embedder, X_new, y_new, max_rows=200)
 
 # %%
-# The same plan gives tables. Likely false negatives are pairs of rows that training
-# pushes apart, but that stay close. ``lift`` is their mass relative to that of an
-# average pair.
+# ``plan_report`` makes tables of the plan. Likely false negatives are pairs of rows
+# that stay close although training pushes them apart. ``lift`` is the mass of a pair
+# relative to that of an average pair.
 
 report = plan_report(embedder, X_new, y_new)
 print(report)
@@ -102,9 +102,10 @@ for method, score in scores.items():
     print(f"  {method:<24}", *(f"{area:>13.3f}" for area in areas))
 
 # %%
-# This is one draw of outliers only. Over three sets, three kinds and three seeds,
-# ``outlier_score`` and LocalOutlierFactor on raw columns are level, and the kind of
-# outlier decides which is better (see the user guide on outliers).
+# This is only one draw of outliers. Over three data sets, three kinds of outliers and
+# three seeds, ``outlier_score`` and LocalOutlierFactor on raw columns are equally good
+# on average. The kind of outlier decides which is better (see the user guide on
+# outliers).
 
 # sphinx_gallery_thumbnail_number = 3
 figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")
@@ -120,8 +121,8 @@ plt.show()
 
 # %%
 # ``outlier_score`` and LocalOutlierFactor are close together and far better than
-# IsolationForest. It looks at one column at a time, and finds nothing where each value
-# is usual. The next figure shows the images with the highest scores.
+# IsolationForest, which looks at one column at a time and finds nothing where each
+# value is usual. The next figure shows the images with the highest scores.
 
 rank = np.argsort(np.argsort(-scores["outlier_score"])) + 1
 figure, grid = plt.subplots(4, 6, figsize=(7, 5), layout="constrained")

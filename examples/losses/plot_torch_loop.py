@@ -3,14 +3,15 @@ The losses in a training loop of your own
 =========================================
 
 ``skgca.losses`` works without the estimator. A loss is a torch module that takes the
-embeddings of two views. Row i of one belongs to row i of the other. Here the loss also
-gets the labels of a fifth of the digits. These rows match their class. The others,
-marked by -1, match only their own second view. A view hides a fifth of the pixels.
+embeddings of two views. Row i of one belongs to row i of the other. Here a view hides a
+fifth of the pixels. The loss also receives the labels of a fifth of the training
+digits. These rows match all rows of their class. The others, marked by -1, match only
+their own second view.
 
-The picture compares all test images with each other, in the order of their digits, by
-pixels (left) and by the vectors that the loss compares (right). Look for the ten
-squares along the diagonal. What lies outside of them is confused, such as eights with
-ones. The picture needs matplotlib.
+The picture compares all test images with each other, by pixels (left) and by the
+vectors that the loss compares (right). Images are sorted by digit, so each square along
+the diagonal is one digit. Similar images outside of the squares are confused, such as
+eights with ones. The picture needs matplotlib.
 """
 
 import matplotlib.pyplot as plt

@@ -2,11 +2,11 @@
 Search by Optuna
 ================
 
-A grid tries every combination. Optuna proposes the next setting from the scores of the
-previous ones. It needs no special support: a trial is a set of parameters, and its
-score is a cross-validation. This script searches twice. The first search uses labels,
-through a logistic regression behind the embedder. The second uses none: its score is
-how much of held-out rows survives views of them.
+A grid search tries every combination. Optuna proposes the next setting from the scores
+of the previous ones. It needs no special support: a trial is a set of parameters, and
+its score is a cross-validation. This script searches twice. The first search uses
+labels, through a logistic regression behind the embedder. The second uses none, but
+``GCAEmbedder.score``, which measures how much of held-out rows survives in their views.
 
     pip install "skgca[search]"
     python examples/losses/search_optuna.py

@@ -2,8 +2,8 @@
 Few labels: digits with one to fifty labels a class
 ===================================================
 
-Images are cheap and labels are expensive. Here 4,000 handwritten digits have no label,
-and a classifier may ask for the labels of 1, 2, 5, 10, 20 or 50 images of each class.
+Images are cheap and labels are expensive. Here are 4,000 handwritten digits, of which
+only 1, 2, 5, 10, 20 or 50 images of each class have a label.
 
 :class:`~skgca.GCAEmbedder` learns from the 4,000 images once, without labels.
 :class:`~skgca.GCAClassifier` then fits a logistic regression to the embeddings of the
@@ -35,12 +35,12 @@ train, test, y_train, y_test = train_test_split(
 )
 
 # %%
-# The embedder recognises the images by their shape. Its views rotate, shift and erase
-# them, which teaches it what does not matter in a digit. By default it makes 25 passes
-# over these images; here it makes ten, so that the example is fast.
+# The embedder recognises images by the shape of the array. Its views rotate, shift and
+# erase them, and so it learns what does not matter in a digit. By default it makes 25
+# passes over these images. Here it makes ten, to save time.
 #
-# All features are learned from the same 4,000 images without labels. The columns of
-# Nystroem are standardised because this helps it here. The pixels do better unscaled.
+# All features are learned from the same 4,000 images without labels. We standardise the
+# columns of Nystroem, because this helps here. The pixels are better unscaled.
 
 embedder = GCAEmbedder(max_epochs=10, random_state=0).fit(train)
 pixels = FunctionTransformer(lambda images: images.reshape(len(images), -1) / 255)
@@ -144,10 +144,10 @@ ax.set_title("10 labels a class")
 plt.show()
 
 # %%
-# The ten images above are labelled in the first draw with one label a class; below,
-# bands are one standard deviation over the draws, and the star is the mean of three
-# draws of the default classifier. With five labels a class, the frozen classifier is
-# better than all others with fifty.
+# The top row shows the labelled images of the first draw with one label a class. In the
+# chart, bands are one standard deviation over the draws, and the star is the mean of
+# three draws of the default classifier. With five labels a class, the frozen classifier
+# is better than all other methods with fifty.
 
 colors = ["#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7"]  # of Okabe and Ito
 figure = plt.figure(figsize=(8, 6.2), layout="constrained")

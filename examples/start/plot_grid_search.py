@@ -4,9 +4,9 @@ Grid search: epsilon and marginals, with few labels
 
 Two parameters shape the transport plan of the loss. ``epsilon`` sets its smoothness:
 with a small value, each row is compared mainly with its nearest rows. ``marginals``
-says how strictly the mass of each row is held. ``"balanced"`` holds it on both sides,
-so that no row is everybody's match. A number is the price for missing the mass, and
-with a low price a row may stay unmatched.
+says how strictly each row must send and receive its mass. ``"balanced"`` demands both,
+so that no row matches all others. A number is the price for missing the mass. With a
+low price, a row may stay unmatched.
 
 ``GridSearchCV`` can choose both. :class:`~skgca.model_selection.GCASearchCV` does the
 same in less time, because each setting starts from the weights of its neighbour in the
@@ -42,8 +42,8 @@ labels[known] = y[known]
 # ``SelfTrainingClassifier`` with ``max_iter=0`` fits the logistic regression to the
 # labelled rows only. Each fold of :class:`~skgca.model_selection.LabelledKFold` holds
 # out half of the 200 labelled rows, and all unlabelled rows stay in its training part.
-# We use the embedding without the pixels beside it, because these would hide what the
-# settings change.
+# We use the embedding without the pixels (``passthrough=False``), because these would
+# hide what the settings change.
 
 folds = LabelledKFold(2, random_state=0)
 probe = SelfTrainingClassifier(LogisticRegression(max_iter=2000), max_iter=0)
@@ -81,8 +81,8 @@ print(f"Time of GCASearchCV / time of GridSearchCV: {ratio:.2f}")
 
 # %%
 # The heat map shows the full search. Marginals of 0.1 are the worst on average, because
-# they hardly hold the mass of a row. Among the others, one validation image makes half
-# a point.
+# rows may miss nearly all of their mass. The others are close: one validation image
+# changes a score by half a point.
 
 results = pd.DataFrame(searches["GridSearchCV"].cv_results_)
 results.columns = results.columns.str.removeprefix("param_gcaembedder__")
@@ -111,5 +111,5 @@ ax.minorticks_off()
 plt.show()
 
 # %%
-# The bars overlap, and the two searches choose different settings. On the test images
-# neither beats the defaults.
+# The bars overlap, and the two searches choose different settings. On the test images,
+# neither is better than the defaults.

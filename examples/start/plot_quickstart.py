@@ -3,9 +3,10 @@ Quickstart: an embedding learned without labels, in a pipeline
 ==============================================================
 
 Only ten images of each class have a label. :class:`~skgca.GCAEmbedder` learns an
-embedding from all training images without labels. A logistic regression on it is fitted
-to the 100 labelled images. We compare it with the same regression on raw pixels and on
-other features. Then a grid search chooses epsilon and the marginals.
+embedding from all training images without labels. Then we fit a logistic regression to
+the embeddings of the 100 labelled images, and compare it with the same regression on
+raw pixels and on other features. At the end, a grid search chooses ``epsilon`` and
+``marginals``.
 
 ``image_shape`` tells the embedder that its rows are images. It then learns from
 rotated, scaled and partly erased copies.
@@ -55,9 +56,9 @@ def keep_labels(y, per_class, seed):
 
 
 # %%
-# We compare five kinds of features. Three of them do not need this package. The
-# embedder trains for 40 epochs, half of its default, so that the example takes less
-# than a minute.
+# We compare five kinds of features. Three of them come from scikit-learn. The embedder
+# trains for 40 epochs, half of its default, so that the example takes less than a
+# minute.
 #
 # The last step of each pipeline is a logistic regression on the labelled rows.
 # ``SelfTrainingClassifier`` with ``max_iter=0`` does just that. The embedder before it
@@ -121,9 +122,9 @@ ax.set(xlabel="accuracy on test images", title="Ten labels a class")
 ax.grid(axis="x", alpha=0.3)
 
 # %%
-# Epsilon and marginals are parameters like any other. Validation rows need labels.
-# :class:`~skgca.model_selection.LabelledKFold` therefore splits the labelled rows, and
-# keeps every unlabelled row in the training part.
+# ``epsilon`` and ``marginals`` are parameters like any other. Validation rows need
+# labels. :class:`~skgca.model_selection.LabelledKFold` therefore splits the labelled
+# rows, and keeps every unlabelled row in the training part.
 
 train, test = splits[0]
 labels = keep_labels(y[train], 10, seed=0)
@@ -147,9 +148,9 @@ score = search.score(X[test], y[test])
 print(f"Best: {best}; accuracy on the test rows {score:.3f}\n")
 
 # %%
-# Both maps show test images by t-SNE, and each image is drawn as its digit. The fives
-# form two groups by their pixels (left) and one group in the embedding (right), where
-# the gaps between the classes are wider, while threes and nines touch on both maps.
+# Both maps show test images by t-SNE, and each image is drawn as its digit. By their
+# pixels (left) the fives form two groups. In the embedding (right) they form one, and
+# the gaps between classes are wider. Threes and nines touch on both maps.
 
 print("Drawing two maps of the test images", flush=True)
 spaces = {

@@ -3,13 +3,13 @@ Labels of a biased sample
 =========================
 
 Three rows in ten have a label, but they are not a random sample. In each class, only
-the rows on one side are labelled. A classifier that is fitted to these rows will meet
+the rows on one side of it have one. A classifier that is fitted to these rows will meet
 different rows later.
 
 With :class:`~skgca.losses.LabelledTransportTarget`, labelled rows match the rows of
-their class. Unlabelled rows match their likely counterparts among the labelled rows,
-which a transport plan finds. With ``target="labels"``, unlabelled rows match only their
-own second view.
+their class. A transport plan finds the likely counterparts of unlabelled rows among the
+labelled ones, and these match too. With ``target="labels"``, unlabelled rows match only
+their own second view.
 
 The example needs matplotlib.
 """
@@ -86,6 +86,6 @@ ax.set(
 plt.show()
 
 # %%
-# The embedding brings most of the gain, and in this short training the counterparts add
-# almost nothing. In longer trainings on five draws they add 1.4 points (see the page of
-# evidence on neighbours).
+# Most of the gain comes from the embedding. In this short training the counterparts add
+# almost nothing. In longer trainings on five splits they add 1.4 points (see the
+# evidence page "Targets from related work").

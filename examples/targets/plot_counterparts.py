@@ -6,9 +6,9 @@ Half of the digits are turned by 45 degrees. This gives two domains, and only th
 upright digits have labels.
 
 With :class:`~skgca.losses.TransportTarget`, a row matches its own second view and its
-likely counterparts in the other domain. A sharp, unbalanced transport plan between the
-embeddings of a batch finds these. In contrast, ``target="domains"`` pulls a row to all
-rows of the other domain equally.
+likely counterparts in the other domain. A transport plan between the embeddings of a
+batch finds the counterparts. In contrast, ``target="domains"`` pulls a row to all rows
+of the other domain equally.
 
 The example needs matplotlib and kornia.
 """
@@ -63,9 +63,9 @@ for name, target in targets.items():
 # A logistic regression is fitted to the labels of the upright digits, and is tested on
 # both domains.
 #
-# We also ask the target which digits match. It computes an affinity from the embedding
-# of all training rows. We add up how much of the mass of each upright digit goes to
-# each turned digit.
+# We also ask the target which rows match in each embedding. For each pair of digits, we
+# add up the mass that goes from upright to turned rows. If the counterparts are right,
+# the mass stays on the same digit.
 
 upright = domain[train] == "upright"
 source, other = train[upright], train[~upright]
@@ -107,8 +107,8 @@ ax.legend(loc="upper center", ncols=2)
 plt.show()
 
 # %%
-# The matrices show the matches. The more mass lies on the diagonal, the better the rows
-# find the same digit.
+# The matrices show these masses. On the diagonal, rows are matched with rows of the
+# same digit.
 
 figure, axes = plt.subplots(1, 4, figsize=(14, 4.4), layout="constrained", sharey=True)
 for ax, (name, shares) in zip(axes, found.items(), strict=True):
@@ -123,7 +123,7 @@ axes[0].set_ylabel("upright digit")
 plt.show()
 
 # %%
-# With counterparts, more mass lies on the diagonal, and the accuracy on turned digits
-# rises from 20% with views alone to 32%. On five splits it rises from 26% to 54%, but
-# on two sets of digits by other writers the gain of 4 points is not significant (see
-# the page of evidence on neighbours).
+# With counterparts, more mass lies on the diagonal. The accuracy on turned digits rises
+# from 20% with views alone to 32%. In a comparison on five splits it rises from 26% to
+# 54%. Between digits of different writers the gain of 4 points is not significant (see
+# the evidence page "Targets from related work").

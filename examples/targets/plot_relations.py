@@ -3,10 +3,9 @@ Similar rows need not be negatives
 ==================================
 
 InfoNCE pushes all rows apart, except the two views of one row. With
-:class:`~skgca.losses.RelationalTarget`, a row also matches the rows that its first view
-resembles, as in ReSSL. One view should be milder than the other, because it judges the
-resemblance. Here the first view is the image itself, and the second has a blank square
-and noise.
+:class:`~skgca.losses.RelationalTarget`, a row also matches rows that are similar to it,
+as in ReSSL. The first view decides which rows are similar, so it should be the milder
+one. Here it is the image itself, and the second view has a blank square and noise.
 
 The example needs matplotlib.
 """
@@ -39,8 +38,8 @@ def damaged(batch, generator):
 
 
 # %%
-# The two trainings differ only in the target. We compare the accuracy of their 15
-# nearest neighbours.
+# The two trainings differ only in the target. We compare the accuracy of 15 nearest
+# neighbours in the two embeddings.
 
 settings = {
     "views": ["clean", damaged],
@@ -78,13 +77,13 @@ image = ax.imshow(affinity[np.ix_(order, order)], cmap="Blues", vmax=0.1)
 starts = np.searchsorted(digit[order], range(11))
 ax.set_xticks((starts[:-1] + starts[1:]) / 2, range(10))
 ax.set_yticks((starts[:-1] + starts[1:]) / 2, range(10))
-ax.set(xlabel="digit", ylabel="digit", title="Which rows ought to match")
+ax.set(xlabel="digit", ylabel="digit", title="Which rows should match")
 figure.colorbar(image, ax=ax, label="share of the mass of a row", extend="max")
 plt.show()
 
 # %%
-# Here are six rows in the first column, and beside each the five rows that it matches
-# most, with their share of its mass. Another digit is marked in orange.
+# The first column shows six rows. Beside each are the five rows that it matches most,
+# with their share of its mass. The share of a row of another digit is orange.
 
 figure, axes = plt.subplots(6, 6, figsize=(7, 7.6), layout="constrained")
 shown = [np.flatnonzero(digit == label)[0] for label in (0, 1, 3, 5, 8, 9)]
@@ -96,10 +95,11 @@ for line, row in zip(axes, shown, strict=True):
         color = "#d55e00" if digit[match] != digit[row] else "black"
         ax.set_title(title, fontsize=10, color=color)
         ax.set(xticks=[], yticks=[])
-figure.suptitle("Rows, and what they ought to match\n(another digit in orange)")
+figure.suptitle("Rows, and the rows that they should match\n(another digit in orange)")
 plt.show()
 
 # %%
-# Four fifths of the mass is on rows of the same digit, and the neighbours gain less
-# than a point. Where near rows often belong to another class, as with letters, the
-# target loses several points (see the page of evidence on neighbours).
+# Four fifths of the mass is on rows of the same digit, but the accuracy of neighbours
+# rises by less than a point. Where near rows often belong to another class, as with
+# letters, the target loses several points (see the evidence page "Targets from related
+# work").

@@ -74,10 +74,10 @@ def test_an_example_has_a_title_and_an_introduction(path):
 
 
 @named(GALLERY)
-def test_the_last_words_of_an_example_are_two_sentences_on_its_picture(path):
+def test_the_last_words_of_an_example_are_a_few_sentences_on_its_picture(path):
     cells = re.findall(r"^# %%\n((?:#.*\n)+)", path.read_text(), re.MULTILINE)
     words = " ".join(line.removeprefix("#").strip() for line in cells[-1].splitlines())
-    assert len(re.findall(r"[.!?](?=\s|$)", words)) == 2, words
+    assert 2 <= len(re.findall(r"[.!?](?=\s|$)", words)) <= 4, words
 
 
 @pytest.mark.slow

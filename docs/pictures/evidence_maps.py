@@ -39,7 +39,7 @@ for ax, (title, (_, columns)) in zip(axes, found.items(), strict=True):
         )
     for y in range(len(names)):
         ax.axhline(y, color=PALE, lw=1, zorder=0)
-    ax.set(title=title, xlabel="%")
+    ax.set(title=title, xlabel=f"{title.split()[0].lower()} in %")
     ax.tick_params(axis="y", length=0)
 axes[0].set_yticks(range(len(names)), [names[row] for row in order])
 fig.legend(

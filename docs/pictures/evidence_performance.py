@@ -44,7 +44,7 @@ ax.set(
     xscale="log",
     yscale="log",
     xlabel="rows of both views",
-    ylabel="time over NT-Xent",
+    ylabel="time / time of NT-Xent",
     xlim=(230, 15000),
 )
 ax.set_xticks(sizes, [f"{size:,}" for size in sizes])

@@ -34,4 +34,5 @@ for ax, epochs, title in zip(
     ax.set_xticks(middles, range(10), fontsize=8)
     ax.set_yticks(middles, range(10), fontsize=8)
     ax.tick_params(length=0)
-fig.colorbar(image, ax=axes, label="mass, log scale", shrink=0.8)
+axes[0].set_ylabel("digit")
+fig.colorbar(image, ax=axes, label="share of a row's mass", shrink=0.8)

@@ -17,19 +17,19 @@ second[SPOILED] = -F.normalize(first.sum(0), dim=0)
 scores = -cosine_cost(first, second) / EPSILON
 
 plans = {
-    "Softmax\nrows have their mass": sinkhorn(
+    "Softmax\nrow sums are fixed": sinkhorn(
         scores, marginals="row", epsilon=EPSILON
     ).plan,
-    "Balanced\ncolumns have it too": sinkhorn(
+    "Balanced\nboth sums are fixed": sinkhorn(
         scores, marginals="balanced", epsilon=EPSILON, n_iter=200
     ).plan,
-    "Relaxed\na view may be unmatched": sinkhorn(
+    "Relaxed\nsums may deviate": sinkhorn(
         scores, marginals=0.2, epsilon=EPSILON, n_iter=200
     ).plan,
-    "Target\neach view to its pair": torch.eye(N) / N,
+    "Target\nonly the right pairs": torch.eye(N) / N,
 }
 
-fig, axes = plt.subplots(1, 4, figsize=(8.6, 3.0))
+fig, axes = plt.subplots(1, 4, figsize=(8, 3.1))
 for ax, (title, plan) in zip(axes, plans.items(), strict=True):
     plan = N * plan
     ax.imshow(plan, cmap="Blues", vmin=0, vmax=1)
@@ -53,3 +53,4 @@ for ax, (title, plan) in zip(axes, plans.items(), strict=True):
     bare(beside)
     above.title.set_fontsize(9.5)
 axes[0].set_ylabel("first views")
+fig.supxlabel("second views", fontsize=10)

@@ -204,6 +204,14 @@ html_theme_options = {
 }
 
 
+def forget_old_charts(app):
+    """Remove the chart of each page of evidence that was changed since, as matplotlib redraws for a new script only."""
+    for page in (HERE / "evidence").glob("*.md"):
+        for chart in Path(app.outdir).rglob(f"evidence_{page.stem}.svg"):
+            if chart.stat().st_mtime < page.stat().st_mtime:
+                chart.unlink()
+
+
 def draw_pictures(app, name, source):
     """Give each {plot} of a page to docutils, since MyST cannot run the directive of matplotlib itself."""
 
@@ -248,6 +256,7 @@ def describe(app, pagename, templatename, context, doctree):
 
 def setup(app):
     """Is called by sphinx."""
+    app.connect("builder-inited", forget_old_charts)
     app.connect("source-read", draw_pictures)
     app.connect("doctree-read", remove_citations)
     app.connect("html-page-context", describe, priority=900)  # after opengraph

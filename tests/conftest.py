@@ -53,7 +53,7 @@ def cuda():
 
 @pytest.fixture
 def few_trees(monkeypatch):
-    """Let forests of ``GCAClassifier`` have 5 trees in place of 100, of which scikit-learn takes 65 ms to make each forest.
+    """Let each forest of ``GCAClassifier`` have 5 trees in place of 100, which scikit-learn takes 65 ms to grow.
 
     For tests of what does not depend on the number. Others, and the examples of the docstrings, have all.
     """

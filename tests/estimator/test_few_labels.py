@@ -72,7 +72,9 @@ def test_labels_of_pandas(rows):
     series = pd.Series(np.array(["no", "yes"])[y]).where(np.arange(120) % 3 == 0)
     nullable = pd.Series(y, dtype="Int64").where(np.arange(120) % 3 == 0)
     for labels in (series, nullable):
-        model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(pd.DataFrame(X, columns=list("abcd")), labels)
+        model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(
+            pd.DataFrame(X, columns=list("abcd")), labels
+        )
         assert list(model.feature_names_in_) == list("abcd")
         assert len(model.classes_) == 2
 
@@ -233,7 +235,8 @@ def test_weights_reach_both_stages(rows):
     again = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, wrong, sample_weight=weight)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
     heavy = np.where(y == 1, 50.0, 1.0)
-    assert GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, y, sample_weight=heavy).predict_proba(X)[:, 1].mean() > 0.6
+    model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, y, sample_weight=heavy)
+    assert model.predict_proba(X)[:, 1].mean() > 0.6
 
 
 # The embedder
@@ -281,7 +284,9 @@ def test_a_grid_over_the_embedder(rows):
 
 def test_a_pipeline_around_it(rows):
     X, y = rows
-    model = make_pipeline(StandardScaler(), GCAClassifier(quick(), fine_tune=False, random_state=0)).fit(X, partly(y, -1))
+    model = make_pipeline(StandardScaler(), GCAClassifier(quick(), fine_tune=False, random_state=0)).fit(
+        X, partly(y, -1)
+    )
     assert model.score(X, y) > 0.85
 
 

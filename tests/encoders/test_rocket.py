@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skgca.encoders import ConvolutionKernels, RocketEncoder
@@ -66,6 +66,7 @@ def shares_by_definition(kernels, values):
 # The features
 
 
+@settings(max_examples=40)
 @given(
     n_channels=st.integers(1, 5),
     length=st.integers(2, 40),

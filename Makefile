@@ -10,6 +10,9 @@ GPU_PYTHON := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 PEERS := .venv-peers
 OLDEST := .venv-oldest
 
+# Where it is set, each process would compile the package and rewrite the assertions of all tests anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow test-all test-processors test-oldest gpu dist lint coverage evidence bench docs pages notebook clean
 
 demo: $(STAMP)
@@ -19,11 +22,11 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, the site in a
+# Of the files with slow tests, since each process collects them. What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, the site in a
 # browser (Debian's chromium and chromium-driver, if they are there), and the clusters of dask, Ray and Spark, whose
 # packages take 40 s to install, and 790 MB.
 test-slow: $(CLUSTER) pages
-	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $$(grep -rlw slow tests --include="test_*.py")
 
 test-all: test test-slow
 

@@ -7,6 +7,7 @@ and the benchmark import, and goes on with what each package says that it needs.
 import ast
 import re
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -39,10 +40,16 @@ def direct():
     lists = [re.search(rf"^{key} = \[(.*?)\]$", text, re.DOTALL | re.MULTILINE)[1] for key in ("dependencies", *EXTRAS)]
     names = {normal(name) for each in lists for name in re.findall(r'"([\w.-]+)', each)}
     constrained = set(pinned())
-    by_module = metadata.packages_distributions()
+    by_module = packages_of_modules()
     for module in imported():
         names |= {normal(name) for name in by_module.get(module, [])[:1]} or {normal(module)} & constrained
     return sorted(names - {"skgca"})
+
+
+@cache
+def packages_of_modules():
+    """Names of the packages that are here, by module; it takes seconds, since it reads the lists of all their files."""
+    return metadata.packages_distributions()
 
 
 def imported():

@@ -1,6 +1,8 @@
 """Settings that must stand before torch and scipy are imported, markers, and fixtures for all tests."""
 
+import gc
 import os
+from functools import partial
 
 # One thread a process: pytest-xdist runs as many processes as there are cores, and small matrices gain nothing by more.
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -11,6 +13,7 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from sklearn.ensemble import ExtraTreesClassifier
 
 from . import numerics
 
@@ -21,6 +24,15 @@ CUDA = os.environ.get("SKGCA_CUDA", "cuda")
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", settings.get_profile("same"), derandomize=False, max_examples=1000)
 settings.load_profile("same")
+
+
+gc.disable()  # until all tests are collected, which makes millions of objects and hardly a cycle
+
+
+def pytest_collection_finish():
+    """Let collections of garbage pass over what importing and collecting made, which takes half a second each time."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items):
@@ -37,6 +49,16 @@ def pytest_collection_modifyitems(items):
 def cuda():
     """The device of tests marked ``cuda``."""
     return torch.device(CUDA)
+
+
+@pytest.fixture
+def few_trees(monkeypatch):
+    """Let each forest of ``GCAClassifier`` have 5 trees in place of 100, which scikit-learn takes 65 ms to grow.
+
+    For tests of what does not depend on the number. Others, and the examples of the docstrings, have all.
+    """
+    few = partial(ExtraTreesClassifier, n_estimators=5)
+    monkeypatch.setattr("skgca._estimator.heads.ExtraTreesClassifier", few)
 
 
 def pytest_sessionfinish():

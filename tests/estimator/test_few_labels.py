@@ -22,6 +22,8 @@ from skgca.model_selection import LabelledKFold
 
 from ..models import quick
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 FEW_STEPS = {"n_steps": 12, "cv": 2, "random_state": 0}
 
 
@@ -58,7 +60,7 @@ def partly(y, unlabelled, every=3):
 def test_classes_of_any_type(rows, names, unlabelled):
     X, y = rows
     labels = np.array([names[k] for k in y], dtype=object if unlabelled is None else None)
-    model = GCAClassifier(quick(), fine_tune=False).fit(X, partly(labels, unlabelled))
+    model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, partly(labels, unlabelled))
     assert model.classes_.tolist() == sorted(names, key=lambda name: (str(type(name) is str), str(name)))
     assert {type(name) for name in model.predict(X).tolist()} == {type(name) for name in names}
     assert np.mean(model.predict(X) == labels) > 0.85
@@ -70,7 +72,9 @@ def test_labels_of_pandas(rows):
     series = pd.Series(np.array(["no", "yes"])[y]).where(np.arange(120) % 3 == 0)
     nullable = pd.Series(y, dtype="Int64").where(np.arange(120) % 3 == 0)
     for labels in (series, nullable):
-        model = GCAClassifier(quick(), fine_tune=False).fit(pd.DataFrame(X, columns=list("abcd")), labels)
+        model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(
+            pd.DataFrame(X, columns=list("abcd")), labels
+        )
         assert list(model.feature_names_in_) == list("abcd")
         assert len(model.classes_) == 2
 
@@ -88,7 +92,7 @@ def test_labels_of_pandas(rows):
 )
 def test_labels_that_cannot_be_learned_from(rows, labels, message):
     with pytest.raises(ValueError, match=message):
-        GCAClassifier(quick()).fit(rows[0], labels)
+        GCAClassifier(quick(), random_state=0).fit(rows[0], labels)
 
 
 def test_labels_are_checked_before_the_embedder_trains(rows, monkeypatch):
@@ -144,7 +148,7 @@ def test_fine_tuning_is_chosen_where_it_pays(digits):
     images, y, few, embedder = digits
     linear = LogisticRegression(max_iter=1000)
     frozen = GCAClassifier(embedder, head=linear, fine_tune=False).fit(images[:600], few)
-    chosen = GCAClassifier(embedder, head=linear, random_state=0).fit(images[:600], few)
+    chosen = GCAClassifier(embedder, head=linear, cv=2, random_state=0).fit(images[:600], few)
     assert frozen.n_steps_ == 0
     assert not frozen.ways_
     assert chosen.n_steps_ == 120
@@ -226,12 +230,13 @@ def test_values_are_fine_tuned_too(rows):
 def test_weights_reach_both_stages(rows):
     X, y = rows
     weight = np.where(np.arange(120) % 4 == 0, 0.0, 1.0)
-    model = GCAClassifier(quick(), fine_tune=False).fit(X, y, sample_weight=weight)
+    model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, y, sample_weight=weight)
     wrong = np.where(weight == 0, 1 - y, y)  # rows of weight 0 do not count, whatever their label
-    again = GCAClassifier(quick(), fine_tune=False).fit(X, wrong, sample_weight=weight)
+    again = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, wrong, sample_weight=weight)
     np.testing.assert_array_equal(model.predict_proba(X), again.predict_proba(X))
     heavy = np.where(y == 1, 50.0, 1.0)
-    assert GCAClassifier(quick(), fine_tune=False).fit(X, y, sample_weight=heavy).predict_proba(X)[:, 1].mean() > 0.6
+    model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, y, sample_weight=heavy)
+    assert model.predict_proba(X)[:, 1].mean() > 0.6
 
 
 # The embedder
@@ -279,7 +284,9 @@ def test_a_grid_over_the_embedder(rows):
 
 def test_a_pipeline_around_it(rows):
     X, y = rows
-    model = make_pipeline(StandardScaler(), GCAClassifier(quick(), fine_tune=False)).fit(X, partly(y, -1))
+    model = make_pipeline(StandardScaler(), GCAClassifier(quick(), fine_tune=False, random_state=0)).fit(
+        X, partly(y, -1)
+    )
     assert model.score(X, y) > 0.85
 
 
@@ -295,7 +302,7 @@ def test_parameters_are_checked(rows):
 
 def test_rows_without_a_label_are_left_out_of_the_score(rows):
     X, y = rows
-    model = GCAClassifier(quick(), fine_tune=False).fit(X, y)
+    model = GCAClassifier(quick(), fine_tune=False, random_state=0).fit(X, y)
     known = np.arange(120) % 3 == 0
     with pytest.warns(UserWarning, match=r"80 of 120 rows .*LabelledKFold"):
         found = model.score(X, partly(y, -1))
@@ -310,7 +317,7 @@ def test_rows_without_a_label_are_left_out_of_the_score(rows):
 
 def test_cross_validation_warns_unless_the_folds_keep_rows_without_a_label(rows):
     X, y = rows
-    model = GCAClassifier(quick(), fine_tune=False)
+    model = GCAClassifier(quick(), fine_tune=False, random_state=0)
     with pytest.warns(UserWarning, match="LabelledKFold"):
         cross_val_score(model, X, partly(y, -1), cv=2)
     with warnings.catch_warnings():

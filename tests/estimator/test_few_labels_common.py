@@ -10,6 +10,8 @@ from skgca import GCAClassifier, GCARegressor
 
 from ..models import quick
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 SAMPLE_WEIGHT = (
     "Training in random batches with random views: repeating a row draws other batches and views than weighing it."
 )

@@ -19,6 +19,8 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from skgca import GCAClassifier, GCAEmbedder, GCARegressor
 from skgca.model_selection import LabelledKFold, LabelledScorer
 
+pytestmark = pytest.mark.usefixtures("few_trees")
+
 X, Y = load_iris(return_X_y=True)
 KNOWN = np.arange(150) % 5 == 0  # 30 rows, ten of each class
 FEW = np.where(KNOWN, Y, -1)

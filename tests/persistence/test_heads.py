@@ -32,19 +32,24 @@ def labels_of(frame, names):
     return y
 
 
-def models(frame):
-    values = np.where(np.arange(90) % 3 == 0, np.nan, 100 + 10 * frame["age"])
-    yield GCAClassifier(quick(), **FEW_STEPS).fit(frame, labels_of(frame, ["young", "old", "large"]))
-    yield GCAClassifier(quick(), fine_tune=True, **FEW_STEPS).fit(frame, labels_of(frame, [3, 7, 7]))
-    yield GCARegressor(quick(), **FEW_STEPS).fit(frame, values)
-    yield GCARegressor(quick(), head=LinearRegression(), fine_tune=True, **FEW_STEPS).fit(
-        frame, np.column_stack([values, values**2])
-    )
+MODELS = [
+    GCAClassifier(quick(), **FEW_STEPS),
+    GCAClassifier(quick(), fine_tune=True, **FEW_STEPS),
+    GCARegressor(quick(), **FEW_STEPS),
+    GCARegressor(quick(), head=LinearRegression(), fine_tune=True, **FEW_STEPS),
+]
 
 
 @pytest.fixture(scope="module", params=range(4))
 def model(request, frame):
-    return list(models(frame))[request.param]
+    values = np.where(np.arange(90) % 3 == 0, np.nan, 100 + 10 * frame["age"])
+    y = (
+        labels_of(frame, ["young", "old", "large"]),
+        labels_of(frame, [3, 7, 7]),
+        values,
+        np.column_stack([values, values**2]),
+    )
+    return clone(MODELS[request.param]).fit(frame, y[request.param])
 
 
 def assert_same(found, model, frame):

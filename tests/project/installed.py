@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -42,8 +43,12 @@ def main():
         print(kind, Z.shape)  # noqa: T201
     names = {"__name__": "snippets"}
     snippets = json.load(sys.stdin)
-    for snippet in snippets:
-        exec(snippet, names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for snippet in snippets:
+            exec(snippet, names)
+        images, labels = names["digits"].images[100:], names["digits"].target[100:]
+        assert names["model"].score(images, labels) > 0.88
     X, y = data()["table"][0], np.arange(60) % 2
     assert names["model"].set_params(embedder__max_epochs=2).fit(X, y).predict(X).shape == (60,)
     print(len(snippets), "snippets")  # noqa: T201

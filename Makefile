@@ -22,9 +22,9 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-# Of the files with slow tests, since each process collects them. What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, the site in a
+# What the quick tests leave out: examples, snippets of the pages, the package itself, long trainings, the site in a
 # browser (Debian's chromium and chromium-driver, if they are there), and the clusters of dask, Ray and Spark, whose
-# packages take 40 s to install, and 790 MB.
+# packages take 40 s to install, and 790 MB. Only files with such tests are collected, as each process does it anew.
 test-slow: $(CLUSTER) pages
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow $$(grep -rlw slow tests --include="test_*.py")
 

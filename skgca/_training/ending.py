@@ -56,8 +56,9 @@ def _why(net: ContrastiveNet, records: list[Any]) -> list[str]:
         "interrupted": f"It was interrupted in epoch {epoch} of {net.max_epochs}.",
         "diverged": f"It ended in epoch {epoch} of {net.max_epochs}, where the loss or its gradient was not finite.",
     }
-    early = net.stop_reason in sentences and not (net.stop_reason == "no_change" and len(records) == net.max_epochs)
-    told = [sentences[net.stop_reason]] if early else []
+    if len(records) == net.max_epochs:
+        del sentences["no_change"]  # which ended nothing
+    told = [sentences[net.stop_reason]] if net.stop_reason in sentences else []
     if stopping is not None:
         best = records[stopping.best_epoch_ - 1][stopping.monitor]
         name = "held-out loss" if stopping.monitor == "valid_loss" else stopping.monitor

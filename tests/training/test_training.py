@@ -69,7 +69,7 @@ def test_silence_and_lines(capsys):
         rf"epoch \d/4: loss {number}, held out {number}, alignment {number}, lr {number}, {number} s, {number} s left"
     )
     first, *lines, last = out.splitlines()
-    assert first.startswith("The loss is ")
+    assert first.startswith("Loss of an embedding ")
     assert last.startswith("Trained for 4 epochs (")
     assert len(lines) == 4
     assert all(re.fullmatch(line, each) for each in lines), lines
@@ -78,7 +78,7 @@ def test_silence_and_lines(capsys):
 def test_a_bar(capsys):
     quick(verbose=2).fit(X)
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["The", "Trained"]
+    assert [line.split()[0] for line in out.splitlines()] == ["Loss", "Trained"]
     assert "epoch 4/4: loss" in err
     assert "20/20" in err  # steps
 

@@ -39,7 +39,7 @@ def _course(first: Any, kept: Any) -> str:
     """Return what became of the loss from the first epoch to the one whose weights are kept."""
     start, end = first["train_loss"], kept["train_loss"]
     named = {"chance": kept.get("loss_by_chance", math.nan), "best": kept.get("loss_at_best", math.nan)}
-    levels = ", ".join(f"{name} {value:.4g}" for name, value in named.items() if not math.isnan(value))
+    levels = ", ".join(f"{name} {round(value, 6):.4g}" for name, value in named.items() if not math.isnan(value))
     levels = f" ({levels})" if levels else ""
     if kept is first:
         return f"the loss was {end:.4g}{levels}"

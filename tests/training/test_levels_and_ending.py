@@ -130,6 +130,10 @@ def test_the_first_line_and_a_full_training(capsys):
     assert re.search(rf"1 epoch \(5 steps\) .*: the loss was {number} \(chance {number}\)\.$", last)
 
 
+def test_a_best_loss_of_nearly_zero_is_told_as_zero(capsys):
+    assert told(quick(epsilon=0.01), capsys)[1].endswith(", best 0).")
+
+
 def test_early_stopping_tells_of_the_weights_that_it_restores(capsys):
     model = quick(max_epochs=30, early_stopping=True, n_iter_no_change=2, tol=0.5)
     last = told(model, capsys)[1]

@@ -1,4 +1,4 @@
-"""The examples run as they stand: those of the gallery, each with a picture, and the search by Optuna."""
+"""The examples run, with short trainings: those of the gallery, each with a picture, and the search by Optuna."""
 
 import ast
 import re
@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from skgca import GCAClassifier
+from skgca._builders.net import resolve_max_epochs
 
 FOLDER = Path(__file__).parents[2] / "examples"
 LOOP = FOLDER / "losses/plot_torch_loop.py"  # seeds torch, and has tests of its own
@@ -56,7 +59,17 @@ def pyplot(monkeypatch, tmp_path):
     plt.close("all")
 
 
+@pytest.fixture
+def short_trainings(monkeypatch):
+    """Train for three epochs at most, and fine-tune for ten steps; ``make docs`` runs the examples in full."""
+    monkeypatch.setitem(GCAClassifier.__init__.__kwdefaults__, "n_steps", 10)
+    for module in ("fitting", "cross_fitting"):
+        name = f"skgca._estimator.{module}.resolve_max_epochs"
+        monkeypatch.setattr(name, lambda max_epochs, **options: min(3, resolve_max_epochs(max_epochs, **options)))
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_trainings")
 @pytest.mark.filterwarnings("ignore:A worker stopped while some jobs")  # joblib, of one that grew by loading torch
 @named([path for path in GALLERY if path != QUICKSTART])
 def test_an_example_runs_and_draws(path, pyplot, monkeypatch):

@@ -2,13 +2,13 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from style import BLUE, GREY, PALE, SAND
-from tables import numbers, table
+from style import BLUE, GREY, SAND
+from tables import draw_dots, name_dots, numbers, table
 
 METHODS = {
-    "random forest": ("random forest", GREY, "s"),
-    "MiniRocket": ("MiniRocket", SAND, "D"),
-    "GCA": ("GCAEmbedder", BLUE, "o"),
+    "random forest": ("random forest", GREY, "s", -0.18),
+    "MiniRocket": ("MiniRocket", SAND, "D", 0.0),
+    "GCA": ("GCAEmbedder", BLUE, "o", 0.18),
 }
 found = {
     labels: table("series", "series", f"Accuracy in %, {labels}")
@@ -22,22 +22,6 @@ order = np.argsort(
 
 fig, axes = plt.subplots(1, 2, figsize=(7.5, 3.4), sharey=True)
 for ax, (labels, (_, columns)) in zip(axes, found.items(), strict=True):
-    for shift, (method, (label, color, marker)) in zip(
-        (-0.18, 0.0, 0.18), METHODS.items(), strict=True
-    ):
-        x, spread = (
-            np.array(numbers(columns[method], place))[order] for place in (0, 1)
-        )
-        y = np.arange(len(names)) + shift
-        ax.errorbar(x, y, xerr=spread, fmt=marker, color=color, ms=5, lw=1, label=label)
-    for y in range(len(names)):
-        ax.axhline(y, color=PALE, lw=1, zorder=0)
+    draw_dots(ax, columns, METHODS, order)
     ax.set(title=labels.capitalize(), xlabel="accuracy in %")
-    ax.tick_params(axis="y", length=0)
-axes[0].set_yticks(range(len(names)), [names[row] for row in order])
-fig.legend(
-    *axes[0].get_legend_handles_labels(),
-    loc="outside lower center",
-    ncols=3,
-    frameon=False,
-)
+name_dots(fig, axes, [names[row] for row in order])
